@@ -1,0 +1,17 @@
+/* log.h: the program's own log: one line an event on stderr. Only the edges log (engine runtime, server, cli); lower rooms return errors.
+ * Any thread. Levels below the threshold cost one comparison. Format text: "2026-01-01T00:00:00.000Z warn  store: message"; or JSON lines. */
+#pragma once
+#include <stdbool.h>
+
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
+
+void log_setup(enum log_level threshold, bool json);
+/* `area` is the room's name. Control characters in the message are escaped. */
+void log_message(enum log_level level, const char *area, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+#define log_debug(area, ...) log_message(LOG_LEVEL_DEBUG, area, __VA_ARGS__)
+#define log_info(area, ...) log_message(LOG_LEVEL_INFO, area, __VA_ARGS__)
+#define log_warn(area, ...) log_message(LOG_LEVEL_WARN, area, __VA_ARGS__)
+#define log_error(area, ...) log_message(LOG_LEVEL_ERROR, area, __VA_ARGS__)
+/* "debug", "info", "warn", "error"; false if it is none of them. */
+bool log_level_parse(const char *text, enum log_level *ret_level);
