@@ -1,0 +1,109 @@
+/* log.c: one line an event on stderr. A line is put together aside and leaves in one write, so that
+ * lines of several threads do not mix; the two settings are atomic. */
+#include "base/log.h"
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/timestamp.h"
+#include <errno.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+static const char *const level_names[] = { "debug", "info", "warn", "error" };
+
+static atomic_int log_threshold = LOG_LEVEL_INFO;
+static atomic_bool log_json;
+
+void log_setup(enum log_level threshold, bool json)
+{
+	atomic_store(&log_threshold, (int)threshold);
+	atomic_store(&log_json, json);
+}
+
+/* The length of the UTF-8 character at `at`, 0 if the bytes there are none. */
+static size_t character_len(const unsigned char *at, const unsigned char *end)
+{
+	size_t len = *at < 0x80 ? 1 : *at >= 0xc2 && *at < 0xe0 ? 2 : *at >= 0xe0 && *at < 0xf0 ? 3 : 4;
+	if (*at > 0xf4 || (*at >= 0x80 && *at < 0xc2) || (size_t)(end - at) < len)
+		return 0;
+	for (size_t i = 1; i < len; i++)
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+	if (len == 3 && ((*at == 0xe0 && at[1] < 0xa0) || (*at == 0xed && at[1] >= 0xa0)))
+		return 0;
+	if (len == 4 && ((*at == 0xf0 && at[1] < 0x90) || (*at == 0xf4 && at[1] >= 0x90)))
+		return 0;
+	return len;
+}
+
+/* A message may hold what came from outside: nothing in it may end the line or steer a terminal. */
+static void add_escaped(struct buffer *line, struct str text, bool json)
+{
+	const unsigned char *at = (const unsigned char *)text.ptr, *end = at + text.len;
+	while (at < end) {
+		size_t len = character_len(at, end);
+		bool is_c1 = len == 2 && at[0] == 0xc2 && at[1] < 0xa0; /* U+0080–U+009F */
+		if (json && (*at == '"' || *at == '\\'))
+			buffer_printf(line, "\\%c", *at);
+		else if (len == 0 && json)
+			buffer_addz(line, "\xef\xbf\xbd");
+		else if (len == 0)
+			buffer_printf(line, "\\x%02x", *at);
+		else if (*at == '\n')
+			buffer_addz(line, "\\n");
+		else if (*at < 0x20 || *at == 0x7f || is_c1)
+			buffer_printf(line, json ? "\\u%04x" : "\\x%02x", is_c1 ? at[1] : *at);
+		else
+			buffer_append(line, at, len);
+		at += len ? len : 1;
+	}
+}
+
+static void write_all(struct str line)
+{
+	while (line.len) {
+		ssize_t done = write(STDERR_FILENO, line.ptr, line.len);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return; /* a log that cannot be written has nowhere to complain */
+		line = str_sub(line, (size_t)done, line.len);
+	}
+}
+
+void log_message(enum log_level level, const char *area, const char *format, ...)
+{
+	if ((int)level < atomic_load_explicit(&log_threshold, memory_order_relaxed))
+		return;
+	int errno_before = errno;
+	bool json = atomic_load_explicit(&log_json, memory_order_relaxed);
+	_cleanup_(buffer_done) struct buffer line = { 0 };
+	_cleanup_(buffer_done) struct buffer message = { 0 };
+	char time[TIMESTAMP_TEXT_MAX];
+	struct clock_source *clock = clock_system();
+
+	va_list args;
+	va_start(args, format);
+	buffer_vprintf(&message, format, args);
+	va_end(args);
+	timestamp_format(clock->wall_ms(clock), time);
+	if (json)
+		buffer_printf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"area\":\"%s\",\"message\":\"", time,
+			      level_names[level], area);
+	else
+		buffer_printf(&line, "%s %-5s %s: ", time, level_names[level], area);
+	add_escaped(&line, buffer_str(&message), json);
+	buffer_addz(&line, json ? "\"}\n" : "\n");
+	write_all(buffer_str(&line));
+	errno = errno_before;
+}
+
+bool log_level_parse(const char *text, enum log_level *ret_level)
+{
+	for (int level = LOG_LEVEL_DEBUG; level <= LOG_LEVEL_ERROR; level++)
+		if (strcmp(text, level_names[level]) == 0) {
+			*ret_level = (enum log_level)level;
+			return true;
+		}
+	return false;
+}

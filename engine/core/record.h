@@ -1,0 +1,48 @@
+/* record.h: the stored form of events: one journal record holds what one step of one execution appended.
+ *
+ *     byte version (1) · varint first_event_id · varint events · svarint base timestamp
+ *     varint payloads · each: byte kind (0 inline text: blob; 1 out of line: varint blob index, varint length)
+ *     each event: byte type · varint fields · varint frame · svarint timestamp delta · svarint (id - previous_id) if public · its fields in bit order
+ *
+ * Equal payloads of one record are stored once. A payload longer than RECORD_INLINE_MAX goes out of line: the record names blob
+ * 0, 1, … and the store keeps those beside it, so a record stays within RECORD_BYTES_MAX unless a single event does not fit.
+ * Whoever reads hands the blobs in. Old versions stay readable: tests keep samples. */
+#pragma once
+#include "base/arena.h"
+#include "engine/core/history.h"
+
+#define RECORD_VERSION 1
+#define RECORD_BYTES_MAX 65536
+#define RECORD_INLINE_MAX 16384
+
+/* One record as it is stored. */
+struct record {
+	uint64_t first_event_id; /* of its first public event; if it has none, of the next one */
+	uint32_t public_events;
+	struct str bytes;
+	struct str *blobs;
+	uint32_t blobs_count;
+};
+
+struct record_writer; /* one per step; lives in the step's arena */
+struct record_writer *record_writer_new(struct arena *arena, uint64_t next_event_id);
+/* Appends an event (its values are referenced until the arena is reset). */
+void record_writer_add(struct record_writer *writer, const struct event *event);
+size_t record_writer_events(const struct record_writer *writer);
+size_t record_writer_bytes(const struct record_writer *writer); /* approximate: distinct payloads and fields */
+/* Encodes all, split into records; the array lives in the arena. */
+void record_writer_finish(struct record_writer *writer, struct record **ret_records, uint32_t *ret_count);
+
+struct record_reader {
+	struct reader in;
+	struct arena *arena;
+	struct value **payloads;
+	uint32_t payloads_count;
+	uint32_t events_left;
+	uint64_t next_id;
+	int64_t timestamp_ms;
+};
+/* Opens a record; `arena` holds what is decoded (payload values are released with it). ERR(CORRUPT) or ERR(VERSION) if it is none. */
+int record_open(const struct record *record, struct arena *arena, struct record_reader *ret_reader, struct wf_error *err);
+/* The next event. 1: *ret_event is filled; 0: no more; ERR(CORRUPT). */
+int record_next(struct record_reader *reader, struct event *ret_event, struct wf_error *err);
