@@ -1,0 +1,231 @@
+/* store.h: where executions are kept: rows, batches, leases. It knows nothing of states or ASL.
+ *
+ * Everything is asynchronous: a call queues work and returns; the answer comes by callback on the loop's thread, never from within
+ * the call. The loop never waits for SQL. Reads see what is committed.
+ *
+ * Ids. An execution's id is sequence << 8 | shard: it grows with time, and names its shard. There are 256 fixed shards,
+ * hash(machine, name) for named executions. Rows carry the shard so that other back ends can spread them; on SQLite one lease holds all.
+ *
+ * Batches. What a turn decided is one batch, carrying (lease, epoch, sequence), checked and advanced in its transaction. The writer joins the
+ * batches that wait into one transaction with one sync (group commit). Batches end in the order they were submitted:
+ *   COMMITTED  durable;
+ *   FAILED     rolled back, nothing of it is stored (disk full, I/O error); `err` says why; every batch behind it that was
+ *              already submitted fails too, since it may build on it;
+ *   FENCED     another owner has the lease; nothing is stored, nothing will be;
+ *   UNKNOWN    the answer was lost: read the sequence again (store_read_sequence) to learn whether it is stored.
+ *
+ * Ownership. A batch and all it holds is the store's from store_submit until its callback, which gets it back. Texts passed to reads are copied.
+ * What a callback receives is borrowed for the callback.
+ *
+ * Back ends: state-store/sqlite/ (one file, WAL, synchronous=FULL, owner lock), state-store/memory/. store_open chooses by URL. */
+#pragma once
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/loop.h"
+#include "base/str.h"
+
+#define STORE_SHARDS 256
+#define STORE_WAKE_ACTIVE 0 /* open row: has work that is not waiting for time */
+#define STORE_WAKE_NEVER INT64_MAX /* open row: only something from outside can move it (a task token) */
+
+static inline unsigned store_shard(uint64_t execution_id) { return execution_id & 0xff; }
+
+struct store;
+
+/* ---- what is stored ----------------------------------------------------------------------- */
+
+/* A row of the executions' list. status is the engine's number (core.h), 0 = running. */
+struct store_execution {
+	uint64_t id;
+	uint64_t machine_id; /* the engine's number of the state machine */
+	struct str name; /* empty: the engine generated it from the id (it is not stored) */
+	int64_t start_ms, stop_ms; /* stop_ms 0 while open */
+	uint8_t status;
+	struct str attributes; /* small opaque bytes of the engine (definition revision, version, input hash …); written at the start */
+};
+
+struct store_blob {
+	struct str bytes;
+};
+
+/* One journal record (engine/core/record.h encodes the bytes). Numbered 0, 1, 2 … within its execution. */
+struct store_record {
+	uint64_t execution_id;
+	uint32_t number;
+	uint64_t first_event_id;
+	struct str bytes;
+	struct str *blobs; /* payloads out of line, kept in chunks */
+	uint32_t blobs_count;
+};
+
+struct store_snapshot {
+	uint64_t execution_id;
+	uint32_t next_record; /* it holds the records before this number */
+	struct str bytes;
+};
+
+struct store_open_row {
+	uint64_t execution_id;
+	int64_t wake_ms; /* STORE_WAKE_ACTIVE, a wall clock time, or STORE_WAKE_NEVER */
+};
+
+/* A message between executions. The key (sender, event) makes a repeat harmless. */
+struct store_message {
+	uint64_t sequence; /* given by the store; 0 when appending */
+	uint64_t target_id; /* execution */
+	uint64_t sender_id, sender_event;
+	struct str bytes;
+};
+
+/* Small named things: machines, versions, aliases, activities, tags … The engine's registry keeps all in memory. */
+struct store_item {
+	uint8_t kind; /* the engine's */
+	struct str key;
+	struct str bytes;
+};
+
+/* ---- batches ------------------------------------------------------------------------------ */
+
+enum store_result { STORE_COMMITTED, STORE_FAILED, STORE_FENCED, STORE_UNKNOWN };
+
+enum store_op_kind {
+	STORE_INSERT_EXECUTION, /* execution; a name that the machine has already fails the whole batch with ERR(EXISTS) (the engine looks before) */
+	STORE_END_EXECUTION, /* execution.id, status, stop_ms (also reopens: stop_ms 0) */
+	STORE_APPEND_RECORD, /* record */
+	STORE_PUT_SNAPSHOT, /* snapshot; replaces the execution's last one */
+	STORE_SET_OPEN, /* open */
+	STORE_DELETE_OPEN, /* open.execution_id */
+	STORE_APPEND_MESSAGE, /* message; a known key is dropped silently */
+	STORE_DELETE_MESSAGE, /* message.target_id, .sequence */
+	STORE_PUT_ITEM, /* item */
+	STORE_DELETE_ITEM, /* item.kind, .key */
+};
+
+struct store_op {
+	enum store_op_kind kind;
+	struct store_op *next;
+	union {
+		struct store_execution execution;
+		struct store_record record;
+		struct store_snapshot snapshot;
+		struct store_open_row open;
+		struct store_message message;
+		struct store_item item;
+	};
+};
+
+struct store_batch {
+	struct arena arena; /* everything the ops point at lives here */
+	struct store_op *first, **tail;
+	uint32_t ops_count;
+	uint64_t epoch; /* of the lease, from store_acquire */
+	uint64_t sequence; /* 1, 2, 3 … within the epoch's owner; the batch before it must be stored */
+	void (*done)(struct store_batch *batch, enum store_result result, const struct wf_error *err);
+	void *data; /* the owner's */
+	struct store_batch *next; /* the store's while it holds the batch */
+};
+
+struct store_batch *store_batch_new(void);
+void store_batch_free(struct store_batch *batch);
+/* A new op at the end; fill in its union; copy texts into batch->arena. */
+struct store_op *store_batch_add(struct store_batch *batch, enum store_op_kind kind);
+
+/* ---- opening ------------------------------------------------------------------------------ */
+
+enum store_durability { STORE_FULL, STORE_RELAXED /* synchronous=NORMAL, by explicit setting only */ };
+
+struct store_options {
+	enum store_durability durability;
+	bool read_only; /* for tools: no owner lock, no writes, refuses to create */
+	int64_t batch_bytes_max; /* 0: default; how much one transaction joins */
+};
+
+/* Opens "sqlite:PATH" or "memory:". Blocking, before the loop runs: creates and migrates the schema, takes the owner lock (ERR(BUSY) names
+ * the other process; ERR(VERSION): a newer schema; ERR(INVALID): a file of another program). Lower rooms do not log. */
+int store_open(const char *url, const struct store_options *options, struct loop *loop, struct store **ret_store, struct wf_error *err);
+/* Waits for what is queued (callbacks included), checkpoints, closes. Call when the loop no longer runs. */
+void store_close(struct store *store);
+
+/* Blocking, at start: takes the lease of all shards; returns its epoch, the sequence of the last stored batch and the largest execution id. */
+struct store_lease {
+	uint64_t epoch, sequence, last_execution_id;
+};
+int store_acquire(struct store *store, struct store_lease *ret_lease, struct wf_error *err);
+/* Blocking, at start: every item, in order of (kind, key). */
+int store_each_item(struct store *store, void (*visit)(void *data, const struct store_item *item), void *data, struct wf_error *err);
+
+/* ---- writing ------------------------------------------------------------------------------ */
+
+void store_submit(struct store *store, struct store_batch *batch);
+/* Whether the writer is behind (more than `batches_outstanding` wait). */
+unsigned store_batches_waiting(const struct store *store);
+
+/* ---- reading: each copies its request and calls back once ----------------------------------- */
+
+/* code: 0, ERR(NOT_FOUND), or another error with *err filled. */
+typedef void store_sequence_fn(void *data, uint64_t sequence, int code, const struct wf_error *err);
+void store_read_sequence(struct store *store, store_sequence_fn *done, void *data);
+
+/* An execution with what is needed to fold it: its last snapshot (bytes empty if none) and the records from snapshot.next_record on. */
+struct store_loaded {
+	struct store_execution row;
+	struct store_snapshot snapshot;
+	const struct store_record *records;
+	uint32_t records_count;
+};
+typedef void store_loaded_fn(void *data, const struct store_loaded *loaded, int code, const struct wf_error *err);
+void store_load(struct store *store, uint64_t execution_id, store_loaded_fn *done, void *data);
+
+typedef void store_rows_fn(void *data, const struct store_execution *rows, uint32_t count, int code, const struct wf_error *err);
+/* By name within a machine; count is 0 or 1. / By id. */
+void store_find_named(struct store *store, uint64_t machine_id, struct str name, store_rows_fn *done, void *data);
+void store_find(struct store *store, uint64_t execution_id, store_rows_fn *done, void *data);
+
+/* A page of the list, newest start first: one index (machine, status, start, id), another (start, id) for all machines. */
+struct store_list_request {
+	uint64_t machine_id; /* 0: all */
+	int status; /* -1: all */
+	int64_t before_start_ms; /* with before_id: continues behind that row; INT64_MAX: from the newest */
+	uint64_t before_id;
+	uint32_t limit;
+};
+void store_list(struct store *store, const struct store_list_request *request, store_rows_fn *done, void *data);
+
+/* Records of one execution: numbers from `first` on, or (backward) from `first` down; stops after bytes_max (at least one is given). */
+typedef void store_records_fn(void *data, const struct store_record *records, uint32_t count, bool more, int code, const struct wf_error *err);
+void store_read_records(struct store *store, uint64_t execution_id, uint32_t first, bool backward, size_t bytes_max, store_records_fn *done, void *data);
+/* The number of records an execution has (its next record's number). */
+typedef void store_count_fn(void *data, uint64_t count, int code, const struct wf_error *err);
+void store_count_records(struct store *store, uint64_t execution_id, store_count_fn *done, void *data);
+
+/* Open rows with after < (wake_ms, id) and wake_ms <= until_ms, in that order. */
+typedef void store_open_fn(void *data, const struct store_open_row *rows, uint32_t count, int code, const struct wf_error *err);
+void store_list_open(struct store *store, int64_t until_ms, struct store_open_row after, uint32_t limit, store_open_fn *done, void *data);
+/* How many open rows there are. */
+void store_count_open(struct store *store, store_count_fn *done, void *data);
+
+/* Messages of an execution (target_id != 0), or of all, with sequence > after. */
+typedef void store_messages_fn(void *data, const struct store_message *messages, uint32_t count, int code, const struct wf_error *err);
+void store_list_messages(struct store *store, uint64_t target_id, uint64_t after, uint32_t limit, store_messages_fn *done, void *data);
+
+/* Deletes up to `limit` executions that ended before `before_ms` (records, blobs, snapshots with them), in one small transaction of the writer;
+ * calls back with how many went. Open ones never go. */
+void store_purge(struct store *store, int64_t before_ms, uint32_t limit, store_count_fn *done, void *data);
+
+/* Copies the store to a new file while it is in use (sqlite). ERR(EXISTS) if the file is there. */
+typedef void store_done_fn(void *data, int code, const struct wf_error *err);
+void store_backup(struct store *store, const char *path, store_done_fn *done, void *data);
+
+struct store_stats {
+	const char *backend; /* "sqlite" */
+	bool durable; /* an acknowledged batch survives a power loss */
+	uint64_t commits, batches, syncs, bytes_written; /* since opening */
+	uint64_t file_bytes; /* database and WAL now; 0 for memory */
+};
+void store_stats(struct store *store, struct store_stats *ret_stats);
+
+/* ---- for back ends and tests ---------------------------------------------------------------- */
+
+/* Each back end fills one of these; store.c forwards. A test may wrap a store to inject results (tests/store/faulty.c). */
+struct store_backend;
