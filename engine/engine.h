@@ -1,0 +1,210 @@
+/* engine.h: the runtime: what the server, the command line and the tests see of it.
+ *
+ * The engine owns the registry of state machines, the mailbox of inputs, the turn, the cache of executions, timers, and the dispatch of tasks. It
+ * brings the pure core, the store and the connectors together (DESIGN: one execution, from request to history):
+ *
+ *     request ─► mailbox ─► turn: core steps ─► one batch ─► store ─► committed ─► replies, commands
+ *                  ▲                                                                     │
+ *                  └──────── timers, connectors' answers, task tokens ◄──────────────────┘
+ *
+ * Everything here is called, and calls back, on the loop's thread; callbacks never come from within the call that asked. A
+ * callback's arguments are borrowed for its duration. A reply is given when everything that it depends on is durable.
+ *
+ * ARNs name things, as on AWS:
+ *     arn:aws:states:REGION:ACCOUNT:stateMachine:NAME      arn:aws:states:REGION:ACCOUNT:execution:MACHINE:NAME */
+#pragma once
+#include "base/clock.h"
+#include "base/loop.h"
+#include "connectors/connector.h"
+#include "engine/core/core.h"
+#include "state-store/store.h"
+
+struct engine;
+
+/* AWS's error names of the operations here. X(ENUM, name) */
+#define ENGINE_ERRORS(X)                                                 \
+	X(INVALID_ARN, "InvalidArn")                                     \
+	X(INVALID_NAME, "InvalidName")                                   \
+	X(INVALID_DEFINITION, "InvalidDefinition")                       \
+	X(INVALID_EXECUTION_INPUT, "InvalidExecutionInput")              \
+	X(INVALID_TOKEN, "InvalidToken")                                 \
+	X(INVALID_OUTPUT, "InvalidOutput")                               \
+	X(STATE_MACHINE_DOES_NOT_EXIST, "StateMachineDoesNotExist")      \
+	X(STATE_MACHINE_ALREADY_EXISTS, "StateMachineAlreadyExists")     \
+	X(STATE_MACHINE_DELETING, "StateMachineDeleting")                \
+	X(STATE_MACHINE_TYPE_NOT_SUPPORTED, "StateMachineTypeNotSupported") \
+	X(STATE_MACHINE_LIMIT_EXCEEDED, "StateMachineLimitExceeded")     \
+	X(EXECUTION_DOES_NOT_EXIST, "ExecutionDoesNotExist")             \
+	X(EXECUTION_ALREADY_EXISTS, "ExecutionAlreadyExists")            \
+	X(EXECUTION_LIMIT_EXCEEDED, "ExecutionLimitExceeded")            \
+	X(TASK_DOES_NOT_EXIST, "TaskDoesNotExist")                       \
+	X(TASK_TIMED_OUT, "TaskTimedOut")                                \
+	X(MISSING_REQUIRED_PARAMETER, "MissingRequiredParameter")        \
+	X(CONFLICT, "ConflictException")                                 \
+	X(VALIDATION, "ValidationException")                             \
+	X(UNAVAILABLE, "ServiceUnavailable") /* 503: queue full, disk full, shutting down: try again */ \
+	X(INTERNAL, "InternalFailure")       /* 500 */
+
+enum engine_error_code {
+	ENGINE_OK = 0,
+#define X(id, name) ENGINE_##id,
+	ENGINE_ERRORS(X)
+#undef X
+};
+const char *engine_error_name(enum engine_error_code code);
+
+/* Every reply carries one. `message` is AWS's text, e.g. "State Machine Does Not Exist: 'arn…'". */
+struct engine_error {
+	enum engine_error_code code;
+	struct str message;
+};
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+struct engine_options {
+	struct loop *loop;
+	struct clock_source *clock;
+	struct store *store; /* opened; the engine acquires the lease; the caller closes it after engine_free */
+	struct limits limits;
+	const char *region, *account; /* NULL: us-east-1, 000000000000; the store's settings win and a different explicit one is an error */
+	const char *work_root; /* folder for executions' work folders; NULL: none */
+	uint64_t seed; /* 0: from the operating system. Tests set it. */
+	double time_scale; /* 0 or 1: real; waits and timeouts are divided by it (`ratchet run --time-scale`) */
+};
+
+/* Blocking: takes the lease, reads the registry. Connectors are added before engine_run_recovery. */
+int engine_new(const struct engine_options *options, struct engine **ret_engine, struct wf_error *err);
+/* What connectors report to. */
+struct connector_host *engine_host(struct engine *engine);
+/* Takes ownership. */
+void engine_add_connector(struct engine *engine, struct connector *connector);
+/* Begins recovery: loads the ACTIVE open rows, wakes one horizon ahead; goes on in the background in turns. Call once; new starts are served at once. */
+void engine_recover(struct engine *engine);
+/* Stops taking starts; calls done when every batch is stored and no reply is outstanding (running tasks are left to the next process). */
+void engine_drain(struct engine *engine, void (*done)(void *data), void *data);
+/* Cancels running tasks of connectors (their guards end), frees. The loop no longer runs; waits for nothing. */
+void engine_free(struct engine *engine);
+
+const char *engine_region(const struct engine *engine);
+const char *engine_account(const struct engine *engine);
+const struct limits *engine_limits(const struct engine *engine);
+
+/* ---- state machines --------------------------------------------------------------------------- */
+
+struct machine_info {
+	struct str arn, name, definition, role_arn;
+	struct str type; /* "STANDARD", "EXPRESS" */
+	struct str revision_id; /* changes with the definition or role; empty for the first ("INITIAL" on the wire) */
+	struct str description, label;
+	struct value *logging, *tracing, *encryption; /* as given; NULL: default */
+	const struct program *program; /* compiled */
+	int64_t created_ms, updated_ms;
+	bool deleting;
+	uint64_t number; /* store_execution.machine_id */
+};
+
+struct machine_request {
+	struct str name; /* create */
+	struct str arn; /* update, delete */
+	struct str definition, role_arn, type;
+	bool has_definition, has_role_arn; /* update */
+	const struct value *logging, *tracing, *encryption; /* NULL: absent */
+	const struct value *tags; /* array of {key, value}, or NULL */
+	bool publish;
+	struct str version_description;
+	bool has_version_description;
+};
+
+/* `machine` is NULL on an error. For update, machine->updated_ms and revision_id are new. */
+typedef void engine_machine_fn(void *data, const struct engine_error *error, const struct machine_info *machine);
+void engine_create_machine(struct engine *engine, const struct machine_request *request, engine_machine_fn *done, void *data);
+void engine_update_machine(struct engine *engine, const struct machine_request *request, engine_machine_fn *done, void *data);
+/* Deleting one that does not exist succeeds, as on AWS. Its executions go on; it is DELETING until they have ended. */
+void engine_delete_machine(struct engine *engine, struct str arn, engine_machine_fn *done, void *data);
+/* From memory; NULL if there is none. Borrowed until the next turn. */
+const struct machine_info *engine_find_machine(struct engine *engine, struct str arn);
+/* Those whose name is after `after` (empty: from the first), by name; at most `count`; returns how many. */
+uint32_t engine_list_machines(struct engine *engine, struct str after, const struct machine_info **ret_machines, uint32_t count);
+
+/* ---- executions -------------------------------------------------------------------------------- */
+
+struct start_request {
+	struct str machine_arn;
+	struct str name; /* empty: a name is made */
+	struct str input; /* JSON text; empty: {} */
+	struct str trace_header;
+};
+struct execution_info {
+	struct str arn, name, machine_arn, machine_name;
+	uint64_t id;
+	enum execution_status status;
+	int64_t start_ms, stop_ms; /* stop_ms 0: runs */
+	/* describe only: */
+	struct str input; /* as given */
+	const struct value *output; /* NULL unless SUCCEEDED */
+	struct str error, cause; /* ptr NULL: absent */
+	struct str version_arn, alias_arn, trace_header; /* empty: none */
+	struct str definition, role_arn, revision_id; /* of the definition it runs */
+	uint32_t redrive_count;
+	int64_t redrive_ms;
+};
+typedef void engine_execution_fn(void *data, const struct engine_error *error, const struct execution_info *execution);
+/* Replies when the start is durable (with the first step already taken). Idempotent as on AWS: the same name and input while it runs gives the same execution. */
+void engine_start(struct engine *engine, const struct start_request *request, engine_execution_fn *done, void *data);
+/* error, cause: ptr NULL if absent. */
+void engine_stop(struct engine *engine, struct str execution_arn, struct str error, struct str cause, engine_execution_fn *done, void *data);
+void engine_describe(struct engine *engine, struct str execution_arn, engine_execution_fn *done, void *data);
+
+struct list_request {
+	struct str machine_arn; /* empty: all */
+	int status; /* enum execution_status, -1: all */
+	struct str token; /* from the page before; empty: first */
+	uint32_t count;
+};
+/* Newest start first; `token` empty: the last page. */
+typedef void engine_list_fn(void *data, const struct engine_error *error, const struct execution_info *executions, uint32_t count, struct str token);
+void engine_list(struct engine *engine, const struct list_request *request, engine_list_fn *done, void *data);
+
+struct history_request {
+	struct str execution_arn;
+	bool reverse;
+	uint32_t count; /* at most */
+	struct str token;
+};
+/* Public events only. */
+typedef void engine_history_fn(void *data, const struct engine_error *error, const struct event *events, uint32_t count, struct str token);
+void engine_history(struct engine *engine, const struct history_request *request, engine_history_fn *done, void *data);
+
+/* Calls `event` for each public event of an execution as it becomes durable, from now on, and `log` for its tasks' live log lines and progress (fraction < 0: none). For `ratchet run`, `watch` and server-sent events. */
+struct engine_watcher {
+	void (*event)(struct engine_watcher *watcher, const struct event *event);
+	void (*log)(struct engine_watcher *watcher, uint64_t task_id, struct str line, double fraction);
+	void *data;
+	struct engine_watcher *next; /* the engine's */
+	uint64_t execution_id; /* the engine's */
+};
+int engine_watch(struct engine *engine, struct str execution_arn, struct engine_watcher *watcher);
+void engine_unwatch(struct engine *engine, struct engine_watcher *watcher);
+
+/* ---- tasks by token ------------------------------------------------------------------------------ */
+
+typedef void engine_done_fn(void *data, const struct engine_error *error);
+void engine_task_success(struct engine *engine, struct str token, struct str output, engine_done_fn *done, void *data);
+void engine_task_failure(struct engine *engine, struct str token, struct str error, struct str cause, engine_done_fn *done, void *data);
+void engine_task_heartbeat(struct engine *engine, struct str token, engine_done_fn *done, void *data);
+
+/* The kept end of a task's live log (lines joined by newlines); empty if there is none. Borrowed until the next call. */
+struct str engine_task_log(struct engine *engine, struct str execution_arn, uint64_t task_id);
+
+/* ---- figures --------------------------------------------------------------------------------------- */
+
+struct engine_stats {
+	uint64_t started, succeeded, failed, timed_out, aborted; /* since this process began */
+	uint64_t open, cached, queued_inputs, tasks_in_flight;
+	uint64_t turns, steps, events, batches, batches_failed;
+	struct store_stats store;
+	/* accept to terminal commit, in ms, of executions that ended: a histogram: counts[i] of those <= 2^(i-3) ms (i = 0 … 23; last: all others) */
+	uint64_t latency_counts[24];
+	bool recovering;
+};
+void engine_stats(struct engine *engine, struct engine_stats *ret_stats);
