@@ -22,7 +22,8 @@ void buffer_addz(struct buffer *buffer, const char *text);
 void buffer_byte(struct buffer *buffer, char byte);
 void buffer_printf(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buffer_vprintf(struct buffer *buffer, const char *format, va_list args);
-/* Room for at least `len` more bytes; returns where they go. Add them to `len` after writing. */
+/* Room for at least `len` more bytes and a NUL; returns where they go. Add them to `len` after writing (and write
+ * the NUL, if the data is used before anything else is appended). */
 char *buffer_reserve(struct buffer *buffer, size_t len);
 /* Drops the first `len` bytes, moving the rest to the front. */
 void buffer_consume(struct buffer *buffer, size_t len);

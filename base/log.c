@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/timestamp.h"
+#include "base/utf8.h"
 #include <errno.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -20,28 +21,12 @@ void log_setup(enum log_level threshold, bool json)
 	atomic_store(&log_json, json);
 }
 
-/* The length of the UTF-8 character at `at`, 0 if the bytes there are none. */
-static size_t character_len(const unsigned char *at, const unsigned char *end)
-{
-	size_t len = *at < 0x80 ? 1 : *at >= 0xc2 && *at < 0xe0 ? 2 : *at >= 0xe0 && *at < 0xf0 ? 3 : 4;
-	if (*at > 0xf4 || (*at >= 0x80 && *at < 0xc2) || (size_t)(end - at) < len)
-		return 0;
-	for (size_t i = 1; i < len; i++)
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-	if (len == 3 && ((*at == 0xe0 && at[1] < 0xa0) || (*at == 0xed && at[1] >= 0xa0)))
-		return 0;
-	if (len == 4 && ((*at == 0xf0 && at[1] < 0x90) || (*at == 0xf4 && at[1] >= 0x90)))
-		return 0;
-	return len;
-}
-
 /* A message may hold what came from outside: nothing in it may end the line or steer a terminal. */
 static void add_escaped(struct buffer *line, struct str text, bool json)
 {
 	const unsigned char *at = (const unsigned char *)text.ptr, *end = at + text.len;
 	while (at < end) {
-		size_t len = character_len(at, end);
+		size_t len = utf8_length((const char *)at, (size_t)(end - at));
 		bool is_c1 = len == 2 && at[0] == 0xc2 && at[1] < 0xa0; /* U+0080–U+009F */
 		if (json && (*at == '"' || *at == '\\'))
 			buffer_printf(line, "\\%c", *at);

@@ -58,6 +58,8 @@ struct connector_host {
 	void (*progress)(struct connector_host *host, struct task_key key, double fraction);
 	/* The execution's work folder, made if it is not there; NUL-terminated, valid until the next call. Empty and *err on failure. */
 	const char *(*work_dir)(struct connector_host *host, uint64_t execution_id, struct wf_error *err);
+	/* Appends the secret of that name: the configuration's {secret: NAME}. May be NULL: then such settings are refused when they are used. */
+	int (*secret)(struct connector_host *host, struct str name, struct buffer *ret_text, struct wf_error *err);
 };
 
 struct connector;
@@ -83,12 +85,42 @@ struct connector {
 
 /* ---- the connectors of this build. `config` is a JSON object (its section of the configuration), may be NULL; mistakes: ERR(INVALID) with err->where. */
 
-/* exec: {NAME: {program, args, cwd, env, timeout_s, max_concurrent, output: json|text, errors: {"3": "Media.BadInput"}}} */
+/* exec: programs that the configuration allows, each under a name that resources use (arn:ratchet:exec:::NAME):
+ *
+ *     NAME: program        path, or a name looked up in PATH
+ *           args           texts; "{$.path}" alone becomes one argument, an array several, null none; "scale={$.width}:-2" puts a value inside;
+ *                          "{{$" is a plain "{$". No shell, ever. A value that begins with "-" may look like an option: put "--" before it.
+ *           cwd            default: the execution's work folder
+ *           env            {NAME: text, {env: …}, {file: …} or {secret: …}} on top of PATH, HOME, LANG, TMPDIR and
+ *                          RATCHET_WORKDIR, _EXECUTION_ARN, _STATE, _IDEMPOTENCY_KEY, _ATTEMPT
+ *           timeout_s      from when the program starts; the task then ends with States.Timeout
+ *           max_concurrent programs at once, over all executions; the others wait in order. Default: the processors there are
+ *           output         json (default; printing nothing is null) or text (one newline at the end is dropped)
+ *           errors         {"3": "Media.BadInput"}: names for exit statuses, instead of Exec.Exit.3
+ *
+ * Errors: Exec.Exit.N, Exec.Signal.NAME, Exec.InvalidOutput, Exec.OutputTooLarge, Exec.StartFailed, Exec.GuardLost. The cause is a sentence and the end
+ * of what the program wrote to stderr. `lock_dir` holds a lock file for each running task (made if it is not there; NULL: no locks). */
 int connector_exec_new(struct connector_host *host, const struct value *config, const char *lock_dir, struct connector **ret_connector, struct wf_error *err);
-/* http: arn:aws:states:::http:invoke. config: {connections: {ARN: {headers, query, auth…}}, …} */
+
+/* http: arn:aws:states:::http:invoke, with AWS's parameters and result (http/http.c). config, all optional:
+ *     connections    {ARN or NAME: {headers: {NAME: secret}, query: {NAME: secret}, basic: {username, password}}}: added to what the task sends
+ *     timeout_s      of one request, default 60;  connect_timeout_s, default 10
+ *     ca_file        certificates to trust instead of the system's
+ *     max_connections_per_host, default 512 */
 int connector_http_new(struct connector_host *host, const struct value *config, struct connector **ret_connector, struct wf_error *err);
-/* lambda: plain ARNs and lambda:invoke over the Lambda Invoke API at config {endpoint} or AWS_ENDPOINT_URL_LAMBDA (passed in by the caller). */
+
+/* lambda: plain function ARNs and arn:aws:states:::lambda:invoke over the Lambda Invoke API at `endpoint` (AWS_ENDPOINT_URL_LAMBDA, passed in by the caller)
+ * or, if that is NULL, at config's endpoint. With neither every function is not found. config: endpoint, timeout_s (default 910: functions run 900 s at
+ * most), connect_timeout_s, ca_file, max_connections_per_host. */
 int connector_lambda_new(struct connector_host *host, const struct value *config, const char *endpoint, struct connector **ret_connector, struct wf_error *err);
 
-/* The guard process of exec tasks: `ratchet` calls this first thing in main when argv[0]/argv[1] says so. Never returns. See exec/guard.c. */
+/* The guard of exec tasks is this same program, started as /proc/self/exe with EXEC_GUARD_ARGUMENT. So main() begins with
+ *     if (exec_guard_wanted(argc, argv))
+ *             exec_guard_main(argc, argv);
+ * before it does anything else. See exec/guard.c. */
+#define EXEC_GUARD_ARGUMENT "exec-guard"
+static inline bool exec_guard_wanted(int argc, char **argv)
+{
+	return argc == 2 && strcmp(argv[1], EXEC_GUARD_ARGUMENT) == 0;
+}
 void exec_guard_main(int argc, char **argv) __attribute__((noreturn));

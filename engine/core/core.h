@@ -38,12 +38,15 @@ struct core_env {
 	struct str execution_arn, execution_name, state_machine_arn, state_machine_name, role_arn, region;
 	/* Appends the task token of the task whose scheduled event will be `task_id` (token.h of the engine has the key). NULL: no tokens. */
 	void (*task_token)(void *data, uint64_t task_id, struct buffer *out);
-	void *data;
+	/* Whether an activity with this ARN is registered: a task that names an unknown one fails at once. NULL: all are. */
+	bool (*activity_exists)(void *data, struct str arn);
+	void *data; /* for both */
 };
 
 enum core_input_kind {
 	INPUT_START, /* value: the input; raw: the caller's text */
-	INPUT_TASK_STARTED, /* task_id; worker (activities) */
+	INPUT_TASK_STARTED, /* task_id; worker (activities). May be left out, or come late: the core records the start before the answer at the
+				latest. A heartbeat's time runs from here, or from INPUT_TASK_SUBMITTED. */
 	INPUT_TASK_SUBMITTED, /* task_id; value: the submit's answer (.waitForTaskToken, .sync) */
 	INPUT_TASK_SUCCEEDED, /* task_id; value */
 	INPUT_TASK_FAILED, /* task_id; error, cause */

@@ -125,7 +125,9 @@ enum event_field {
 	FIELD_REGION = 1u << 22, /* region */
 	FIELD_CREDENTIALS = 1u << 23, /* credentials: {"RoleArn": …} */
 	FIELD_CONCURRENCY = 1u << 24, /* concurrency (private): a map's bound */
+	FIELD_TOLERATED = 1u << 25, /* tolerated (private): how many iterations of a map may fail */
 };
+#define EVENT_FIELDS_ALL ((1u << 26) - 1)
 
 struct event {
 	enum event_type type;
@@ -141,7 +143,7 @@ struct event {
 	struct str resource, resource_type, region, arn;
 	int64_t timeout_s, heartbeat_s;
 	struct str worker, raw, role_arn, next, location;
-	uint64_t index, length, attempt, concurrency;
+	uint64_t index, length, attempt, concurrency, tolerated;
 	uint32_t parent;
 	int64_t due_ms, heartbeat_due_ms;
 };

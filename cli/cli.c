@@ -1,0 +1,256 @@
+/* cli.c: finds and runs a subcommand; options, help, files, messages. */
+#include "cli/cli.h"
+#include "base/mem.h"
+#include "server/config.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define LINE_OPTIONS_MAX 64
+#define LINE_ARGUMENTS_MAX 16
+
+struct command_line {
+	const struct subcommand *command;
+	struct {
+		const char *name, *value;
+	} options[LINE_OPTIONS_MAX];
+	unsigned options_count;
+	const char *arguments[LINE_ARGUMENTS_MAX];
+	unsigned arguments_count;
+};
+
+static const struct subcommand *const commands[] = {
+	&command_serve, &command_run,  &command_validate, &command_explain, &command_deploy,
+	&command_start, &command_stop, &command_ls,       &command_show,    &command_history,
+};
+#define COMMANDS_COUNT (sizeof commands / sizeof commands[0])
+
+static const struct option_row common_options[] = {
+	{ "help", NULL, "show this help" },
+	{ NULL, NULL, NULL },
+};
+
+/* ---- help ----------------------------------------------------------------------------------- */
+
+static void print_overview(FILE *to)
+{
+	fprintf(to, "ratchet " RATCHET_VERSION ": durable workflows in Amazon States Language\n\nusage: ratchet COMMAND [OPTIONS] …\n\n");
+	for (size_t i = 0; i < COMMANDS_COUNT; i++)
+		fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+	fprintf(to, "\nratchet COMMAND --help tells more. Exit status: 0 good, 1 the execution failed,\n"
+		    "2 usage or an invalid definition, 3 server not reachable.\n");
+}
+
+static void print_rows(FILE *to, const struct option_row *rows)
+{
+	for (; rows->name; rows++) {
+		char name[64];
+		snprintf(name, sizeof name, "--%s%s%s", rows->name, rows->argument ? " " : "", rows->argument ? rows->argument : "");
+		fprintf(to, "  %-24s %s\n", name, rows->help);
+	}
+}
+
+static void print_help(const struct subcommand *command)
+{
+	printf("usage: ratchet %s [OPTIONS] %s\n\n%s\n", command->name, command->arguments, command->summary);
+	if (command->details)
+		printf("\n%s\n", command->details);
+	printf("\noptions:\n");
+	print_rows(stdout, command->options);
+	print_rows(stdout, common_options);
+}
+
+/* ---- options ---------------------------------------------------------------------------------- */
+
+static const struct option_row *find_row(const struct option_row *rows, struct str name)
+{
+	for (; rows->name; rows++)
+		if (str_eqz(name, rows->name))
+			return rows;
+	return NULL;
+}
+
+/* 0, or EXIT_USAGE after a message. */
+static int parse_option(struct command_line *line, int argc, char **argv, int *index)
+{
+	const char *text = argv[*index] + 2;
+	const char *equals = strchr(text, '=');
+	struct str name = { text, equals ? (size_t)(equals - text) : strlen(text) };
+	const struct option_row *row = find_row(line->command->options, name);
+	if (!row)
+		row = find_row(common_options, name);
+	if (!row)
+		return cli_failf(EXIT_USAGE, "%s has no option --%.*s; see ratchet %s --help", line->command->name, STR_FMT(name),
+				 line->command->name);
+	const char *value = "";
+	if (!row->argument && equals)
+		return cli_failf(EXIT_USAGE, "--%s takes no value", row->name);
+	if (row->argument && !equals && *index + 1 >= argc)
+		return cli_failf(EXIT_USAGE, "--%s needs a value: %s", row->name, row->argument);
+	if (row->argument)
+		value = equals ? equals + 1 : argv[++*index];
+	if (line->options_count == LINE_OPTIONS_MAX)
+		return cli_failf(EXIT_USAGE, "too many options");
+	line->options[line->options_count].name = row->name;
+	line->options[line->options_count++].value = value;
+	return 0;
+}
+
+static int parse_line(struct command_line *line, int argc, char **argv)
+{
+	bool options_end = false;
+	for (int i = 0; i < argc; i++) {
+		if (!options_end && strcmp(argv[i], "--") == 0) {
+			options_end = true;
+		} else if (!options_end && strncmp(argv[i], "--", 2) == 0) {
+			int status = parse_option(line, argc, argv, &i);
+			if (status)
+				return status;
+		} else if (!options_end && strcmp(argv[i], "-h") == 0) {
+			line->options[line->options_count++].name = "help";
+		} else if (!options_end && argv[i][0] == '-' && argv[i][1]) {
+			return cli_failf(EXIT_USAGE, "unknown option %s; see ratchet %s --help", argv[i], line->command->name);
+		} else if (line->arguments_count == line->command->arguments_max || line->arguments_count == LINE_ARGUMENTS_MAX) {
+			return cli_failf(EXIT_USAGE, "too many arguments: %s; usage: ratchet %s [OPTIONS] %s", argv[i],
+					 line->command->name, line->command->arguments);
+		} else {
+			line->arguments[line->arguments_count++] = argv[i];
+		}
+	}
+	return 0;
+}
+
+const char *line_option(const struct command_line *line, const char *name)
+{
+	for (unsigned i = line->options_count; i-- > 0;)
+		if (strcmp(line->options[i].name, name) == 0)
+			return line->options[i].value ? line->options[i].value : "";
+	return NULL;
+}
+
+const char *line_argument(const struct command_line *line, unsigned index)
+{
+	return index < line->arguments_count ? line->arguments[index] : NULL;
+}
+
+unsigned line_arguments(const struct command_line *line)
+{
+	return line->arguments_count;
+}
+
+void line_each_option(const struct command_line *line, void (*visit)(void *data, const char *name, const char *value), void *data)
+{
+	for (unsigned i = 0; i < line->options_count; i++)
+		visit(data, line->options[i].name, line->options[i].value ? line->options[i].value : "");
+}
+
+int cli_main(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_overview(stderr);
+		return EXIT_USAGE;
+	}
+	const char *name = argv[1];
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+		print_overview(stdout);
+		return EXIT_GOOD;
+	}
+	if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) {
+		printf("ratchet " RATCHET_VERSION "\n");
+		return EXIT_GOOD;
+	}
+	for (size_t i = 0; i < COMMANDS_COUNT; i++) {
+		if (strcmp(name, commands[i]->name) != 0)
+			continue;
+		struct command_line line = { .command = commands[i] };
+		int status = parse_line(&line, argc - 2, argv + 2);
+		if (status)
+			return status;
+		if (line_option(&line, "help")) {
+			print_help(commands[i]);
+			return EXIT_GOOD;
+		}
+		if (line.arguments_count < commands[i]->arguments_min)
+			return cli_failf(EXIT_USAGE, "usage: ratchet %s [OPTIONS] %s", name, commands[i]->arguments);
+		status = commands[i]->run(&line);
+		if (fflush(stdout) != 0 && status == EXIT_GOOD)
+			return cli_failf(EXIT_EXECUTION_FAILED, "cannot write the result: %s", strerror(errno));
+		return status;
+	}
+	cli_failf(EXIT_USAGE, "there is no command '%s'", name);
+	print_overview(stderr);
+	return EXIT_USAGE;
+}
+
+/* ---- messages, files, texts ------------------------------------------------------------------- */
+
+int cli_fail(int status, const struct wf_error *err)
+{
+	if (*err->where)
+		fprintf(stderr, "ratchet: %s: %s\n", err->where, err->message);
+	else
+		fprintf(stderr, "ratchet: %s\n", err->message);
+	return status;
+}
+
+int cli_failf(int status, const char *format, ...)
+{
+	struct wf_error err = { 0 };
+	va_list args;
+	va_start(args, format);
+	error_vset(&err, ERR(INVALID), format, args);
+	va_end(args);
+	return cli_fail(status, &err);
+}
+
+int cli_read_file(const char *path, size_t bytes_max, struct buffer *out, struct wf_error *err)
+{
+	bool standard = strcmp(path, "-") == 0;
+	int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return error_errno(err, errno, "cannot read %s", path);
+	ssize_t got = 1;
+	while (got > 0 && out->len <= bytes_max) {
+		got = read(fd, buffer_reserve(out, 65536), 65536);
+		if (got > 0)
+			out->len += (size_t)got;
+	}
+	int saved = errno;
+	if (!standard)
+		close(fd);
+	if (got < 0)
+		return error_errno(err, saved, "cannot read %s", path);
+	if (out->len > bytes_max)
+		return error_set(err, ERR(LIMIT), "%s is larger than %zu bytes", path, bytes_max);
+	return 0;
+}
+
+int cli_read_input(const char *option, struct buffer *out, struct wf_error *err)
+{
+	if (!option)
+		buffer_addz(out, "{}");
+	else if (strcmp(option, "-") == 0)
+		return cli_read_file("-", 1u << 30, out, err);
+	else if (option[0] == '@')
+		return cli_read_file(option + 1, 1u << 30, out, err);
+	else
+		buffer_addz(out, option);
+	return 0;
+}
+
+const char *cli_duration(int64_t ms, char buffer[32])
+{
+	if (ms < 1000)
+		snprintf(buffer, 32, "%lld ms", (long long)ms);
+	else if (ms < 60000)
+		snprintf(buffer, 32, "%.1f s", (double)ms / 1000);
+	else if (ms < 3600000)
+		snprintf(buffer, 32, "%lld min %02lld s", (long long)(ms / 60000), (long long)(ms / 1000 % 60));
+	else if (ms < 86400000)
+		snprintf(buffer, 32, "%lld h %02lld min", (long long)(ms / 3600000), (long long)(ms / 60000 % 60));
+	else
+		snprintf(buffer, 32, "%lld d %02lld h", (long long)(ms / 86400000), (long long)(ms / 3600000 % 24));
+	return buffer;
+}

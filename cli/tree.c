@@ -1,0 +1,406 @@
+/* tree.c: the tree of an execution's states (tree.h).
+ *
+ * Events are chained by previousEventId. Every event belongs to a node: an event that opens a node (a state entered, a map iteration
+ * started) is given a new one, any other event belongs to its predecessor's. A state that is entered hangs below its predecessor's node
+ * if that is a container still open (an iteration, a started Parallel or Map), else beside it. */
+#include "cli/tree.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum node_status { NODE_RUNNING, NODE_SUCCEEDED, NODE_FAILED, NODE_ABORTED, NODE_RETRYING };
+
+struct node {
+	struct node *parent, *first, *last, *next;
+	char *label;
+	char *note; /* error and cause, or the last log line */
+	enum node_status status;
+	bool container; /* Parallel, Map, an iteration, the root */
+	bool iteration;
+	int64_t start_ms, end_ms;
+	unsigned depth;
+	unsigned attempts; /* tasks scheduled in it */
+	double fraction; /* progress; negative: unknown */
+	unsigned children, children_ended;
+	uint64_t index;
+};
+
+struct tree {
+	FILE *to;
+	bool live;
+	struct node *root;
+	struct u64_map by_event;
+	unsigned drawn_lines;
+};
+
+/* ---- the model -------------------------------------------------------------------------------- */
+
+static struct node *node_new(struct node *parent, char *label, int64_t start_ms)
+{
+	struct node *node = NEW(struct node);
+	node->parent = parent;
+	node->label = label;
+	node->start_ms = start_ms;
+	node->fraction = -1;
+	if (parent) {
+		node->depth = parent->depth + 1;
+		if (parent->last)
+			parent->last->next = node;
+		else
+			parent->first = node;
+		parent->last = node;
+		parent->children++;
+	}
+	return node;
+}
+
+struct tree *tree_new(FILE *to, bool live)
+{
+	struct tree *tree = NEW(struct tree);
+	tree->to = to;
+	tree->live = live;
+	tree->root = node_new(NULL, mem_strdup("execution"), 0);
+	tree->root->container = true;
+	return tree;
+}
+
+/* Nodes hang in lists below each other; freed without recursion by walking down and up. */
+void tree_free(struct tree *tree)
+{
+	if (!tree)
+		return;
+	struct node *node = tree->root;
+	while (node) {
+		if (node->first) {
+			struct node *child = node->first;
+			node->first = child->next;
+			child->next = NULL;
+			child->parent = node;
+			node = child;
+			continue;
+		}
+		struct node *parent = node->parent;
+		free(node->label);
+		free(node->note);
+		free(node);
+		node = parent;
+	}
+	u64_map_done(&tree->by_event);
+	free(tree);
+}
+
+static bool is(const struct tree_event *event, const char *type)
+{
+	return str_eqz(event->type, type);
+}
+
+static bool node_open(const struct node *node)
+{
+	return node->status == NODE_RUNNING || node->status == NODE_RETRYING;
+}
+
+/* The nearest container at or above `node` that is still open. */
+static struct node *open_container(struct node *node)
+{
+	while (node->parent && !(node->container && node_open(node)))
+		node = node->parent;
+	return node;
+}
+
+static void note(struct node *node, struct str error, struct str cause)
+{
+	if (!error.len && !cause.len)
+		return;
+	free(node->note);
+	node->note = mem_printf("%.*s%s%.*s", STR_FMT(error), error.len && cause.len ? ": " : "", STR_FMT(cause));
+	for (char *c = node->note; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = ' ';
+}
+
+static void print_ended(struct tree *tree, const struct node *node);
+
+static void end(struct tree *tree, struct node *node, enum node_status status, int64_t now_ms)
+{
+	if (!node_open(node))
+		return;
+	node->status = status;
+	node->end_ms = now_ms;
+	if (node->parent)
+		node->parent->children_ended++;
+	if (!tree->live && node->parent && !node->iteration)
+		print_ended(tree, node);
+}
+
+/* Whatever is still open below a node that ended was aborted with it. */
+static void end_below(struct tree *tree, struct node *top, enum node_status status, int64_t now_ms)
+{
+	struct node *node = top->first;
+	while (node) {
+		if (node_open(node))
+			end(tree, node, status, now_ms);
+		if (node->first) {
+			node = node->first;
+			continue;
+		}
+		while (node && node != top && !node->next)
+			node = node->parent;
+		node = node && node != top ? node->next : NULL;
+	}
+}
+
+static void state_entered(struct tree *tree, const struct tree_event *event, struct node *before)
+{
+	struct node *parent = open_container(before);
+	struct node *node = node_new(parent, mem_strndup(event->name.ptr, event->name.len), event->timestamp_ms);
+	node->container = str_starts(event->type, STR("Parallel")) || str_starts(event->type, STR("Map"));
+	if (is(event, "FailStateEntered"))
+		end(tree, node, NODE_FAILED, event->timestamp_ms);
+	u64_map_put(&tree->by_event, event->id, node);
+}
+
+static void iteration_started(struct tree *tree, const struct tree_event *event, struct node *before)
+{
+	struct node *map = before;
+	while (map->parent && !(map->container && !map->iteration && node_open(map) && str_eqz(event->name, map->label)))
+		map = map->parent;
+	struct node *node = node_new(map, mem_printf("#%llu", (unsigned long long)event->index), event->timestamp_ms);
+	node->container = node->iteration = true;
+	node->index = event->index;
+	u64_map_put(&tree->by_event, event->id, node);
+}
+
+/* The iteration of that index which an event closes: it may name an event inside or the map itself as its predecessor. */
+static struct node *find_iteration(struct node *before, const struct tree_event *event)
+{
+	struct node *node = before;
+	while (node->parent && !(node->iteration && node->index == event->index))
+		node = node->parent;
+	if (node->parent)
+		return node;
+	for (node = before; node->parent; node = node->parent)
+		for (struct node *child = node->first; child; child = child->next)
+			if (child->iteration && child->index == event->index && node_open(child))
+				return child;
+	return NULL;
+}
+
+/* The state around an event: not an iteration. */
+static struct node *state_of(struct node *node, struct str name)
+{
+	struct node *found = node;
+	while (found->parent && (found->iteration || (name.len && !str_eqz(name, found->label))))
+		found = found->parent;
+	return found->parent ? found : node;
+}
+
+void tree_add(struct tree *tree, const struct tree_event *event)
+{
+	struct node *before = u64_map_get(&tree->by_event, event->previous_id);
+	if (!before)
+		before = tree->root;
+	struct node *node = before;
+	int64_t now = event->timestamp_ms;
+
+	if (is(event, "ExecutionStarted")) {
+		tree->root->start_ms = now;
+		node = tree->root;
+	} else if (str_ends(event->type, STR("StateEntered"))) {
+		state_entered(tree, event, before);
+		return;
+	} else if (is(event, "MapIterationStarted")) {
+		iteration_started(tree, event, before);
+		return;
+	} else if (str_starts(event->type, STR("MapIteration"))) {
+		struct node *iteration = find_iteration(before, event);
+		if (iteration) {
+			enum node_status status = is(event, "MapIterationSucceeded") ? NODE_SUCCEEDED
+						  : is(event, "MapIterationFailed")  ? NODE_FAILED
+										     : NODE_ABORTED;
+			end(tree, iteration, status, now);
+			end_below(tree, iteration, NODE_ABORTED, now);
+			node = iteration->parent;
+		}
+	} else if (str_ends(event->type, STR("StateExited"))) {
+		node = state_of(before, event->name);
+		end_below(tree, node, NODE_ABORTED, now);
+		end(tree, node, NODE_SUCCEEDED, now);
+	} else if (str_ends(event->type, STR("StateAborted"))) {
+		end(tree, state_of(before, STR_EMPTY), NODE_ABORTED, now);
+	} else if (str_starts(event->type, STR("Execution"))) {
+		node = tree->root;
+		bool good = is(event, "ExecutionSucceeded");
+		end_below(tree, node, is(event, "ExecutionFailed") ? NODE_FAILED : NODE_ABORTED, now);
+		note(node, event->error, event->cause);
+		node->status = good ? NODE_SUCCEEDED : NODE_FAILED;
+		node->end_ms = now;
+	} else if (str_ends(event->type, STR("Scheduled"))) {
+		node->attempts++;
+		node->status = node->attempts > 1 && node_open(node) ? NODE_RETRYING : node->status;
+		node->fraction = -1;
+	} else if (str_ends(event->type, STR("Failed")) || str_ends(event->type, STR("TimedOut"))) {
+		note(node, event->error, event->cause);
+	}
+	u64_map_put(&tree->by_event, event->id, node);
+}
+
+void tree_task(struct tree *tree, uint64_t scheduled_event_id, struct str line, double fraction)
+{
+	struct node *node = u64_map_get(&tree->by_event, scheduled_event_id);
+	if (!node || !node_open(node))
+		return;
+	if (fraction >= 0)
+		node->fraction = fraction;
+	if (line.len && fraction < 0)
+		note(node, STR_EMPTY, line);
+}
+
+/* ---- the drawing -------------------------------------------------------------------------------- */
+
+static const char *symbol(const struct node *node)
+{
+	switch (node->status) {
+	case NODE_RUNNING:
+		return "●";
+	case NODE_SUCCEEDED:
+		return "✓";
+	case NODE_FAILED:
+		return "✗";
+	case NODE_ABORTED:
+		return "∅";
+	case NODE_RETRYING:
+		return "↻";
+	}
+	return "?";
+}
+
+static const char *colour(const struct node *node)
+{
+	switch (node->status) {
+	case NODE_RUNNING:
+		return "\033[36m";
+	case NODE_SUCCEEDED:
+		return "\033[32m";
+	case NODE_FAILED:
+		return "\033[31m";
+	case NODE_ABORTED:
+		return "\033[90m";
+	case NODE_RETRYING:
+		return "\033[33m";
+	}
+	return "";
+}
+
+static void path_of(const struct node *node, struct buffer *out)
+{
+	const struct node *chain[64];
+	unsigned count = 0;
+	for (; node->parent && count < 64; node = node->parent)
+		chain[count++] = node;
+	while (count--) {
+		const char *label = chain[count]->label;
+		buffer_printf(out, "%s%s", out->len && label[0] != '#' ? " › " : "", label);
+	}
+}
+
+static void describe(const struct node *node, int64_t now_ms, struct buffer *out)
+{
+	char duration[32];
+	int64_t end_ms = node_open(node) ? now_ms : node->end_ms;
+	if (node->container && !node->iteration && node->children)
+		buffer_printf(out, "  %u/%u", node->children_ended, node->children);
+	if (node_open(node) && node->fraction >= 0)
+		buffer_printf(out, "  %.0f %%", node->fraction * 100);
+	buffer_printf(out, "  %s", cli_duration(end_ms > node->start_ms ? end_ms - node->start_ms : 0, duration));
+	if (node->attempts > 1)
+		buffer_printf(out, "  attempt %u", node->attempts);
+	if (node->note && node->status != NODE_SUCCEEDED)
+		buffer_printf(out, "  %s", node->note);
+}
+
+static void print_ended(struct tree *tree, const struct node *node)
+{
+	_cleanup_(buffer_done) struct buffer line = { 0 };
+	path_of(node, &line);
+	describe(node, node->end_ms, &line);
+	fprintf(tree->to, "%s %s\n", symbol(node), line.data);
+	fflush(tree->to);
+}
+
+/* Cuts a line to `columns` characters (colours are added outside). */
+static size_t cut(const struct buffer *line, unsigned columns)
+{
+	size_t at = 0;
+	for (unsigned seen = 0; at < line->len && seen < columns; seen++)
+		for (at++; at < line->len && (line->data[at] & 0xc0) == 0x80; at++)
+			;
+	return at;
+}
+
+/* The next node in reading order that is to be shown, from `node`. Finished iterations stay folded when `folded`. */
+static struct node *next_shown(struct node *node, bool folded)
+{
+	bool skip = folded && node->iteration && !node_open(node) && node->status != NODE_FAILED;
+	if (node->first && !skip)
+		return node->first;
+	while (node && !node->next)
+		node = node->parent;
+	return node ? node->next : NULL;
+}
+
+static bool hidden(const struct node *node, bool folded)
+{
+	return folded && node->iteration && !node_open(node) && node->status != NODE_FAILED;
+}
+
+static unsigned draw_all(struct tree *tree, int64_t now_ms, bool folded, bool coloured, unsigned rows, unsigned columns)
+{
+	unsigned total = 0, lines = 0;
+	for (struct node *n = tree->root->first; n; n = next_shown(n, folded))
+		total += !hidden(n, folded);
+	unsigned skip = total > rows ? total - rows : 0;
+
+	for (struct node *n = tree->root->first; n; n = next_shown(n, folded)) {
+		if (hidden(n, folded))
+			continue;
+		if (skip) {
+			skip--;
+			continue;
+		}
+		_cleanup_(buffer_done) struct buffer line = { 0 };
+		buffer_printf(&line, "%*s%s %s", (int)(n->depth - 1) * 2, "", symbol(n), n->label);
+		describe(n, now_ms, &line);
+		size_t length = cut(&line, columns);
+		fprintf(tree->to, "%s%.*s%s\n", coloured ? colour(n) : "", (int)length, line.data, coloured ? "\033[0m\033[K" : "");
+		lines++;
+	}
+	return lines;
+}
+
+void tree_draw(struct tree *tree, int64_t now_ms)
+{
+	struct winsize size = { 0 };
+	if (!tree->live)
+		return;
+	if (ioctl(fileno(tree->to), TIOCGWINSZ, &size) != 0 || size.ws_row < 4 || size.ws_col < 20)
+		size = (struct winsize){ .ws_row = 24, .ws_col = 80 };
+	if (tree->drawn_lines)
+		fprintf(tree->to, "\033[%uA\r", tree->drawn_lines);
+	tree->drawn_lines = draw_all(tree, now_ms, true, true, size.ws_row - 2u, size.ws_col - 1u);
+	fprintf(tree->to, "\033[J");
+	fflush(tree->to);
+}
+
+void tree_finish(struct tree *tree, int64_t now_ms)
+{
+	tree_draw(tree, now_ms);
+	tree->drawn_lines = 0;
+}
+
+void tree_print(struct tree *tree, int64_t now_ms)
+{
+	draw_all(tree, now_ms, false, false, UINT32_MAX, 2000);
+}

@@ -1,0 +1,15 @@
+/* text.h: small text helpers that the connectors share. */
+#pragma once
+#include "base/buffer.h"
+
+/* Appends `bytes` with everything that is not UTF-8 replaced by U+FFFD, one for each byte that cannot begin or go on. NUL counts as such. */
+void text_clean(struct str bytes, struct buffer *out);
+
+/* The end of `text`, at most `len` bytes, beginning at a character. */
+struct str text_tail(struct str text, size_t len);
+
+/* Without white space at both ends. */
+struct str text_trim(struct str text);
+
+/* Equality that ignores the case of ASCII letters: names of headers. */
+bool text_same(struct str a, struct str b);

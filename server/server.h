@@ -1,0 +1,32 @@
+/* server.h: HTTP in front of the engine, on libmicrohttpd, whose epoll descriptor the loop watches: everything on the loop's thread;
+ * a request that waits for the engine is suspended, and costs a connection and nothing else.
+ *
+ *     POST /              the Step Functions API: AWS JSON 1.0, X-Amz-Target: AWSStepFunctions.OPERATION
+ *     GET  /              the console (a page that says where to look, until there is one)
+ *     GET  /v1/info       {version, region, account, store, durable, uptime_s}: for the command line
+ *     GET  /healthz       200 "ok" once requests are served
+ *     GET  /metrics       Prometheus text
+ *
+ * A listener that is not loopback is refused (there is no authentication yet). Host must name the listener or localhost, and Origin,
+ * where there is one, the same: pages of other origins and rebound names get 403. */
+#pragma once
+#include "engine/engine.h"
+
+struct server;
+
+struct server_options {
+	struct engine *engine;
+	struct loop *loop;
+	struct clock_source *clock;
+	const char *listen; /* "HOST:PORT", "[::1]:PORT"; port 0: any */
+	const char *store_name; /* shown by /v1/info */
+};
+
+/* Listens. ERR(INVALID): the address is wrong or not loopback; ERR(BUSY): it is taken. */
+int server_new(const struct server_options *options, struct server **ret_server, struct wf_error *err);
+/* "http://127.0.0.1:8083", with the port that was taken. Lives as long as the server. */
+const char *server_url(const struct server *server);
+/* Answers 503 to new requests; those under way are answered as the engine replies. */
+void server_drain(struct server *server);
+/* Closes every connection and frees. */
+void server_free(struct server *server);

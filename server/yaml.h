@@ -1,0 +1,10 @@
+/* yaml.h: YAML text as a JSON value. JSON is YAML too, so this reads both.
+ *
+ * The core schema: plain null, true, false and JSON numbers are what they look like; all else is a string. One document; mappings have
+ * scalar keys, each once. Anchors, aliases and tags are refused: nothing here needs them, and they make small texts large. */
+#pragma once
+#include "base/error.h"
+#include "value/value.h"
+
+/* 0 and *ret_value (yours); ERR(INVALID) with err->where "line 3, column 7". An empty text gives {}. */
+int yaml_parse(struct str text, struct value **ret_value, struct wf_error *err);
