@@ -74,8 +74,13 @@ static inline size_t utf8_count(struct str text)
 
 static inline bool utf8_is_valid(struct str text)
 {
-	for (size_t i = 0, len; i < text.len; i += len)
+	for (size_t i = 0, len; i < text.len; i += len) {
+		uint64_t eight;
+		len = 8;
+		if (text.len - i >= 8 && (memcpy(&eight, text.ptr + i, 8), !(eight & 0x8080808080808080u)))
+			continue;
 		if (!(len = utf8_length(text.ptr + i, text.len - i)))
 			return false;
+	}
 	return true;
 }

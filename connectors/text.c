@@ -1,31 +1,12 @@
 /* Cleaning, cutting and comparing text that programs and servers gave us. */
 #include "connectors/text.h"
-
-/* Length of the well-formed UTF-8 sequence at `at`; 0 if there is none. Table 3-7 of the Unicode standard: the second byte's range
- * depends on the first, which is what keeps overlong forms, surrogates and numbers past U+10FFFF out. */
-static size_t sequence_length(const unsigned char *at, size_t left)
-{
-	if (at[0] < 0x80)
-		return at[0] ? 1 : 0;
-	size_t len = at[0] >= 0xc2 && at[0] <= 0xdf ? 2 : at[0] >= 0xe0 && at[0] <= 0xef ? 3 : at[0] >= 0xf0 && at[0] <= 0xf4 ? 4 : 0;
-	if (!len || left < len)
-		return 0;
-	unsigned char least = at[0] == 0xe0 ? 0xa0 : at[0] == 0xf0 ? 0x90 : 0x80;
-	unsigned char most = at[0] == 0xed ? 0x9f : at[0] == 0xf4 ? 0x8f : 0xbf;
-	if (at[1] < least || at[1] > most)
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-	return len;
-}
+#include "base/utf8.h"
 
 void text_clean(struct str bytes, struct buffer *out)
 {
-	const unsigned char *at = (const unsigned char *)bytes.ptr;
 	size_t begin = 0, i = 0;
 	while (i < bytes.len) {
-		size_t len = sequence_length(at + i, bytes.len - i);
+		size_t len = bytes.ptr[i] ? utf8_length(bytes.ptr + i, bytes.len - i) : 0;
 		if (len) {
 			i += len;
 			continue;
@@ -43,7 +24,7 @@ struct str text_tail(struct str text, size_t len)
 	if (text.len <= len)
 		return text;
 	size_t from = text.len - len;
-	while (from < text.len && ((unsigned char)text.ptr[from] & 0xc0) == 0x80)
+	while (from < text.len && utf8_is_tail((unsigned char)text.ptr[from]))
 		from++;
 	return str_sub(text, from, text.len);
 }

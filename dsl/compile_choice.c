@@ -83,7 +83,7 @@ static void compile_operator(struct compiler *c, const struct djson *node, const
 		if (!row->path)
 			compile_operand(c, node, test);
 		else if (expect_kind(c, node, VALUE_STRING, "String"))
-			test->operand_path = compile_path(c, node, PATH_REFERENCE);
+			test->operand_path = compile_path(c, node, PATH_ANY);
 		return;
 	case CHOICE_MATCHES:
 		if (expect_kind(c, node, VALUE_STRING, "String"))
@@ -108,6 +108,7 @@ static void compile_members(struct compiler *c, const struct djson *object, stru
 {
 	const struct djson *variable = NULL, *operator = NULL;
 	unsigned count = 0;
+	bool unknown = false;
 	for (const struct djson *member = object->first; member; member = member->next) {
 		if (member->duplicate)
 			continue;
@@ -117,11 +118,12 @@ static void compile_members(struct compiler *c, const struct djson *object, stru
 			operator = member;
 			count++;
 		} else if (rule ? !fields_read_one(c, member, QUERY_JSONPATH, rule) : !str_eqz(member->key, "Comment")) {
+			unknown = true; /* most likely the operator */
 			report(c, &(struct report){ AT_KEY(object, member), .expected = rule ? STR("a field of a choice rule or an operator") : STR("Variable and an operator, without Next and Assign, within another rule") },
 			       "Field '%.*s' is not supported", STR_FMT(str_sub(member->key, 0, 200)));
 		}
 	}
-	if (count == 0)
+	if (count == 0 && !unknown)
 		report(c, &(struct report){ AT_OBJECT(object), .expected = STR("exactly one operator such as StringEquals, IsPresent, And") }, "A choice rule must have a comparison operator");
 	else if (count > 1)
 		report(c, &(struct report){ AT_KEY(object, operator), .expected = STR("exactly one operator; And combines several") }, "A choice rule must have exactly one comparison operator");
@@ -134,7 +136,7 @@ static void compile_members(struct compiler *c, const struct djson *object, stru
 	else if (variable && combines)
 		report(c, &(struct report){ AT_KEY(object, variable), .expected = expecting(c, "%.*s without Variable", STR_FMT(operator->key)) }, "Field 'Variable' is not supported");
 	else if (variable && expect_kind(c, variable, VALUE_STRING, "String"))
-		test->variable = compile_path(c, variable, PATH_REFERENCE);
+		test->variable = compile_path(c, variable, PATH_ANY);
 }
 
 /* With `operator`: compiles that member. Without: `object` is a nested test that is still to be read. */

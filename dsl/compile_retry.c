@@ -28,9 +28,9 @@ static struct str *compile_errors(struct compiler *c, const struct djson *elemen
 			report(c, &(struct report){ AT_VALUE(error), .expected = expecting(c, "an error name, not %s", value_kind_name(error->kind)) }, "Expected value of type String");
 		} else if (str_eqz(error->text, ERROR_NAME_ALL)) {
 			if (errors->count > 1)
-				report(c, &(struct report){ AT_VALUE(error), .location = errors, .expected = STR("States.ALL alone") }, "States.ALL must appear alone in ErrorEquals");
+				report(c, &(struct report){ .location = errors, .offset = error->offset, .length = error->length, .expected = STR("States.ALL alone") }, "States.ALL must appear alone in ErrorEquals");
 			if (element->next)
-				report(c, &(struct report){ AT_VALUE(error), .location = errors, .expected = STR("the element with States.ALL at the end") }, "States.ALL must appear in the last element of %s",
+				report(c, &(struct report){ .location = errors, .offset = error->offset, .length = error->length, .expected = STR("the element with States.ALL at the end") }, "States.ALL must appear in the last element of %s",
 				       element->parent->key.len ? arena_strdup(c->scratch, element->parent->key) : "the array");
 		} else if (str_starts(error->text, STR("States.")) && !is_standard_error(error->text)) {
 			report(c, &(struct report){ AT_VALUE(error), .severity = DIAGNOSTIC_WARNING, .expected = STR("one of the language's own error names") }, "'%.*s' is no error name of the language; nothing will match it",

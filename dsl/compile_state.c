@@ -1,6 +1,7 @@
 /* compile_state.c: one state of any type: what all of them share first, then a function per type. */
 #include "dsl/compile.h"
 #include "base/timestamp.h"
+#include <stdio.h>
 
 /* AWS's order, as its messages list them. */
 static const struct {
@@ -150,12 +151,8 @@ static struct expr *compile_credentials(struct compiler *c, const struct djson *
 {
 	if (!node)
 		return NULL;
-	if (node->kind == VALUE_OBJECT) {
-		struct fields fields;
-		fields_read(c, node, OWNER_CREDENTIALS, language, true, &fields);
-		if (!fields.members[F_RoleArn] && !djson_get(node, STR("RoleArn.$")))
-			report(c, &(struct report){ AT_OBJECT(node), .expected = STR("Credentials with RoleArn or RoleArn.$") }, "The field 'RoleArn' is required but was missing");
-	}
+	if (node->kind == VALUE_OBJECT && !djson_get(node, STR("RoleArn")) && !djson_get(node, STR("RoleArn.$")))
+		report(c, &(struct report){ AT_OBJECT(node), .expected = STR("Credentials with RoleArn or RoleArn.$") }, "The field 'RoleArn' is required but was missing");
 	return compile_template(c, node, language);
 }
 
@@ -228,11 +225,12 @@ void compile_state(struct compiler *c, const struct djson *node, struct state *s
 	state->length = node->length;
 	if (node->kind != VALUE_OBJECT) {
 		report(c, &(struct report){ AT_VALUE(node), .expected = STR("a state") }, "Expected value of type Object");
+		c->terminal = true; /* who knows: no second complaint about it */
 		return;
 	}
 	state->language = read_language(c, node);
 	if (!read_type(c, node, &state->type)) {
-		c->terminal = true; /* who knows: no second complaint about it */
+		c->terminal = true;
 		return;
 	}
 	struct fields fields;

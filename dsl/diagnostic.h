@@ -7,7 +7,8 @@
 
 enum diagnostic_severity { DIAGNOSTIC_ERROR, DIAGNOSTIC_WARNING };
 
-/* X(code): AWS's codes, as ValidateStateMachineDefinition answers them. */
+/* X(code): AWS's codes, as ValidateStateMachineDefinition answers them. (An unreachable state is a MISSING_TRANSITION_TARGET there; the last two are
+ * warnings.) */
 #define DIAGNOSTIC_CODES(X)              \
 	X(SCHEMA_VALIDATION_FAILED)      \
 	X(INVALID_JSON_DESCRIPTION)      \
@@ -18,7 +19,12 @@ enum diagnostic_severity { DIAGNOSTIC_ERROR, DIAGNOSTIC_WARNING };
 	X(DUPLICATE_LABEL_NAME)          \
 	X(DUPLICATE_VARIABLE_NAME)       \
 	X(INVALID_JSONATA_EXPRESSION)    \
-	X(UNSUPPORTED_JSONATA_EXPRESSION)
+	X(UNSUPPORTED_JSONATA_EXPRESSION) \
+	X(INVALID_STATE_NAME)            \
+	X(INVALID_LABEL_NAME)            \
+	X(TOO_DEEPLY_NESTED)             \
+	X(NO_DOLLAR)                     \
+	X(PASS_RESULT_IS_STATIC)
 
 enum diagnostic_code {
 #define X(code) DIAGNOSTIC_##code,

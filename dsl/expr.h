@@ -92,5 +92,7 @@ struct str expr_text(const struct expr *expr);
 bool expr_is_definite(const struct expr *expr);
 /* Whether it is just `$` (so that the core can pass the input through). */
 bool expr_is_root(const struct expr *expr);
+/* How deep intrinsic functions are nested in it; 0 if there are none. More than limit intrinsic_depth fails when it is evaluated. */
+unsigned expr_intrinsic_depth(const struct expr *expr);
 /* Calls `visit` for each variable it reads ("x" of "$x.y", "$$" for the context object, "$" for the input), with the full reference text. */
 void expr_references(const struct expr *expr, void (*visit)(void *data, struct str name, struct str reference), void *data);

@@ -30,7 +30,6 @@ const char *field_name(enum field field)
 #define RETRIER BIT(OWNER_RETRIER)
 #define CATCHER BIT(OWNER_CATCHER)
 #define RULE BIT(OWNER_RULE)
-#define CREDENTIALS BIT(OWNER_CREDENTIALS)
 #define READER BIT(OWNER_ITEM_READER)
 #define READER_CONFIG BIT(OWNER_READER_CONFIG)
 #define BATCHER BIT(OWNER_ITEM_BATCHER)
@@ -89,7 +88,6 @@ const struct field_row field_rows[] = {
 	{ F_HeartbeatSeconds, TASK, BOTH, N, INTEGER | OR_ATA, 1, SECONDS_MAX },
 	{ F_HeartbeatSecondsPath, TASK, PATH, S, 0 },
 	{ F_Credentials, TASK, BOTH, O, OR_ATA },
-	{ F_RoleArn, CREDENTIALS, BOTH, S, 0 },
 
 	/* Pass, Choice, Wait, Fail */
 	{ F_Result, PASS, PATH, ANY, 0 },
@@ -194,7 +192,7 @@ const char *field_owner_name(enum field_owner owner)
 		[STATE_PARALLEL] = "a Parallel state", [STATE_MAP] = "a Map state", [OWNER_MACHINE] = "a state machine",
 		[OWNER_BRANCH] = "a branch", [OWNER_PROCESSOR] = "an item processor", [OWNER_PROCESSOR_CONFIG] = "ProcessorConfig",
 		[OWNER_RETRIER] = "a retrier", [OWNER_CATCHER] = "a catcher", [OWNER_RULE] = "a choice rule",
-		[OWNER_CREDENTIALS] = "Credentials", [OWNER_ITEM_READER] = "ItemReader", [OWNER_READER_CONFIG] = "ReaderConfig",
+		[OWNER_ITEM_READER] = "ItemReader", [OWNER_READER_CONFIG] = "ReaderConfig",
 		[OWNER_ITEM_BATCHER] = "ItemBatcher", [OWNER_RESULT_WRITER] = "ResultWriter",
 	};
 	return names[owner];

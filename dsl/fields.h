@@ -14,7 +14,7 @@
 	X(MaxInputBytesPerBatch) X(MaxInputBytesPerBatchPath) X(MaxItems) X(MaxItemsPath) X(MaxItemsPerBatch)               \
 	X(MaxItemsPerBatchPath) X(Mode) X(Next) X(Output) X(OutputPath) X(OutputType) X(Parameters) X(ProcessorConfig)      \
 	X(QueryLanguage) X(ReaderConfig) X(Resource) X(Result) X(ResultPath) X(ResultSelector) X(ResultWriter) X(Retry)     \
-	X(RoleArn) X(Seconds) X(SecondsPath) X(StartAt) X(States) X(TimeoutSeconds) X(TimeoutSecondsPath) X(Timestamp)      \
+	X(Seconds) X(SecondsPath) X(StartAt) X(States) X(TimeoutSeconds) X(TimeoutSecondsPath) X(Timestamp)      \
 	X(TimestampPath) X(ToleratedFailureCount) X(ToleratedFailureCountPath) X(ToleratedFailurePercentage)                \
 	X(ToleratedFailurePercentagePath) X(Transformation) X(Type) X(Version) X(WriterConfig)
 
@@ -36,7 +36,6 @@ enum field_owner {
 	OWNER_RETRIER,
 	OWNER_CATCHER,
 	OWNER_RULE, /* one of Choices */
-	OWNER_CREDENTIALS,
 	OWNER_ITEM_READER,
 	OWNER_READER_CONFIG,
 	OWNER_ITEM_BATCHER,

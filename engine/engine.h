@@ -70,6 +70,10 @@ struct engine_options {
 	const char *work_root; /* folder for executions' work folders; NULL: none */
 	uint64_t seed; /* 0: from the operating system. Tests set it. */
 	double time_scale; /* 0 or 1: real; waits and timeouts are divided by it (`ratchet run --time-scale`) */
+	/* This process cannot go on: another owner has the lease, or it is not known what the store holds. Called once, from within a turn; nothing
+	 * more is decided after it. The owner exits, and the next start recovers. NULL: only logged. */
+	void (*fatal)(void *data, const char *reason);
+	void *fatal_data;
 };
 
 /* Blocking: takes the lease, reads the registry. Connectors are added before engine_run_recovery. */
@@ -131,7 +135,7 @@ uint32_t engine_list_machines(struct engine *engine, struct str after, const str
 struct start_request {
 	struct str machine_arn;
 	struct str name; /* empty: a name is made */
-	struct str input; /* JSON text; empty: {} */
+	struct str input; /* JSON text; ptr NULL: {}. Given but empty is refused, as on AWS. */
 	struct str trace_header;
 };
 struct execution_info {
@@ -180,6 +184,7 @@ struct engine_watcher {
 	void (*event)(struct engine_watcher *watcher, const struct event *event);
 	void (*log)(struct engine_watcher *watcher, uint64_t task_id, struct str line, double fraction);
 	void *data;
+	bool from_start; /* also the events there are already, first (the caller has just started it) */
 	struct engine_watcher *next; /* the engine's */
 	uint64_t execution_id; /* the engine's */
 };

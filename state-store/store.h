@@ -14,6 +14,18 @@
  *   FENCED     another owner has the lease; nothing is stored, nothing will be;
  *   UNKNOWN    the answer was lost: read the sequence again (store_read_sequence) to learn whether it is stored.
  *
+ * The sequence is the whole protocol: a batch is stored only if its number is the last stored one + 1, whatever came in between.
+ * - After FAILED of number n, all that are outstanding behind it fail by that rule, with the same `err`. The owner numbers anew from n:
+ *   n, n + 1 … are reused, and may be submitted at once, even before the callbacks of the old ones came: batches are judged in
+ *   the order of submission, so that no old one can slip between new ones. ERR(NO_SPACE), ERR(IO), ERR(BUSY) may pass: wait a
+ *   little and try again. ERR(EXISTS), ERR(NOT_FOUND), ERR(INVALID) are the batch's own fault and will not.
+ * - After UNKNOWN of number n, call store_read_sequence: its answer comes behind the callbacks of everything submitted before. A sequence
+ *   >= n says that it is stored (and those behind it up to the sequence), a smaller one that it never will be: then as after FAILED. If
+ *   that read fails too (a sync failed: nobody knows what the disk holds), exit and recover; the store takes no more batches.
+ * - After FENCED, stop: what this owner believes is out of date.
+ *
+ * Ids are below 2^63. Times may be any int64_t.
+ *
  * Ownership. A batch and all it holds is the store's from store_submit until its callback, which gets it back. Texts passed to reads are copied.
  * What a callback receives is borrowed for the callback.
  *
@@ -49,7 +61,7 @@ struct store_blob {
 	struct str bytes;
 };
 
-/* One journal record (engine/core/record.h encodes the bytes). Numbered 0, 1, 2 … within its execution. */
+/* One journal record (engine/core/record.h encodes the bytes). Numbered 0, 1, 2 … within its execution, without gaps. */
 struct store_record {
 	uint64_t execution_id;
 	uint32_t number;
@@ -70,7 +82,8 @@ struct store_open_row {
 	int64_t wake_ms; /* STORE_WAKE_ACTIVE, a wall clock time, or STORE_WAKE_NEVER */
 };
 
-/* A message between executions. The key (sender, event) makes a repeat harmless. */
+/* A message between executions. The key (sender, event) makes a repeat harmless as long as the first one is stored: who has deleted a message
+ * must know by its own state that it was taken. Sequences grow and are never used twice, not even after deleting. */
 struct store_message {
 	uint64_t sequence; /* given by the store; 0 when appending */
 	uint64_t target_id; /* execution */
@@ -90,12 +103,13 @@ struct store_item {
 enum store_result { STORE_COMMITTED, STORE_FAILED, STORE_FENCED, STORE_UNKNOWN };
 
 enum store_op_kind {
-	STORE_INSERT_EXECUTION, /* execution; a name that the machine has already fails the whole batch with ERR(EXISTS) (the engine looks before) */
-	STORE_END_EXECUTION, /* execution.id, status, stop_ms (also reopens: stop_ms 0) */
-	STORE_APPEND_RECORD, /* record */
+	STORE_INSERT_EXECUTION, /* execution; a name that the machine has already, or a known id, fails the whole batch with ERR(EXISTS) (the engine looks
+				 * before). One that starts and ends in the same batch is best inserted ended: status and stop_ms set. */
+	STORE_END_EXECUTION, /* execution.id, status, stop_ms (also reopens: stop_ms 0); an unknown id fails the batch with ERR(NOT_FOUND) */
+	STORE_APPEND_RECORD, /* record; one that has its number already fails the batch with ERR(EXISTS), a gap with ERR(INVALID) */
 	STORE_PUT_SNAPSHOT, /* snapshot; replaces the execution's last one */
 	STORE_SET_OPEN, /* open */
-	STORE_DELETE_OPEN, /* open.execution_id */
+	STORE_DELETE_OPEN, /* open.execution_id; deleting what is not there is fine, here and below */
 	STORE_APPEND_MESSAGE, /* message; a known key is dropped silently */
 	STORE_DELETE_MESSAGE, /* message.target_id, .sequence */
 	STORE_PUT_ITEM, /* item */
@@ -138,13 +152,16 @@ enum store_durability { STORE_FULL, STORE_RELAXED /* synchronous=NORMAL, by expl
 struct store_options {
 	enum store_durability durability;
 	bool read_only; /* for tools: no owner lock, no writes, refuses to create */
-	int64_t batch_bytes_max; /* 0: default; how much one transaction joins */
+	int64_t batch_bytes_max; /* 0: default (8 MiB); how much one transaction joins */
+	const char *vfs; /* for tests: the name of a registered SQLite VFS; NULL: the default one */
 };
 
 /* Opens "sqlite:PATH" or "memory:". Blocking, before the loop runs: creates and migrates the schema, takes the owner lock (ERR(BUSY) names
  * the other process; ERR(VERSION): a newer schema; ERR(INVALID): a file of another program). Lower rooms do not log. */
 int store_open(const char *url, const struct store_options *options, struct loop *loop, struct store **ret_store, struct wf_error *err);
-/* Waits for what is queued (callbacks included), checkpoints, closes. Call when the loop no longer runs. */
+/* Waits for what is queued, calls the callbacks that are due (what they submit now fails with ERR(CANCELLED)), checkpoints, closes. Call on the
+ * loop's thread when the loop no longer runs, but before it is freed. A post that the loop still holds then finds nothing to do when it runs; the
+ * loop should run what it holds when it is freed. A backup under way is given up. NULL is fine. */
 void store_close(struct store *store);
 
 /* Blocking, at start: takes the lease of all shards; returns its epoch, the sequence of the last stored batch and the largest execution id. */
@@ -158,12 +175,15 @@ int store_each_item(struct store *store, void (*visit)(void *data, const struct 
 /* ---- writing ------------------------------------------------------------------------------ */
 
 void store_submit(struct store *store, struct store_batch *batch);
-/* Whether the writer is behind (more than `batches_outstanding` wait). */
+/* How many batches were submitted and have not had their callback: the engine submits no more while it is batches_outstanding (limits.h). */
 unsigned store_batches_waiting(const struct store *store);
 
 /* ---- reading: each copies its request and calls back once ----------------------------------- */
 
-/* code: 0, ERR(NOT_FOUND), or another error with *err filled. */
+/* A `limit` above this is taken as this. */
+#define STORE_LIMIT_MAX 100000
+
+/* code: 0, ERR(NOT_FOUND), or another error with *err filled. The sequence is read behind all batches submitted before. */
 typedef void store_sequence_fn(void *data, uint64_t sequence, int code, const struct wf_error *err);
 void store_read_sequence(struct store *store, store_sequence_fn *done, void *data);
 
@@ -192,7 +212,8 @@ struct store_list_request {
 };
 void store_list(struct store *store, const struct store_list_request *request, store_rows_fn *done, void *data);
 
-/* Records of one execution: numbers from `first` on, or (backward) from `first` down; stops after bytes_max (at least one is given). */
+/* Records of one execution with their blobs: numbers from `first` on, or (backward) from `first` down (UINT32_MAX: from the last); stops after
+ * bytes_max (at least one is given); `more` says that there are further ones. An unknown execution has none. */
 typedef void store_records_fn(void *data, const struct store_record *records, uint32_t count, bool more, int code, const struct wf_error *err);
 void store_read_records(struct store *store, uint64_t execution_id, uint32_t first, bool backward, size_t bytes_max, store_records_fn *done, void *data);
 /* The number of records an execution has (its next record's number). */
@@ -210,22 +231,24 @@ typedef void store_messages_fn(void *data, const struct store_message *messages,
 void store_list_messages(struct store *store, uint64_t target_id, uint64_t after, uint32_t limit, store_messages_fn *done, void *data);
 
 /* Deletes up to `limit` executions that ended before `before_ms` (records, blobs, snapshots with them), in one small transaction of the writer;
- * calls back with how many went. Open ones never go. */
+ * calls back with how many went: fewer than `limit` when their records are many, so go on until it is 0. One that is open (stop_ms 0, or an open row)
+ * never goes. */
 void store_purge(struct store *store, int64_t before_ms, uint32_t limit, store_count_fn *done, void *data);
 
-/* Copies the store to a new file while it is in use (sqlite). ERR(EXISTS) if the file is there. */
+/* Copies the store to a new file while it is in use (sqlite; memory: ERR(UNSUPPORTED)). The file is there whole or not at all. ERR(EXISTS) if the file
+ * is there, ERR(CANCELLED) if the store is closed meanwhile. */
 typedef void store_done_fn(void *data, int code, const struct wf_error *err);
 void store_backup(struct store *store, const char *path, store_done_fn *done, void *data);
 
 struct store_stats {
 	const char *backend; /* "sqlite" */
 	bool durable; /* an acknowledged batch survives a power loss */
-	uint64_t commits, batches, syncs, bytes_written; /* since opening */
+	uint64_t commits, batches, syncs, bytes_written; /* since opening; syncs and bytes of the log only, not of checkpoints */
 	uint64_t file_bytes; /* database and WAL now; 0 for memory */
 };
 void store_stats(struct store *store, struct store_stats *ret_stats);
 
 /* ---- for back ends and tests ---------------------------------------------------------------- */
 
-/* Each back end fills one of these; store.c forwards. A test may wrap a store to inject results (tests/store/faulty.c). */
+/* Each back end fills one of these (backend.h); store.c forwards. A test may wrap a store to inject results (tests/store/faulty.c). */
 struct store_backend;

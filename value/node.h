@@ -38,7 +38,8 @@ enum node_flag {
 	NODE_DECODED = 8, /* a string whose bytes are at `bytes`, not in the text */
 	NODE_CONVERTED = 16, /* a document's number that was converted to `number` */
 	NODE_INTEGER = 32, /* a built number that is `integer` */
-	NODE_MEASURED = 64, /* a built value whose text_len and depth are known */
+	NODE_MEASURED = 64, /* a built value whose text_len is known */
+	NODE_FATHOMED = 128, /* a built container whose depth is known */
 
 	NODE_NOT_READY = NODE_UNBUILT | NODE_UNCHECKED,
 };
@@ -52,7 +53,7 @@ struct children {
 		struct value **items; /* of a built value */
 	};
 	struct str *keys; /* of an object */
-	struct index *index; /* of an object with many keys that was looked into; else NULL */
+	struct index *index; /* of an object with many keys: a document's once it is checked, a built one's once a key was sought */
 };
 
 struct value {
@@ -180,10 +181,19 @@ bool index_is_full(const struct index *index);
 /* Adds keys[position], which must not be there yet. */
 void index_add(struct index *index, const struct str *keys, uint32_t position);
 
+/* build.c */
+void built_make_index(struct value *object);
+/* A built array or object with the same items, and room for `more`. */
+struct value *value_copy_container(const struct value *value, size_t more);
+
 /* number.c */
 double number_from_token(struct str token);
 bool number_token_to_int64(struct str token, int64_t *ret_number);
 bool number_tokens_equal(struct str a, struct str b);
+enum { NUMBER_TEXT_MAX = 32 };
+/* Write the token without a NUL; return its length. */
+size_t number_write_int(int64_t number, char to[NUMBER_TEXT_MAX]);
+size_t number_write_double(double number, char to[NUMBER_TEXT_MAX]);
 
 /* write.c: the length of a string's token. */
 size_t string_token_len(struct str text);

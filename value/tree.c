@@ -27,6 +27,7 @@ static struct document *document_new(struct str text)
 	return document;
 }
 
+/* What a text begins; a number if it is nothing else. */
 static enum value_kind kind_of(char first)
 {
 	switch (first) {
@@ -104,6 +105,7 @@ static size_t offset_before_compacting(struct str text, size_t compact_offset)
 }
 
 static bool build_tree(struct document *document, bool refuse_duplicates, size_t *ret_duplicate);
+static struct str key_token(const char *start);
 
 int value_parse(struct str text, const struct value_parse_options *options, struct value **ret_value, struct wf_error *err)
 {
@@ -124,10 +126,8 @@ int value_parse(struct str text, const struct value_parse_options *options, stru
 	set_root(document, len);
 	if (options && options->refuse_duplicate_keys && is_container(&document->root) &&
 	    !build_tree(document, true, &duplicate)) {
-		struct reader token = reader_of(str_sub((struct str){ document->text, len }, duplicate, len));
-		size_t key_len = (size_t)(strchr((const char *)token.at + 1, '"') - (const char *)token.at) + 1;
-		error_set(err, ERR(INVALID), "the key %.*s stands twice in one object",
-			  (int)(key_len < 200 ? key_len : 200), (const char *)token.at);
+		struct str key = key_token(document->text + duplicate);
+		error_set(err, ERR(INVALID), "the key %.*s stands twice in one object", STR_FMT(key));
 		set_position(err, text, offset_before_compacting(text, duplicate));
 		document_free(document);
 		return ERR(INVALID);
@@ -136,11 +136,23 @@ int value_parse(struct str text, const struct value_parse_options *options, stru
 	return 0;
 }
 
+/* Text that should be ours but is not JSON: the value is null from now on. */
+static void set_damaged(struct document *document)
+{
+	document->is_damaged = true;
+	document->is_trusted = false;
+	document->owner.text = "null";
+	document->owner.text_len = 4;
+	document->root = (struct value){ .owner = &document->owner, .kind = VALUE_NULL, .len = 4 };
+}
+
 struct value *value_from_trusted_text(struct str text)
 {
 	struct document *document = document_new(text);
 	document->is_trusted = true;
 	set_root(document, text.len);
+	if (!text.len)
+		set_damaged(document);
 	return &document->root;
 }
 
@@ -257,6 +269,17 @@ static inline const char *string_end(const char *p, bool *ret_escaped)
 	}
 }
 
+/* A key as it stands in the text, quotes included; of a long one its beginning. */
+static struct str key_token(const char *start)
+{
+	bool escaped;
+	size_t len = (size_t)(string_end(start, &escaped) - start);
+	if (len > 200)
+		for (len = 200; utf8_is_tail((unsigned char)start[len]); len--)
+			;
+	return (struct str){ start, len };
+}
+
 /* A member's key and colon. */
 static inline const char *build_key(struct builder *b, const char *p)
 {
@@ -320,13 +343,52 @@ static void *place(struct builder *b, const void *bytes, size_t size)
 	return to;
 }
 
-static void check_keys(struct value *object);
+/* An index with room for `count` keys, or NULL if they are too few to need one. */
+static struct index *new_index(struct document *document, size_t count)
+{
+	if (count < INDEX_FROM)
+		return NULL;
+	struct index *index = arena_alloc(&document->extras, index_bytes(count));
+	index_init(index, count);
+	return index;
+}
+
+/* The position of `key` among the first `count` keys, or -1. */
+static ptrdiff_t find_key(const struct index *index, const struct str *keys, size_t count, struct str key)
+{
+	if (index)
+		return index_find(index, keys, key);
+	ptrdiff_t at = (ptrdiff_t)count - 1;
+	while (at >= 0 && !str_eq(keys[at], key))
+		at--;
+	return at;
+}
+
+/* Whether a key of the object that is about to close stands twice; where its second token is goes to b->duplicate. */
+static bool has_duplicate(struct builder *b, const struct frame *frame)
+{
+	const struct str *keys = b->keys + frame->keys_before;
+	const struct value *nodes = b->nodes + frame->nodes_before;
+	size_t count = b->keys_count - frame->keys_before;
+	struct index *index = new_index(b->document, count);
+	for (size_t i = 0; i < count; i++) {
+		if (find_key(index, keys, i, keys[i]) >= 0) {
+			b->duplicate = nodes[i - 1].offset + nodes[i - 1].len + 1; /* behind a value and a comma */
+			return true;
+		}
+		if (index)
+			index_add(index, keys, (uint32_t)i);
+	}
+	return false;
+}
 
 /* `end` is behind the closing bracket. */
 static bool close_container(struct builder *b, const char *end)
 {
 	struct frame frame = b->frames[--b->frames_count];
 	size_t count = b->nodes_count - frame.nodes_before, keys = b->keys_count - frame.keys_before;
+	if (b->refuse_duplicates && has_duplicate(b, &frame))
+		return false;
 	struct children *children = place(b, &(struct children){ 0 }, sizeof *children);
 	children->nodes = place(b, b->nodes + frame.nodes_before, count * sizeof *b->nodes);
 	children->keys = place(b, b->keys + frame.keys_before, keys * sizeof *b->keys);
@@ -341,13 +403,6 @@ static bool close_container(struct builder *b, const char *end)
 	node->children = children;
 	if (b->frames_count && b->frames[b->frames_count - 1].depth < node->depth)
 		b->frames[b->frames_count - 1].depth = node->depth;
-	if (b->refuse_duplicates && keys > 1) {
-		check_keys(node);
-		if (node->count < keys) {
-			b->duplicate = (size_t)(children->keys[keys - 1].ptr - b->text);
-			return false;
-		}
-	}
 	return true;
 }
 
@@ -416,16 +471,10 @@ static void check_keys(struct value *object)
 {
 	struct children *children = object->children;
 	size_t count = object->count, kept = 0;
-	if (count >= INDEX_FROM) {
-		children->index = arena_alloc(&document_of(object)->extras, index_bytes(count));
-		index_init(children->index, count);
-	}
+	children->index = new_index(document_of(object), count);
 	for (size_t i = 0; i < count; i++) {
 		struct str key = children->keys[i];
-		ptrdiff_t at = children->index ? index_find(children->index, children->keys, key) : (ptrdiff_t)kept - 1;
-		if (!children->index)
-			while (at >= 0 && !str_eq(children->keys[at], key))
-				at--;
+		ptrdiff_t at = find_key(children->index, children->keys, kept, key);
 		if (at >= 0) {
 			children->nodes[at] = children->nodes[i];
 			continue;
@@ -438,15 +487,6 @@ static void check_keys(struct value *object)
 	}
 	object->count = (uint32_t)kept;
 	object->flags &= (uint8_t)~NODE_UNCHECKED;
-}
-
-/* Text that should be ours but is not JSON: the value is null from now on. */
-static void set_damaged(struct document *document)
-{
-	document->is_damaged = true;
-	document->owner.text = "null";
-	document->owner.text_len = 4;
-	document->root = (struct value){ .owner = &document->owner, .kind = VALUE_NULL, .len = 4 };
 }
 
 static void build_document(struct document *document)

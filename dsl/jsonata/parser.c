@@ -67,8 +67,11 @@ static struct node *new_node(struct compiler *c, enum node_kind kind, const stru
 /* Keeps track of how high the tree grows: later passes and the evaluator recurse over it. */
 static void grow(struct compiler *c, struct node *node, const struct node *child)
 {
-	if (child && child->height >= node->height)
+	if (!child)
+		return;
+	if (child->height >= node->height)
 		node->height = child->height + 1;
+	node->binds |= child->binds && child->kind != NODE_BLOCK && child->kind != NODE_LAMBDA;
 	if (node->height > (uint32_t)c->depth_max) {
 		struct str why = STR("The expression is nested too deeply");
 		compile_fail(c, JSONATA_U1001, node->start, node->end, NULL, &why);
@@ -107,6 +110,7 @@ static struct node *binary(struct compiler *c, const struct token *token, struct
 	node->b = right;
 	grow(c, node, left);
 	grow(c, node, right);
+	node->binds |= token->op == OP_BIND;
 	return node;
 }
 

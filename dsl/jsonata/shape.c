@@ -207,6 +207,7 @@ static struct node *shape_dot(struct compiler *c, struct node *raw)
 	if (left->kind == NODE_PARENT)
 		slots_add(c, &path->seeking, left->slot);
 	struct node *right = shape(c, raw->b);
+	right->predicates_inside = false;
 	if (right->kind == NODE_PATH) {
 		for (uint32_t i = 0; i < right->count; i++)
 			add_step(c, path, right->list[i]);
@@ -246,6 +247,8 @@ static struct stage *add_stage(struct compiler *c, struct node *step)
 static struct node *shape_predicate(struct compiler *c, struct node *raw)
 {
 	struct node *result = shape(c, raw->a), *step = last_step(result);
+	if (result->kind != NODE_PATH)
+		result->predicates_inside = true;
 	if (step->has_group)
 		compile_fail(c, JSONATA_S0209, raw->start, raw->end, NULL, NULL);
 	struct node *predicate = shape(c, raw->b);
@@ -314,7 +317,9 @@ static struct node *shape_focus(struct compiler *c, struct node *raw)
 
 static struct node *shape_index(struct compiler *c, struct node *raw)
 {
-	struct node *result = as_path(c, shape(c, raw->a)), *step = last_step(result);
+	struct node *left = shape(c, raw->a);
+	left->predicates_inside = false;
+	struct node *result = as_path(c, left), *step = last_step(result);
 	name_id name = intern_bound(c, raw->b->text);
 	if (step->stage_count == 0)
 		step->index = name;

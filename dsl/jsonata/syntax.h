@@ -93,7 +93,6 @@ typedef uint32_t name_id;
 struct parent_slot {
 	name_id label; /* the hidden variable that carries the parent in the tuple stream */
 	int level;
-	struct parent_slot *same; /* the slot whose label this one took over, NULL if its own */
 };
 
 struct slot_list {
@@ -140,6 +139,7 @@ struct node {
 	struct group *group; /* OBJECT's pairs; on other nodes the grouping that follows */
 	struct stage *stages; /* predicates; in a step of a path, its stages */
 	uint32_t stage_count, stage_capacity;
+	bool predicates_inside; /* stages belong to the node's own evaluation, not to its path */
 
 	name_id focus, index; /* `@$x`, `#$i` */
 	struct parent_slot *ancestor; /* this step's input is some `%` */
@@ -150,12 +150,10 @@ struct node {
 	bool keep_singleton; /* PATH: a step has keep_array */
 	bool cons; /* ARRAY that is not flattened into its path; BLOCK that begins with one */
 	bool tuple; /* carries bindings along with the items */
+	bool binds; /* assigns in the frame it is evaluated in; BLOCK: in its own */
 	bool has_group; /* `group` follows (not OBJECT) */
-	bool thunk; /* LAMBDA: not used by people */
-	bool plain; /* nothing follows: no stages, group, keep_array */
 	struct regex *regex;
 	struct signature *signature;
-	uint32_t names; /* LAMBDA, BLOCK: how many variables its frame will hold at most (a guess is fine) */
 	int native; /* VARIABLE: the built-in of that name, or -1 */
 };
 

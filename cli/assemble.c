@@ -1,0 +1,167 @@
+/* assemble.c: puts the rooms together (assemble.h). */
+#include "cli/assemble.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "engine/loop_libev.h"
+#include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Every connection and every task takes descriptors: as many as we may have. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+/* mkdir -p, private. */
+static int make_folder(const char *path, struct wf_error *err)
+{
+	_cleanup_free_ char *part = mem_strdup(path);
+	for (char *slash = part + 1; *slash; slash++) {
+		if (*slash != '/')
+			continue;
+		*slash = 0;
+		if (mkdir(part, 0755) != 0 && errno != EEXIST)
+			return error_errno(err, errno, "cannot make the folder %s", part);
+		*slash = '/';
+	}
+	if (mkdir(part, 0700) != 0 && errno != EEXIST)
+		return error_errno(err, errno, "cannot make the folder %s", path);
+	return 0;
+}
+
+static int open_store(struct assembly *assembly, const struct config *config, struct wf_error *err)
+{
+	struct store_options options = {
+		.durability = strcmp(config->durability, "relaxed") == 0 ? STORE_RELAXED : STORE_FULL,
+	};
+	if (strncmp(config->store, "sqlite:", 7) == 0) {
+		_cleanup_free_ char *folder = mem_strdup(config->store + 7);
+		char *slash = strrchr(folder, '/');
+		if (slash && slash != folder) {
+			*slash = 0;
+			int code = make_folder(folder, err);
+			if (code)
+				return code;
+		}
+	}
+	if (options.durability == STORE_RELAXED)
+		log_warn("cli", "durability is relaxed: acknowledged requests may be lost when the machine loses power");
+	return store_open(config->store, &options, assembly->loop, &assembly->store, err);
+}
+
+static int add_connectors(struct assembly *assembly, const struct config *config, const char *lock_folder, struct wf_error *err)
+{
+	struct connector_host *host = engine_host(assembly->engine);
+	struct connector *connector = NULL;
+	int code = connector_exec_new(host, config->exec, lock_folder, &connector, err);
+	if (code == 0) {
+		engine_add_connector(assembly->engine, connector);
+		code = connector_http_new(host, config->http, &connector, err);
+	}
+	if (code == 0) {
+		engine_add_connector(assembly->engine, connector);
+		code = connector_lambda_new(host, NULL, config->lambda_endpoint, &connector, err);
+	}
+	if (code == 0)
+		engine_add_connector(assembly->engine, connector);
+	if (code && config->path)
+		error_where(err, "%s", config->path);
+	return code;
+}
+
+/* The work folder: as configured, or (memory store) a temporary one. Returns its path, to be freed; NULL and *err on failure. */
+static char *work_folder(struct assembly *assembly, const struct config *config, struct wf_error *err)
+{
+	if (*config->work_dir) {
+		if (make_folder(config->work_dir, err))
+			return NULL;
+		char *full = realpath(config->work_dir, NULL);
+		if (!full)
+			error_errno(err, errno, "cannot use the folder %s", config->work_dir);
+		return full;
+	}
+	const char *temporary = getenv("TMPDIR");
+	assembly->scratch = mem_printf("%s/ratchet-XXXXXX", temporary && *temporary ? temporary : "/tmp");
+	if (!mkdtemp(assembly->scratch)) {
+		error_errno(err, errno, "cannot make a folder like %s", assembly->scratch);
+		free(TAKE(assembly->scratch));
+		return NULL;
+	}
+	return mem_strdup(assembly->scratch);
+}
+
+static void store_failed(void *data, const char *reason)
+{
+	/* Whatever was acknowledged is stored; the next start recovers from it. */
+	log_error("engine", "stopping: %s", reason);
+	fflush(NULL);
+	_exit(70);
+}
+
+int assemble(struct assembly *assembly, const struct config *config, double time_scale, void (*on_signal)(void *data, int signal), void *data,
+	     struct wf_error *err)
+{
+	*assembly = (struct assembly){ 0 };
+	raise_descriptor_limit();
+	assembly->loop = loop_libev_new(on_signal, data);
+	_cleanup_free_ char *work = NULL, *locks = NULL;
+	int code = open_store(assembly, config, err);
+	if (code == 0) {
+		work = work_folder(assembly, config, err);
+		code = work ? 0 : err->code;
+	}
+	if (code == 0) {
+		locks = mem_printf("%s/locks", work);
+		code = make_folder(locks, err);
+	}
+	if (code == 0) {
+		struct engine_options options = {
+			.loop = assembly->loop,
+			.clock = clock_system(),
+			.store = assembly->store,
+			.limits = config->limits,
+			.region = *config->region ? config->region : NULL,
+			.account = *config->account ? config->account : NULL,
+			.work_root = work,
+			.time_scale = time_scale,
+			.fatal = store_failed,
+		};
+		code = engine_new(&options, &assembly->engine, err);
+	}
+	if (code == 0)
+		code = add_connectors(assembly, config, locks, err);
+	if (code) {
+		assembly_done(assembly);
+		return code;
+	}
+	engine_recover(assembly->engine);
+	return 0;
+}
+
+static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *walk)
+{
+	return remove(path);
+}
+
+void assembly_done(struct assembly *assembly)
+{
+	if (assembly->engine)
+		engine_free(assembly->engine);
+	if (assembly->store)
+		store_close(assembly->store);
+	if (assembly->loop)
+		assembly->loop->free(assembly->loop);
+	if (assembly->scratch)
+		nftw(assembly->scratch, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	free(assembly->scratch);
+	*assembly = (struct assembly){ 0 };
+}

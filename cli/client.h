@@ -1,0 +1,24 @@
+/* client.h: the command line's side of the API: blocking calls over HTTP to a server. */
+#pragma once
+#include "base/error.h"
+#include "value/value.h"
+
+struct client;
+
+/* `endpoint` NULL: RATCHET_ENDPOINT, else http://127.0.0.1:8083. Never fails; the first call may. */
+struct client *client_new(const char *endpoint);
+void client_free(struct client *client);
+void client_freep(struct client **client);
+
+/* Calls a Step Functions operation. 0 and *ret_answer (yours). ERR(UNREACHABLE) if the server cannot be reached; ERR(INVALID) for an
+ * error answer: err->where is its name ("StateMachineDoesNotExist"), err->message its text. */
+int client_call(struct client *client, const char *operation, const struct value *request, struct value **ret_answer, struct wf_error *err);
+/* GET of a JSON document ("/v1/info"). */
+int client_get(struct client *client, const char *path, struct value **ret_answer, struct wf_error *err);
+
+/* The exit status that belongs to a failed call. */
+int client_exit_status(int code);
+
+/* A machine given by name or ARN, an execution given by ARN or as MACHINE:NAME, as an ARN (to be freed): asks the server for its region and account. */
+int client_machine_arn(struct client *client, const char *name, char **ret_arn, struct wf_error *err);
+int client_execution_arn(struct client *client, const char *name, char **ret_arn, struct wf_error *err);

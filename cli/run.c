@@ -1,0 +1,248 @@
+/* run.c: `ratchet run`: one execution of a definition, in this process: a memory store and the real clock. */
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cli/assemble.h"
+#include "cli/cli.h"
+#include "cli/tree.h"
+#include "cli/validate.h"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define REDRAW_MS 100
+
+struct running {
+	struct assembly assembly;
+	struct tree *tree;
+	struct engine_watcher watcher;
+	struct loop_timer redraw;
+	const struct buffer *definition, *input;
+	char *arn; /* the execution's */
+	struct clock_source *clock;
+	bool json, ended;
+	int interrupts;
+	int status;
+};
+
+static void finish(struct running *running, int status)
+{
+	running->status = status;
+	running->ended = true;
+	running->assembly.loop->stop(running->assembly.loop);
+}
+
+static void fail(struct running *running, const struct engine_error *error)
+{
+	struct wf_error err = { 0 };
+	error_set(&err, ERR(INVALID), "%.*s", STR_FMT(error->message));
+	error_where(&err, "%s", engine_error_name(error->code));
+	finish(running, cli_fail(EXIT_USAGE, &err));
+}
+
+/* ---- the end ---------------------------------------------------------------------------------- */
+
+static void print_json(const struct execution_info *execution)
+{
+	_cleanup_(value_unrefp) struct value *result = value_new_object(5);
+	_cleanup_(buffer_done) struct buffer out = { 0 };
+	value_object_setz(result, "status", execution_status_name(execution->status));
+	if (execution->output)
+		value_object_set(result, STR("output"), execution->output);
+	if (execution->error.ptr)
+		value_object_take(result, STR("error"), value_from_string(execution->error));
+	if (execution->cause.ptr)
+		value_object_take(result, STR("cause"), value_from_string(execution->cause));
+	value_object_take(result, STR("duration_ms"), value_from_int(execution->stop_ms - execution->start_ms));
+	value_write_pretty(result, &out);
+	printf("%s\n", out.data);
+}
+
+static void described(void *data, const struct engine_error *error, const struct execution_info *execution)
+{
+	struct running *running = data;
+	if (error->code) {
+		fail(running, error);
+		return;
+	}
+	tree_finish(running->tree, running->clock->wall_ms(running->clock));
+	bool good = execution->status == EXECUTION_SUCCEEDED_;
+	if (running->json) {
+		print_json(execution);
+	} else if (good) {
+		_cleanup_(buffer_done) struct buffer out = { 0 };
+		value_write_pretty(execution->output, &out);
+		printf("%s\n", out.data);
+	} else {
+		fprintf(stderr, "%s%s%.*s%s%.*s\n", execution_status_name(execution->status), execution->error.len ? ": " : "",
+			STR_FMT(execution->error), execution->cause.len ? ": " : "", STR_FMT(execution->cause));
+	}
+	finish(running, good ? EXIT_GOOD : EXIT_EXECUTION_FAILED);
+}
+
+/* ---- what happens ----------------------------------------------------------------------------- */
+
+static void on_event(struct engine_watcher *watcher, const struct event *event)
+{
+	struct running *running = watcher->data;
+	tree_add(running->tree, &(struct tree_event){
+					.type = str_of(event_type_name(event->type)),
+					.id = event->id,
+					.previous_id = event->previous_id,
+					.timestamp_ms = event->timestamp_ms,
+					.name = event->fields & FIELD_NAME ? event->name : STR_EMPTY,
+					.index = event->fields & FIELD_INDEX ? event->index : 0,
+					.error = event->fields & FIELD_ERROR ? event->error : STR_EMPTY,
+					.cause = event->fields & FIELD_CAUSE ? event->cause : STR_EMPTY,
+				});
+	if (event->type == EVENT_EXECUTION_SUCCEEDED || event->type == EVENT_EXECUTION_FAILED || event->type == EVENT_EXECUTION_TIMED_OUT ||
+	    event->type == EVENT_EXECUTION_ABORTED)
+		engine_describe(running->assembly.engine, str_of(running->arn), described, running);
+}
+
+static void on_log(struct engine_watcher *watcher, uint64_t task_id, struct str line, double fraction)
+{
+	struct running *running = watcher->data;
+	tree_task(running->tree, task_id, line, fraction);
+}
+
+static void on_redraw(struct loop_timer *timer)
+{
+	struct running *running = timer->data;
+	tree_draw(running->tree, running->clock->wall_ms(running->clock));
+	loop_timer_set(running->assembly.loop, &running->redraw, REDRAW_MS);
+}
+
+static void stopped(void *data, const struct engine_error *error, const struct execution_info *execution)
+{
+	/* The terminal event ends it. */
+}
+
+static void on_signal(void *data, int signal)
+{
+	struct running *running = data;
+	if (running->interrupts++ || !running->arn)
+		finish(running, EXIT_EXECUTION_FAILED);
+	else
+		engine_stop(running->assembly.engine, str_of(running->arn), STR("Ratchet.Interrupted"), (struct str){ 0 }, stopped, running);
+}
+
+static void started(void *data, const struct engine_error *error, const struct execution_info *execution)
+{
+	struct running *running = data;
+	if (error->code) {
+		fail(running, error);
+		return;
+	}
+	running->arn = mem_strndup(execution->arn.ptr, execution->arn.len);
+	running->watcher = (struct engine_watcher){ .event = on_event, .log = on_log, .data = running, .from_start = true };
+	if (engine_watch(running->assembly.engine, execution->arn, &running->watcher) != 0)
+		finish(running, cli_failf(EXIT_USAGE, "cannot watch the execution"));
+}
+
+static void created(void *data, const struct engine_error *error, const struct machine_info *machine)
+{
+	struct running *running = data;
+	if (error->code) {
+		fail(running, error);
+		return;
+	}
+	engine_start(running->assembly.engine, &(struct start_request){ .machine_arn = machine->arn, .input = buffer_str(running->input) },
+		     started, running);
+}
+
+/* ---- the command ------------------------------------------------------------------------------ */
+
+/* A state machine's name from a file's: what is not allowed in one becomes "-". */
+static char *machine_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *name = mem_strdup(strcmp(path, "-") == 0 ? "stdin" : slash ? slash + 1 : path);
+	char *dot = strchr(name, '.');
+	if (dot && dot != name)
+		*dot = 0;
+	if (strlen(name) > 80)
+		name[80] = 0;
+	for (char *c = name; *c; c++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", *c))
+			*c = '-';
+	return name;
+}
+
+static int run_assembled(struct running *running, const char *path)
+{
+	_cleanup_free_ char *name = machine_name(path);
+	struct loop *loop = running->assembly.loop;
+	running->redraw = (struct loop_timer){ .callback = on_redraw, .data = running };
+	loop_timer_set(loop, &running->redraw, REDRAW_MS);
+	engine_create_machine(running->assembly.engine,
+			      &(struct machine_request){ .name = str_of(name),
+							 .definition = buffer_str(running->definition),
+							 .role_arn = STR("arn:aws:iam::000000000000:role/ratchet"),
+							 .type = STR("STANDARD") },
+			      created, running);
+	loop->run(loop);
+	loop_timer_clear(loop, &running->redraw);
+	if (running->arn)
+		engine_unwatch(running->assembly.engine, &running->watcher);
+	return running->status;
+}
+
+static int run_run(struct command_line *line)
+{
+	struct wf_error err = { 0 };
+	struct config config;
+	_cleanup_(buffer_done) struct buffer definition = { 0 }, input = { 0 };
+	const char *path = line_argument(line, 0), *scale_text = line_option(line, "time-scale");
+	struct running running = { .definition = &definition, .input = &input, .clock = clock_system(), .json = line_option(line, "json") != NULL };
+	char *rest = NULL;
+	double scale = scale_text ? strtod(scale_text, &rest) : 1;
+
+	if (scale_text && (*rest || !(scale > 0 && scale <= 1e9)))
+		return cli_failf(EXIT_USAGE, "--time-scale must be a number above 0, not '%s'", scale_text);
+	if (cli_read_file(path, 64u << 20, &definition, &err) || cli_read_input(line_option(line, "input"), &input, &err))
+		return cli_fail(EXIT_USAGE, &err);
+	int code = config_load(&config, line_option(line, "config"), &err);
+	if (code == 0)
+		code = config_set(&config, "store", "memory:", &err);
+	if (code == 0 && line_option(line, "lambda-endpoint"))
+		code = config_set(&config, "lambda-endpoint", line_option(line, "lambda-endpoint"), &err);
+	if (code == 0)
+		code = config_set(&config, "work-dir", "", &err);
+	if (code == 0)
+		code = config_finish(&config, &err);
+	int status = EXIT_USAGE;
+	if (code) {
+		cli_fail(status, &err);
+	} else if (check_definition(path, &definition, &config.limits) == 0) {
+		signal(SIGPIPE, SIG_IGN);
+		log_setup(LOG_LEVEL_WARN, false);
+		if (assemble(&running.assembly, &config, scale, on_signal, &running, &err) == 0) {
+			running.tree = tree_new(stderr, isatty(STDERR_FILENO));
+			status = run_assembled(&running, path);
+			assembly_done(&running.assembly);
+			tree_free(running.tree);
+			free(running.arn);
+		} else {
+			cli_fail(status, &err);
+		}
+	}
+	config_done(&config);
+	return status;
+}
+
+const struct subcommand command_run = {
+	.name = "run",
+	.arguments = "FILE",
+	.summary = "run a definition once, here and now, without a server",
+	.details = "Shows the states as they go, prints the output, exits by the outcome. Nothing is kept.\nThe programs that exec tasks may run come from the configuration.",
+	.options = (const struct option_row[]){ { "input", "JSON", "the input: JSON, @FILE, or - for standard input ({})" },
+						{ "config", "FILE", "configuration (YAML or JSON)" },
+						{ "lambda-endpoint", "URL", "Lambda Invoke API (AWS_ENDPOINT_URL_LAMBDA)" },
+						{ "time-scale", "N", "divide waits and timeouts by N" },
+						{ "json", NULL, "print status, output, error and cause as JSON" },
+						{ NULL, NULL, NULL } },
+	.arguments_min = 1,
+	.arguments_max = 1,
+	.run = run_run,
+};

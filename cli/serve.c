@@ -1,0 +1,120 @@
+/* serve.c: `ratchet serve`: the server, until a signal ends it. */
+#include "cli/assemble.h"
+#include "cli/cli.h"
+#include "server/server.h"
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+struct serving {
+	struct assembly assembly;
+	struct server *server;
+	int signals;
+	struct loop_timer patience;
+};
+
+#define DRAIN_MS_MOST 10000
+
+static void stop_loop(void *data)
+{
+	struct serving *serving = data;
+	serving->assembly.loop->stop(serving->assembly.loop);
+}
+
+static void out_of_patience(struct loop_timer *timer)
+{
+	log_warn("cli", "requests are still open; ending without them");
+	stop_loop(timer->data);
+}
+
+/* The first signal drains: no new starts, replies under way are given, batches are stored. Running tasks go on with the next process, but
+ * their programs end with this one. A second signal ends at once; either way nothing acknowledged is lost. */
+static void on_signal(void *data, int signal)
+{
+	struct serving *serving = data;
+	if (serving->signals++ || !serving->server) {
+		stop_loop(serving);
+		return;
+	}
+	log_info("cli", "%s: finishing what is under way", signal == SIGINT ? "interrupted" : "asked to end");
+	server_drain(serving->server);
+	serving->patience = (struct loop_timer){ .callback = out_of_patience, .data = serving };
+	loop_timer_set(serving->assembly.loop, &serving->patience, DRAIN_MS_MOST);
+	engine_drain(serving->assembly.engine, stop_loop, serving);
+}
+
+static void set_flag(void *data, const char *name, const char *value)
+{
+	config_set(data, name, value, NULL); /* --config, --help and --json are no settings: NOT_FOUND is fine, the parser knows its options */
+}
+
+static int serve(struct serving *serving, const struct config *config)
+{
+	struct wf_error err = { 0 };
+	if (assemble(&serving->assembly, config, 1, on_signal, serving, &err))
+		return cli_fail(EXIT_USAGE, &err);
+	struct server_options options = {
+		.engine = serving->assembly.engine,
+		.loop = serving->assembly.loop,
+		.clock = clock_system(),
+		.listen = config->listen,
+		.store_name = config->store,
+	};
+	int status = EXIT_GOOD;
+	if (server_new(&options, &serving->server, &err) == 0) {
+		printf("%s\n", server_url(serving->server));
+		fflush(stdout);
+		log_info("cli", "serving on %s, store %s", server_url(serving->server), config->store);
+		serving->assembly.loop->run(serving->assembly.loop);
+		if (serving->patience.callback)
+			loop_timer_clear(serving->assembly.loop, &serving->patience);
+		server_free(serving->server);
+	} else {
+		status = cli_fail(EXIT_USAGE, &err);
+	}
+	assembly_done(&serving->assembly);
+	return status;
+}
+
+static int run_serve(struct command_line *line)
+{
+	struct wf_error err = { 0 };
+	struct config config;
+	struct serving serving = { 0 };
+	enum log_level level = LOG_LEVEL_INFO;
+	int code = config_load(&config, line_option(line, "config"), &err);
+	if (code == 0) {
+		line_each_option(line, set_flag, &config);
+		code = config_finish(&config, &err);
+	}
+	int status = EXIT_USAGE;
+	if (code) {
+		cli_fail(status, &err);
+	} else {
+		log_level_parse(config.log_level, &level);
+		log_setup(level, strcmp(config.log_format, "json") == 0);
+		signal(SIGPIPE, SIG_IGN);
+		status = serve(&serving, &config);
+	}
+	config_done(&config);
+	return status;
+}
+
+const struct subcommand command_serve = {
+	.name = "serve",
+	.arguments = "",
+	.summary = "run the server: the Step Functions API and the engine",
+	.details = "Prints its address on stdout once it listens. A setting is taken from its flag, else from RATCHET_NAME, else\nfrom the configuration file, else its default. SIGTERM ends it cleanly; nothing acknowledged is lost either way.",
+	.options = (const struct option_row[]){ { "config", "FILE", "configuration (YAML or JSON; default: ratchet.yaml beside the default store)" },
+						{ "listen", "HOST:PORT", "where to listen (127.0.0.1:8083); port 0: any free one" },
+						{ "store", "URL", "sqlite:PATH or memory: (sqlite:$XDG_DATA_HOME/ratchet/ratchet.db)" },
+						{ "durability", "WORD", "full or relaxed (full)" },
+						{ "region", "NAME", "region in ARNs (the store's, else us-east-1)" },
+						{ "account", "DIGITS", "account in ARNs (the store's, else 000000000000)" },
+						{ "lambda-endpoint", "URL", "Lambda Invoke API (AWS_ENDPOINT_URL_LAMBDA)" },
+						{ "work-dir", "FOLDER", "executions' work folders (beside the store)" },
+						{ "log-level", "WORD", "debug, info, warn or error (info)" },
+						{ "log-format", "WORD", "text or json (text)" },
+						{ NULL, NULL, NULL } },
+	.run = run_serve,
+};

@@ -1,0 +1,295 @@
+/* program.c: from text to program: scopes, names and the graph between states; and the program's life. The overview is in compile.h. */
+#include "dsl/program.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "dsl/compile.h"
+#include <stdlib.h>
+
+/* ---- scopes ----------------------------------------------------------------------------- */
+
+uint32_t compile_scope_later(struct compiler *c, const struct djson *object, enum field_owner owner, uint32_t owner_state, uint32_t branch)
+{
+	struct program *program = c->program;
+	uint32_t depth = owner_state == STATE_NONE ? 0 : c->depth + 1;
+	uint32_t index = program->scopes_count++;
+	MEM_GROW(program->scopes, c->scopes_capacity, program->scopes_count);
+	program->scopes[index] = (struct scope){ .start = STATE_NONE, .owner = owner_state, .branch = branch, .comment = STR_EMPTY };
+	if (depth > c->limits->state_depth) {
+		report(c, &(struct report){ AT_OBJECT(object), .code = DIAGNOSTIC_TOO_DEEPLY_NESTED, .expected = expecting(c, "at most %lld levels of Map and Parallel states", (long long)c->limits->state_depth) },
+		       "The states are nested too deeply");
+		return index;
+	}
+	struct pending *pending = ARENA_NEW(c->scratch, struct pending);
+	*pending = (struct pending){ .object = object, .owner = owner, .scope = index, .depth = depth };
+	*c->pending_tail = pending;
+	c->pending_tail = &pending->next;
+	return index;
+}
+
+/* State names are unique in the whole definition and at most 80 characters long. */
+static void check_name(struct compiler *c, const struct djson *state)
+{
+	int64_t characters = 0;
+	for (size_t i = 0; i < state->key.len; i++)
+		characters += ((unsigned char)state->key.ptr[i] & 0xc0) != 0x80;
+	if (characters == 0)
+		report(c, &(struct report){ AT_KEY(state, state), .code = DIAGNOSTIC_INVALID_STATE_NAME, .expected = STR("a name") }, "The state name is empty");
+	else if (characters > c->limits->name_chars)
+		report(c, &(struct report){ AT_KEY(state, state), .code = DIAGNOSTIC_INVALID_STATE_NAME, .expected = expecting(c, "1 to %lld characters", (long long)c->limits->name_chars) },
+		       "The state name is longer than %lld characters", (long long)c->limits->name_chars);
+	const struct djson *first = str_map_get(&c->names, state->key);
+	if (!first) {
+		str_map_put(&c->names, state->key, (void *)state);
+		return;
+	}
+	struct str other = djson_pointer(first, c->scratch);
+	report(c, &(struct report){ AT_KEY(state, state), .code = DIAGNOSTIC_DUPLICATE_STATE_NAME, .expected = expecting(c, "a name of its own; %.*s has it", STR_FMT(str_sub(other, 0, 300))) }, "Duplicate State name: %.*s", STR_FMT(str_sub(state->key, 0, 200)));
+}
+
+/* Names of every scope, before any transition is looked at: a target in another scope is told apart from one that is nowhere. */
+static void collect_names(struct compiler *c, const struct djson *root)
+{
+	for (const struct djson *node = root; node;) {
+		const struct djson *states = node->kind == VALUE_OBJECT && (node == root || node->parent->kind == VALUE_ARRAY || str_eqz(node->key, "ItemProcessor") || str_eqz(node->key, "Iterator")) ?
+						     djson_get(node, STR("States")) : NULL;
+		if (states && states->kind == VALUE_OBJECT && djson_get(node, STR("StartAt")))
+			for (const struct djson *state = states->first; state; state = state->next)
+				check_name(c, state);
+		if (node->first) {
+			node = node->first;
+			continue;
+		}
+		while (node != root && !node->next)
+			node = node->parent;
+		node = node == root ? NULL : node->next;
+	}
+}
+
+static uint32_t add_states(struct compiler *c, uint32_t count)
+{
+	struct program *program = c->program;
+	uint32_t first = program->states_count;
+	program->states_count += count;
+	MEM_GROW(program->states, c->states_capacity, program->states_count);
+	memset(program->states + first, 0, sizeof *program->states * count);
+	for (uint32_t i = first; i < program->states_count; i++)
+		program->states[i].index = i;
+	return first;
+}
+
+static void compile_scope(struct compiler *c, const struct pending *pending)
+{
+	struct program *program = c->program;
+	struct fields fields;
+	fields_read(c, pending->object, pending->owner, program->language, false, &fields);
+	const struct djson *states = fields.at[F_States], *timeout = fields.at[F_TimeoutSeconds];
+	struct scope *scope = &program->scopes[pending->scope];
+	scope->comment = compile_str(c, fields.at[F_Comment]);
+	if (pending->scope == 0) {
+		program->comment = scope->comment;
+		program->version = compile_str(c, fields.at[F_Version]);
+		program->timeout_s = timeout ? compile_number(c, &fields, F_TimeoutSeconds, FIELD_COUNT).value : 0;
+	}
+	if (!states)
+		return;
+	uint32_t first = scope->first = add_states(c, states->count);
+	scope->count = states->count;
+	c->scope = pending->scope;
+	c->depth = pending->depth;
+	c->states_object = states;
+	for (const struct djson *state = states->first; state; state = state->next)
+		if (!state->duplicate)
+			str_map_put(&c->scope_names, state->key, (void *)(uintptr_t)(first + state->index + 1));
+	scope->start = compile_target(c, fields.at[F_StartAt]);
+	for (const struct djson *state = states->first; state; state = state->next)
+		compile_state(c, state, &program->states[first + state->index]);
+	str_map_done(&c->scope_names);
+	c->scope_names = (struct str_map){ 0 };
+}
+
+/* ---- the graph -------------------------------------------------------------------------- */
+
+/* States of one scope that were reached, and those whose transitions are still to be followed. */
+struct reach {
+	const struct scope *scope;
+	bool *reached;
+	uint32_t *stack, top;
+};
+
+static void reach(struct reach *r, uint32_t target)
+{
+	if (target == STATE_NONE || r->reached[target - r->scope->first])
+		return;
+	r->reached[target - r->scope->first] = true;
+	r->stack[r->top++] = target;
+}
+
+static void check_reachable(struct compiler *c, const struct djson *states, const struct scope *scope)
+{
+	struct reach r = { .scope = scope, .reached = ARENA_ARRAY(c->scratch, bool, scope->count), .stack = ARENA_ARRAY(c->scratch, uint32_t, scope->count) };
+	reach(&r, scope->start);
+	while (r.top) {
+		const struct state *state = &c->program->states[r.stack[--r.top]];
+		reach(&r, state->next);
+		for (uint32_t i = 0; i < state->catchers_count; i++)
+			reach(&r, state->catchers[i].next);
+		if (state->type != STATE_CHOICE)
+			continue;
+		reach(&r, state->choice.fallback);
+		for (uint32_t i = 0; i < state->choice.rules_count; i++)
+			reach(&r, state->choice.rules[i].next);
+	}
+	for (const struct djson *state = states->first; state; state = state->next)
+		if (!state->duplicate && !r.reached[state->index])
+			report(c, &(struct report){ AT_KEY(state, state), .code = DIAGNOSTIC_MISSING_TRANSITION_TARGET, .expected = STR("a Next, Default, Catch or StartAt that leads here") }, "State \"%.*s\" is not reachable.",
+			       STR_FMT(str_sub(state->key, 0, 200)));
+}
+
+/* ---- the whole -------------------------------------------------------------------------- */
+
+static void report_duplicates(struct compiler *c, const struct djson *root)
+{
+	for (const struct djson *node = root; node;) {
+		bool state = node->parent && str_eqz(node->parent->key, "States");
+		if (node->duplicate && !state)
+			report(c, &(struct report){ AT_KEY(node, node), .code = DIAGNOSTIC_INVALID_JSON_DESCRIPTION, .expected = STR("each field once") }, "Duplicate field '%.*s'", STR_FMT(str_sub(node->key, 0, 200)));
+		if (node->first) {
+			node = node->first;
+			continue;
+		}
+		while (node != root && !node->next)
+			node = node->parent;
+		node = node == root ? NULL : node->next;
+	}
+}
+
+static void read_machine_language(struct compiler *c, const struct djson *root)
+{
+	const struct djson *language = djson_get(root, STR("QueryLanguage"));
+	if (!language || language->kind != VALUE_STRING || str_eqz(language->text, "JSONPath"))
+		return;
+	if (str_eqz(language->text, "JSONata"))
+		c->program->language = QUERY_JSONATA;
+	else
+		report(c, &(struct report){ AT_VALUE(language), .expected = STR("JSONPath or JSONata") }, "The field 'QueryLanguage' should have one of these values: [JSONPath, JSONata]");
+}
+
+static void compile_machine(struct compiler *c, const struct djson *root)
+{
+	read_machine_language(c, root);
+	collect_names(c, root);
+	compile_scope_later(c, root, OWNER_MACHINE, STATE_NONE, 0);
+	for (struct pending *pending = c->pending; pending; pending = pending->next) {
+		if (c->program->states_count > c->limits->states) {
+			report(c, &(struct report){ AT_OBJECT(pending->object), .expected = expecting(c, "at most %lld states", (long long)c->limits->states) }, "The definition has too many states");
+			return;
+		}
+		compile_scope(c, pending);
+	}
+	const struct djson *states = djson_get(root, STR("States"));
+	if (!c->terminal && c->program->states_count)
+		report(c, &(struct report){ .offset = states->offset + states->length - 1, .length = 1, .code = DIAGNOSTIC_MISSING_END_STATE, .expected = STR("a state with End: true, or a Succeed or Fail state") },
+		       "Workflow has no terminal state");
+	for (struct pending *pending = c->pending; pending; pending = pending->next) {
+		const struct scope *scope = &c->program->scopes[pending->scope];
+		if (scope->count && djson_get(pending->object, STR("StartAt")))
+			check_reachable(c, djson_get(pending->object, STR("States")), scope);
+	}
+}
+
+/* False after a complaint about the text as a whole. */
+static bool read_text(struct compiler *c, struct djson **ret_root)
+{
+	struct djson_problem problem;
+	uint32_t duplicates = 0;
+	if ((int64_t)c->source.len > c->limits->definition_bytes) {
+		report(c, &(struct report){ .expected = expecting(c, "at most %lld bytes", (long long)c->limits->definition_bytes) }, "The definition has %zu bytes", c->source.len);
+		return false;
+	}
+	bool blank = true;
+	for (size_t i = 0; i < c->source.len && blank; i++)
+		blank = c->source.ptr[i] && strchr(" \t\r\n", c->source.ptr[i]);
+	*ret_root = blank ? NULL : djson_read(c->source, c->limits->json_depth, c->scratch, &duplicates, &problem);
+	if (!*ret_root && !blank) {
+		report(c, &(struct report){ .offset = problem.offset, .length = problem.length, .code = DIAGNOSTIC_INVALID_JSON_DESCRIPTION, .expected = problem.expected }, "%.*s", STR_FMT(problem.message));
+		return false;
+	}
+	if (blank || (*ret_root)->kind != VALUE_OBJECT) {
+		report(c, &(struct report){ .expected = STR("an object with StartAt and States") }, "Definition must be a valid JSON object");
+		return false;
+	}
+	if (duplicates)
+		report_duplicates(c, *ret_root);
+	return true;
+}
+
+/* The arrays grew on the heap; the finished program has them in its arena. */
+static void settle(struct program *program)
+{
+	struct state *states = program->states;
+	struct scope *scopes = program->scopes;
+	program->states = ARENA_ARRAY(&program->arena, struct state, program->states_count + 1);
+	program->scopes = ARENA_ARRAY(&program->arena, struct scope, program->scopes_count + 1);
+	if (states)
+		memcpy(program->states, states, sizeof *states * program->states_count);
+	if (scopes)
+		memcpy(program->scopes, scopes, sizeof *scopes * program->scopes_count);
+	free(states);
+	free(scopes);
+}
+
+int program_compile(struct str text, const struct program_options *options, struct arena *arena, struct diagnostics *diagnostics, struct program **ret_program)
+{
+	static const struct limits defaults = LIMITS_DEFAULT;
+	struct program *program = NEW(struct program);
+	*program = (struct program){ .refs = 1, .comment = STR_EMPTY, .version = STR_EMPTY };
+	*diagnostics = (struct diagnostics){ .tail = &diagnostics->first };
+	struct compiler c = { .source = text, .scratch = arena, .program = program, .arena = &program->arena, .diagnostics = diagnostics };
+	c.limits = options && options->limits ? options->limits : &defaults;
+	c.express = options && options->express;
+	c.pending_tail = &c.pending;
+	struct djson *root;
+	if (read_text(&c, &root))
+		compile_machine(&c, root);
+	reports_finish(&c);
+	str_map_done(&c.names);
+	str_map_done(&c.labels);
+	program->source = arena_str(&program->arena, text);
+	settle(program);
+	if (diagnostics->errors) {
+		program_unref(program);
+		return ERR(INVALID);
+	}
+	*ret_program = program;
+	return 0;
+}
+
+/* ---- the program's life ----------------------------------------------------------------- */
+
+struct program *program_ref(const struct program *program)
+{
+	struct program *p = (struct program *)program;
+	p->refs++;
+	return p;
+}
+
+void program_unref(const struct program *program)
+{
+	struct program *p = (struct program *)program;
+	if (!p || --p->refs)
+		return;
+	struct arena arena = p->arena;
+	free(p);
+	arena_done(&arena);
+}
+
+const struct state *program_state(const struct program *program, uint32_t scope, struct str name)
+{
+	if (scope >= program->scopes_count)
+		return NULL;
+	const struct scope *s = &program->scopes[scope];
+	for (uint32_t i = s->first; i < s->first + s->count; i++)
+		if (str_eq(program->states[i].name, name))
+			return &program->states[i];
+	return NULL;
+}

@@ -1,0 +1,474 @@
+/* runtime.h: what the files of this room share: struct engine and the things it holds. Private to engine/; engine.h is the outside.
+ *
+ *     resident   an execution in memory: its state, the inputs queued for it, where its journal stands
+ *     input      something that happens to one execution; kept until the batch that holds its effect is committed
+ *     request    a caller who waits for an answer; answered when the newest batch it depends on is committed
+ *     change     a state machine's item to be written
+ *     batch      what one turn decided: the store's batch, and what leaves when it is committed
+ *     task       a task handed to a connector, or queued for one
+ *
+ * Rules that hold it together:
+ *  - Everything is decided in turn.c's engine_turn, called by the loop between iterations. What else runs (callbacks of the store, connectors,
+ *    callers) only queues.
+ *  - A resident with queued inputs, an uncommitted batch or a load under way is never evicted, so inputs and batches may point at it.
+ *  - Memory may be ahead of the disk; what leaves (answers, commands, events to watchers) never is.
+ *  - When a batch fails, it and all behind it are undone together: the residents they touched are loaded anew, and the inputs they kept go back
+ *    to the front of their queues in order. What was read from such a resident is read again. */
+#pragma once
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "engine/arn.h"
+#include "engine/engine.h"
+#include "engine/timers.h"
+
+#define ENGINE_KEY_BYTES 32
+
+struct batch;
+struct machine;
+struct request;
+struct resident;
+struct revision;
+struct task;
+
+/* A list with a tail. LIST_INIT before use; LIST_ADD appends, LIST_TAKE takes the first. Elements link by `next`. */
+#define LIST(type)               \
+	struct {                 \
+		type *first, **tail; \
+	}
+#define LIST_INIT(list) ((list)->first = NULL, (list)->tail = &(list)->first)
+#define LIST_ADD(list, item) ((item)->next = NULL, *(list)->tail = (item), (list)->tail = &(item)->next)
+#define LIST_TAKE(list)                                            \
+	({                                                         \
+		__typeof__((list)->first) first_ = (list)->first;  \
+		if (first_ && !((list)->first = first_->next))     \
+			(list)->tail = &(list)->first;             \
+		first_;                                            \
+	})
+
+/* ---- inputs and the mailbox (mailbox.c) ----------------------------------------------------- */
+
+struct input {
+	struct input *next;
+	struct resident *resident;
+	struct request *request; /* who waits for the outcome; NULL: nobody */
+	enum core_outcome outcome; /* of the last time it was applied */
+	enum core_input_kind kind;
+	uint64_t task_id;
+	struct value *value;
+	struct str raw, error, cause; /* ptr NULL: absent; point behind the struct */
+	bool token, start_failed;
+};
+
+/* Texts are copied, the value is referenced. */
+struct input *input_new(enum core_input_kind kind, uint64_t task_id, const struct value *value, struct str raw, struct str error, struct str cause);
+void input_free(struct input *input);
+/* Queues an input for an execution, bringing it into memory first if it is not there. */
+void mailbox_put(struct engine *engine, uint64_t execution_id, struct input *input);
+void mailbox_put_resident(struct engine *engine, struct resident *resident, struct input *input);
+/* Puts it before everything else that the execution has (after a rollback). */
+void mailbox_put_back(struct engine *engine, struct resident *resident, struct input *input);
+/* A timer is due / the last step ended with work left: at most one of each is queued. */
+void mailbox_wake(struct engine *engine, uint64_t execution_id);
+void mailbox_continue(struct engine *engine, struct resident *resident);
+/* Whether an execution waits for a step; the one that has waited longest, taken off the list (its inputs stay with it). */
+bool mailbox_has_ready(const struct engine *engine);
+struct resident *mailbox_take(struct engine *engine);
+/* Puts it on the list if it is in memory and has inputs. */
+void mailbox_ready(struct engine *engine, struct resident *resident);
+/* Starts are refused beyond the limit. */
+bool mailbox_full(const struct engine *engine);
+
+/* ---- executions in memory (cache.c) ----------------------------------------------------------- */
+
+enum resident_state {
+	RESIDENT_LOADING, /* the store is asked for it */
+	RESIDENT_READY,
+	RESIDENT_ENDED, /* the store says that it has ended: every input is told CLOSED */
+};
+
+struct resident {
+	uint64_t id;
+	struct engine *engine; /* NULL: the engine is gone; the load's answer frees it */
+	struct machine *machine; /* NULL while loading */
+	struct revision *revision; /* the definition it runs */
+	struct str name, arn; /* own memory */
+	char *texts;
+	bool named; /* the caller gave the name: it is stored */
+	enum resident_state state;
+	bool loading; /* store_load is under way */
+	bool stored; /* its row is in the store, or in a batch on its way there */
+	bool started; /* the START was applied; false only for a new one */
+	bool redispatched; /* recovery has started its tasks again */
+	bool recovering; /* a page of recovery waits for its load */
+	struct execution *execution;
+
+	uint32_t next_record;
+	size_t tail_bytes, snapshot_bytes; /* journal since the last snapshot; that snapshot */
+	bool has_open; /* an open row stands in the store (or will) … */
+	int64_t open_wake_ms; /* … and says this */
+	uint64_t newest; /* sequence of the newest batch with something of it; 0: none */
+	uint32_t uncommitted; /* batches that hold something of it */
+
+	LIST(struct input) inputs;
+	uint32_t inputs_count;
+	bool wake_queued, continue_queued;
+	bool ready;
+	struct resident *next; /* in the mailbox */
+
+	struct resident *newer, *older; /* LRU */
+	size_t memory_bytes;
+	int64_t accepted_us; /* when the start was asked for (monotonic); 0: by an earlier process */
+	struct str attributes; /* of its row; own memory */
+	enum execution_status row_status; /* what the loaded row said (for one that has ended) */
+	int64_t row_start_ms, row_stop_ms;
+	struct naming *naming; /* while its start is not committed */
+};
+
+struct resident *cache_find(struct engine *engine, uint64_t execution_id);
+/* A new execution, not stored yet. `name` empty: made from the id. */
+struct resident *cache_add_new(struct engine *engine, struct machine *machine, uint64_t execution_id, struct str name, struct str attributes);
+/* The execution, asking the store for it if need be. */
+struct resident *cache_get(struct engine *engine, uint64_t execution_id);
+/* Throws its state away and asks the store for it again (a new one begins anew). */
+void cache_reload(struct engine *engine, struct resident *resident);
+void cache_remove(struct engine *engine, struct resident *resident);
+/* It was used: measures it and moves it to the young end. */
+void cache_touch(struct engine *engine, struct resident *resident);
+/* Forgets it if it may be forgotten and only waits for a time that is not near, or always with `force`; true if it is gone. */
+bool cache_release(struct engine *engine, struct resident *resident, bool force);
+/* Brings the cache under its bounds. */
+void cache_evict(struct engine *engine);
+void cache_free(struct engine *engine);
+/* Whether its state can be read now. */
+static inline bool resident_readable(const struct resident *resident)
+{
+	return resident && resident->state == RESIDENT_READY && resident->execution && resident->started;
+}
+
+/* The row's attributes: what describes an execution and is not in its journal. */
+struct attributes {
+	uint64_t revision;
+	uint8_t input_hash[16];
+	struct str trace_header;
+};
+struct str attributes_encode(struct arena *arena, const struct attributes *attributes);
+bool attributes_decode(struct str bytes, struct attributes *ret_attributes);
+
+/* ---- requests (request.c) ------------------------------------------------------------------------ */
+
+struct request {
+	struct request *next; /* in the list of a batch, of what is due, or of a naming */
+	struct request *newer, *older; /* all of the engine */
+	struct engine *engine; /* NULL: the engine is gone; the read's answer frees it */
+	bool reading; /* the store was asked */
+	bool carried; /* an input or a change carries it; else it is run again after a rollback */
+	void (*run)(struct request *request); /* from its beginning: queries */
+	void (*answer)(struct request *request); /* calls `done` */
+	void (*found)(struct request *request); /* goes on when `row` or `resident` is known (query.c: resolve) */
+	void (*settle)(struct request *request, struct resident *resident, enum core_outcome outcome); /* its input had its step: fills in the answer */
+	struct arena arena;
+	union {
+		engine_execution_fn *execution;
+		engine_machine_fn *machine;
+		engine_list_fn *list;
+		engine_history_fn *history;
+		engine_done_fn *plain;
+	} done;
+	void *data;
+
+	enum engine_error_code error;
+	struct str message;
+
+	/* what is asked */
+	struct machine *machine; /* of the execution, or to be changed */
+	struct str execution_arn, name, error_text, cause_text;
+	struct str input, trace_header; /* start */
+	struct value *value; /* start: the parsed input; a task's output */
+	int64_t accepted_us;
+	uint64_t task_id;
+	struct list_request list;
+	struct history_request history;
+
+	/* on the way */
+	bool by_id; /* resolve: looking by the id that the name encodes */
+	struct store_execution row;
+	struct resident *resident; /* resolve: in memory; valid in `found` only */
+	uint32_t record; /* history: the next record to read */
+	uint32_t skip; /* and how many of its public events were given already */
+	size_t bytes;
+	LIST(struct event_link) events;
+	uint32_t events_count;
+
+	/* the answer */
+	struct execution_info info;
+	struct execution_info *infos;
+	uint32_t infos_count;
+	struct str token;
+};
+struct event_link {
+	struct event event;
+	struct event_link *next;
+};
+
+struct request *request_new(struct engine *engine, void (*answer)(struct request *), void *data);
+void request_free(struct request *request);
+/* Sets the answer to an error; AWS's words. Returns false, for `return request_fail(…)`. */
+bool request_fail(struct request *request, enum engine_error_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Answers it when the batch `sequence` is committed (0 or committed already: in this or the next turn). */
+void request_hold(struct request *request, uint64_t sequence);
+/* request_fail, then as soon as may be. */
+void request_refuse(struct request *request, enum engine_error_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Answers those that are due. */
+void requests_answer(struct engine *engine);
+struct engine_error request_error(const struct request *request);
+void request_answer_execution(struct request *request);
+void request_answer_plain(struct request *request);
+/* Marks it as waiting for the store / takes the answer: false if the engine is gone (the request is freed). */
+void *request_read(struct request *request);
+bool request_read_done(struct request *request);
+/* Reports a store's failure of a read. */
+void request_store_failed(struct request *request, int code, const struct wf_error *err);
+
+/* ---- state machines (registry.c, registry_store.c) ------------------------------------------------- */
+
+struct revision {
+	struct revision *next; /* older */
+	struct machine *machine;
+	uint64_t number;
+	int64_t created_ms;
+	struct str definition, role_arn, revision_id; /* point into `texts` */
+	char *texts;
+	struct program *program; /* compiled when first asked for */
+	bool broken; /* it does not compile with this binary */
+	bool stored; /* its item never changes */
+};
+
+struct machine {
+	struct machine_info info; /* info.program is filled when it is given out */
+	struct machine *next; /* all of the engine, by number downward */
+	struct machine *older; /* another of the same name that was deleted */
+	struct revision *revisions; /* newest first */
+	uint64_t next_revision;
+	struct value *tags;
+	char *texts;
+	bool deleted; /* the name is free again; kept for its executions */
+	bool dropped; /* its items are deleted */
+	uint32_t residents; /* executions of it in memory */
+	bool reaping; /* the store is asked whether it has executions */
+};
+
+/* A write of a machine's items. */
+struct change {
+	struct change *next;
+	struct machine *machine;
+	struct request *request; /* or NULL */
+};
+
+int registry_load(struct engine *engine, struct wf_error *err);
+void registry_free(struct engine *engine);
+struct machine *registry_find(struct engine *engine, struct str name);
+struct machine *registry_by_number(struct engine *engine, uint64_t number);
+struct revision *registry_revision(struct machine *machine, uint64_t number);
+/* Compiled; NULL if it does not compile. */
+const struct program *revision_program(struct engine *engine, struct revision *revision);
+void registry_put_change(struct engine *engine, struct machine *machine, struct request *request);
+/* Writes a change's items into a batch. */
+void registry_write(struct engine *engine, struct store_batch *batch, struct change *change);
+/* Ends the deleting of machines that have no running executions, and forgets those that have none at all. */
+void registry_reap(struct engine *engine);
+/* Encoding of the items, and their keys. */
+enum item_kind { ITEM_SETTINGS = 1, ITEM_MACHINE = 2, ITEM_REVISION = 3 };
+void machine_encode(const struct machine *machine, struct buffer *out);
+struct machine *machine_decode(struct engine *engine, struct str bytes);
+void revision_encode(const struct revision *revision, struct buffer *out);
+struct revision *revision_decode(struct engine *engine, struct str bytes); /* linked into its machine */
+struct revision *revision_new(struct machine *machine, struct str definition, struct str role_arn, struct str revision_id, int64_t created_ms);
+struct machine *machine_new(struct engine *engine, uint64_t number, struct str name, struct str type);
+void machine_link(struct engine *engine, struct machine *machine);
+
+/* ---- starting (start.c) -------------------------------------------------------------------------------- */
+
+/* A name whose start is looked up or not yet committed: later starts of the same name wait for it here. */
+struct naming {
+	struct str key; /* machine number, name */
+	struct resident *resident; /* once it is started */
+	LIST(struct request) waiting;
+};
+/* The start is committed (or was undone): who waited goes on. */
+void naming_done(struct engine *engine, struct resident *resident);
+/* A failed batch said that the name exists: looks again. */
+void start_again(struct engine *engine, struct resident *resident);
+
+/* ---- tasks (dispatch.c) ---------------------------------------------------------------------------------- */
+
+struct dispatch {
+	struct connector_host host;
+	struct connector **connectors;
+	size_t connectors_count, connectors_capacity;
+	struct str_map tasks; /* 16 bytes of key → struct task: running, queued, and the last ones that ended */
+	uint64_t running, queued;
+	struct task *queue_first, *queue_last; /* wait for the bound on tasks in flight */
+	struct task *ended_first, *ended_last; /* kept for their logs */
+	uint32_t ended_count;
+	struct task *beats; /* heartbeats not yet given to the core */
+	char *work_dir; /* the last one made */
+};
+void dispatch_init(struct engine *engine);
+void dispatch_start(struct engine *engine, struct resident *resident, const struct command *command);
+void dispatch_cancel(struct engine *engine, uint64_t execution_id, uint64_t task_id);
+/* Gives on heartbeats that have waited long enough, or all of one execution whose timer is due; when the next one is (INT64_MAX: none). */
+void dispatch_beats(struct engine *engine, int64_t now_ms);
+void dispatch_beats_of(struct engine *engine, uint64_t execution_id);
+int64_t dispatch_next_beat_ms(const struct engine *engine);
+/* Starts what the bound now allows. */
+void dispatch_queue(struct engine *engine);
+void dispatch_free(struct engine *engine);
+
+/* ---- the turn and its batches (turn.c, batch.c) -------------------------------------------------------------- */
+
+/* What leaves for one execution when its batch is committed. */
+struct release {
+	struct release *next;
+	struct resident *resident;
+	const struct command *commands;
+	uint32_t commands_count;
+	bool begun; /* its row is new */
+	enum execution_status status; /* RUNNING, or how it ended */
+};
+
+struct batch {
+	struct batch *next;
+	struct engine *engine;
+	struct store_batch *store;
+	uint64_t sequence;
+	bool answered, asking; /* the store has answered; its sequence is being read again */
+	enum store_result result;
+	struct wf_error err;
+	LIST(struct input) inputs; /* kept until it is committed */
+	LIST(struct change) changes;
+	LIST(struct request) requests; /* answered when it is committed */
+	LIST(struct release) releases;
+};
+
+/* The loop's callback: true if there is more to do at once. */
+bool engine_turn(void *data);
+struct batch *batch_new(struct engine *engine);
+void batch_submit(struct batch *batch);
+/* Lets leave what the store has committed since, in order; undoes what it refused. */
+void batches_settle(struct engine *engine);
+void batches_free(struct engine *engine);
+/* The batch of this sequence that is not settled yet; NULL if there is none. */
+struct batch *batch_find(struct engine *engine, uint64_t sequence);
+/* What the core may know of the world in a step of this execution; `ret_task` lives as long as the env. False if its definition does not compile. */
+bool turn_env(struct engine *engine, struct resident *resident, int64_t now_ms, struct task_key *ret_task, struct core_env *ret_env);
+/* Events of a committed batch, to who watches (watch.c). */
+void watch_committed(struct engine *engine, const struct store_batch *batch);
+void watch_log(struct engine *engine, struct str execution_arn, uint64_t task_id, struct str line, double fraction);
+
+/* ---- recovery (recovery.c) --------------------------------------------------------------------------------------- */
+
+struct recovery {
+	bool asked, active; /* engine_recover was called; ACTIVE rows are still being loaded */
+	struct store_open_row after; /* where the listing stands */
+	uint32_t loading; /* of the page, not loaded yet */
+	bool page_last;
+	bool listing; /* the store is asked for a page of ACTIVE rows / of wake times */
+	int64_t horizon_ms; /* wake times up to here are in the heap */
+	bool horizon_listing;
+	struct store_open_row horizon_after;
+};
+/* A loaded execution is brought back to life: its tasks start again (once), it goes on, its timer is set. */
+void recovery_loaded(struct engine *engine, struct resident *resident);
+/* The load of a resident of the page has ended, well or not. */
+void recovery_progress(struct engine *engine, struct resident *resident);
+/* Reads the next wake times when the horizon comes near; when that is. */
+void recovery_horizon(struct engine *engine, int64_t now_ms);
+/* Purges in small steps, reaps machines. */
+void housekeeping_run(struct engine *engine, int64_t now_ms);
+
+/* A read of the engine's own that is under way. */
+struct errand {
+	struct engine *engine; /* NULL: it is gone */
+	struct errand *next, *previous;
+	void *data;
+};
+struct errand *errand_new(struct engine *engine, void *data);
+/* Takes the answer: the engine, or NULL if it is gone. Frees the errand. */
+struct engine *errand_done(struct errand *errand, void **ret_data);
+
+/* ---- the engine itself (engine.c) ------------------------------------------------------------------------------- */
+
+struct engine {
+	struct loop *loop;
+	struct clock_source *clock;
+	struct store *store;
+	struct limits limits;
+	char *region, *account, *work_root;
+	double time_scale;
+	int64_t scale_base_ms; /* when scaled time began */
+	struct random random;
+	uint8_t key[ENGINE_KEY_BYTES]; /* of task tokens and generated names */
+	void (*fatal)(void *data, const char *reason);
+	void *fatal_data;
+
+	uint64_t stepping; /* the execution whose step runs now; 0: none */
+
+	/* lease and journal */
+	uint64_t epoch;
+	uint64_t next_sequence; /* of the next batch */
+	uint64_t committed; /* the newest batch known to be stored */
+	uint64_t last_execution; /* sequence number of the last execution's id */
+	uint64_t recovered_below; /* executions with a smaller id existed when this process began */
+	LIST(struct batch) batches; /* submitted and not settled */
+	uint32_t outstanding;
+	struct batch *current; /* the one that this turn fills */
+	LIST(struct batch) failed; /* of them: refused; undone together */
+	int64_t stalled_until_ms; /* after a failed commit; 0: not stalled */
+	uint32_t failures; /* in a row */
+	bool no_space; /* the last failure said so: starts are refused */
+	bool halted; /* after fatal: nothing more is decided */
+
+	LIST(struct resident) ready;
+	uint64_t inputs_queued;
+	LIST(struct change) changes;
+	LIST(struct request) due;
+	struct request *requests; /* all that are not answered, newest first */
+	uint64_t requests_count;
+	struct errand *errands;
+
+	struct u64_map residents;
+	uint64_t residents_count;
+	struct resident *youngest, *oldest;
+	size_t memory_bytes;
+	struct str_map namings;
+
+	struct machine *machines;
+	struct str_map machines_by_name; /* newest of the name; deleted ones behind it */
+	struct u64_map machines_by_number;
+	uint64_t next_machine;
+	bool settings_dirty;
+	struct machine **sorted; /* not deleted, by name; NULL: to be made */
+	size_t sorted_count;
+
+	struct timers timers;
+	struct loop_timer timer;
+	int64_t timer_at_ms; /* what it is armed for */
+	struct recovery recovery;
+	int64_t housekeeping_ms; /* next */
+	bool purging;
+	struct dispatch dispatch;
+	struct str_map watchers; /* execution ARN → first struct engine_watcher */
+	struct buffer task_log; /* the last answer of engine_task_log */
+
+	bool draining;
+	void (*drained)(void *data);
+	void *drained_data;
+	struct engine_stats stats;
+};
+
+/* Wall clock, scaled by time_scale. */
+int64_t engine_now_ms(const struct engine *engine);
+/* Log, and tell the owner that this process cannot go on. Nothing more is decided; the caller exits and recovers. */
+void engine_halt(struct engine *engine, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -1,0 +1,302 @@
+/* turn.c: one turn of the engine: the straight line along which everything is decided.
+ *
+ *     what the store has answered leaves ─► timers that are due become inputs ─► each execution that waits takes one step with its inputs
+ *          ─► all that they decided is one batch ─► submitted; its answers and commands leave in a later turn, when it is committed
+ *
+ * A turn takes at most turn_inputs inputs, and none while batches_outstanding batches are with the store: what comes meanwhile waits in the
+ * mailbox and shares the next batch, and so the next sync. */
+#include "engine/token.h"
+#include "engine/runtime.h"
+#include <assert.h>
+
+#define SNAPSHOT_AFTER_BYTES 65536
+#define SLEEP_MAX_MS 10000 /* the wall clock may jump: look at least this often */
+
+/* ---- one step -------------------------------------------------------------------------------- */
+
+struct token_data {
+	struct engine *engine;
+	struct task_key key;
+};
+
+static void write_token(void *data, uint64_t task_id, struct buffer *out)
+{
+	const struct resident *resident = data;
+	token_make(resident->engine->key, (struct task_key){ resident->id, task_id }, out);
+}
+
+bool turn_env(struct engine *engine, struct resident *resident, int64_t now_ms, struct core_env *ret_env)
+{
+	const struct program *program = revision_program(engine, resident->revision);
+	if (!program)
+		return false;
+	*ret_env = (struct core_env){
+		.program = program, .limits = &engine->limits, .now_ms = now_ms, .seed = random_u64(&engine->random),
+		.execution_arn = resident->arn, .execution_name = resident->name,
+		.state_machine_arn = resident->machine->info.arn, .state_machine_name = resident->machine->info.name,
+		.role_arn = resident->revision->role_arn, .region = str_of(engine->region),
+		.task_token = write_token, .data = resident,
+	};
+	return true;
+}
+
+/* What its open row must say: ACTIVE while recovery has something to do for it, else when it wakes. */
+static int64_t open_wake_ms(const struct execution *execution)
+{
+	if (execution_tasks_in_flight(execution) || execution_runnable(execution))
+		return STORE_WAKE_ACTIVE;
+	int64_t wake_ms = execution_wake_ms(execution);
+	return wake_ms == INT64_MAX ? STORE_WAKE_NEVER : wake_ms;
+}
+
+/* The row in the list of executions, and the open row, as far as they change. */
+static void write_rows(struct batch *batch, struct resident *resident)
+{
+	const struct execution *execution = resident->execution;
+	bool ended = execution_status(execution) != EXECUTION_RUNNING;
+	if (!resident->stored || ended) {
+		/* One that ends in its first step is inserted as ended. */
+		struct store_op *op = store_batch_add(batch->store, resident->stored ? STORE_END_EXECUTION : STORE_INSERT_EXECUTION);
+		op->execution = (struct store_execution){
+			.id = resident->id, .machine_id = resident->machine->info.number,
+			.name = resident->named ? arena_str(&batch->store->arena, resident->name) : STR_EMPTY,
+			.start_ms = execution_start_ms(execution), .stop_ms = execution_stop_ms(execution),
+			.status = (uint8_t)execution_status(execution),
+			.attributes = arena_str(&batch->store->arena, resident->attributes),
+		};
+	}
+	if (ended && resident->has_open) {
+		store_batch_add(batch->store, STORE_DELETE_OPEN)->open.execution_id = resident->id;
+		resident->has_open = false;
+	}
+	int64_t wake_ms = open_wake_ms(execution);
+	if (!ended && (!resident->has_open || resident->open_wake_ms != wake_ms)) {
+		store_batch_add(batch->store, STORE_SET_OPEN)->open = (struct store_open_row){ resident->id, wake_ms };
+		resident->has_open = true;
+		resident->open_wake_ms = wake_ms;
+	}
+}
+
+static void write_journal(struct batch *batch, struct resident *resident, const struct core_result *result)
+{
+	for (uint32_t i = 0; i < result->records_count; i++) {
+		const struct record *record = &result->records[i];
+		struct store_op *op = store_batch_add(batch->store, STORE_APPEND_RECORD);
+		op->record = (struct store_record){ .execution_id = resident->id, .number = resident->next_record++,
+						    .first_event_id = record->first_event_id, .bytes = record->bytes,
+						    .blobs = record->blobs, .blobs_count = record->blobs_count };
+		resident->tail_bytes += record->bytes.len;
+	}
+	size_t bound = resident->snapshot_bytes > SNAPSHOT_AFTER_BYTES ? resident->snapshot_bytes : SNAPSHOT_AFTER_BYTES;
+	if (resident->tail_bytes <= bound || execution_status(resident->execution) != EXECUTION_RUNNING)
+		return;
+	_cleanup_(buffer_done) struct buffer bytes = { 0 };
+	execution_snapshot(resident->execution, &bytes);
+	struct store_op *op = store_batch_add(batch->store, STORE_PUT_SNAPSHOT);
+	op->snapshot = (struct store_snapshot){ resident->id, resident->next_record, arena_str(&batch->store->arena, buffer_str(&bytes)) };
+	resident->snapshot_bytes = bytes.len;
+	resident->tail_bytes = 0;
+}
+
+/* An input has had its effect: whoever waits for it is answered, and the input is kept, until the newest batch it depends on is committed. */
+static void keep_input(struct engine *engine, struct resident *resident, struct input *input)
+{
+	struct request *request = input->request;
+	if (request) {
+		request->error = ENGINE_OK;
+		request->settle(request, resident, input->outcome);
+		request_hold(request, resident->newest);
+	}
+	struct batch *keeper = batch_find(engine, resident->newest);
+	if (keeper)
+		LIST_ADD(&keeper->inputs, input);
+	else
+		input_free(input);
+}
+
+static struct input *take_input(struct engine *engine, struct resident *resident)
+{
+	struct input *input = LIST_TAKE(&resident->inputs);
+	resident->inputs_count--;
+	engine->inputs_queued--;
+	if (input->kind == INPUT_WAKE)
+		resident->wake_queued = false;
+	else if (input->kind == INPUT_CONTINUE)
+		resident->continue_queued = false;
+	return input;
+}
+
+static enum core_outcome apply(struct core_step *step, const struct input *input)
+{
+	struct core_input applied = { .kind = input->kind, .task_id = input->task_id, .value = input->value, .raw = input->raw,
+				      .error = input->error, .cause = input->cause, .has_error = input->error.ptr,
+				      .has_cause = input->cause.ptr, .token = input->token, .start_failed = input->start_failed };
+	return core_apply(step, &applied);
+}
+
+/* Its inputs cannot be decided: it has ended, or its definition does not compile with this binary. */
+static uint32_t refuse_step(struct engine *engine, struct resident *resident)
+{
+	uint32_t taken = 0;
+	while (resident->inputs.first) {
+		struct input *input = take_input(engine, resident);
+		taken++;
+		input->outcome = CORE_CLOSED;
+		if (resident->state == RESIDENT_READY && input->request) {
+			request_refuse(input->request, ENGINE_INTERNAL, "The definition of the execution cannot be run by this version");
+			input->request = NULL;
+		}
+		keep_input(engine, resident, input);
+	}
+	if (resident->state == RESIDENT_READY)
+		log_error("engine", "execution %.*s stands: its definition does not compile", STR_FMT(resident->arn));
+	else
+		cache_release(engine, resident, true);
+	return taken;
+}
+
+/* One execution takes one step with what waits for it; returns how many inputs that were. */
+static uint32_t step_execution(struct engine *engine, struct batch *batch, struct resident *resident, uint32_t inputs_max, int64_t now_ms)
+{
+	struct core_env env;
+	if (resident->state == RESIDENT_ENDED || !turn_env(engine, resident, now_ms, &env))
+		return refuse_step(engine, resident);
+
+	uint32_t taken = 0;
+	LIST(struct input) inputs;
+	LIST_INIT(&inputs);
+	engine->stepping = resident->id;
+	struct core_step *step = core_begin(resident->execution, &env, &batch->store->arena);
+	while (resident->inputs.first && taken < inputs_max) {
+		struct input *input = take_input(engine, resident);
+		input->outcome = apply(step, input);
+		resident->started |= input->kind == INPUT_START;
+		LIST_ADD(&inputs, input);
+		taken++;
+	}
+	struct core_result result;
+	core_finish(step, &result);
+	engine->stepping = 0;
+	engine->stats.steps++;
+
+	if (result.changed || !resident->stored) {
+		struct release *release = ARENA_NEW(&batch->store->arena, struct release);
+		*release = (struct release){ .resident = resident, .commands = result.commands, .commands_count = result.commands_count,
+					     .begun = !resident->stored, .status = execution_status(resident->execution) };
+		LIST_ADD(&batch->releases, release);
+		write_rows(batch, resident);
+		write_journal(batch, resident, &result);
+		resident->stored = true;
+		resident->newest = batch->sequence;
+		resident->uncommitted++;
+	}
+	for (struct input *input; (input = LIST_TAKE(&inputs));)
+		keep_input(engine, resident, input);
+	if (result.more && !engine->draining)
+		mailbox_continue(engine, resident);
+	bool runs = execution_status(resident->execution) == EXECUTION_RUNNING;
+	timers_set(&engine->timers, resident->id, runs ? execution_wake_ms(resident->execution) : INT64_MAX);
+	cache_touch(engine, resident);
+	mailbox_ready(engine, resident); /* inputs beyond inputs_max */
+	if (!resident->uncommitted)
+		cache_release(engine, resident, false);
+	return taken;
+}
+
+/* ---- the turn ------------------------------------------------------------------------------------ */
+
+/* Timers that are due become inputs; at most as many as a turn can take. True if there are more. */
+static bool fire_timers(struct engine *engine, int64_t now_ms)
+{
+	if (engine->draining)
+		return false;
+	int64_t left = engine->limits.turn_inputs;
+	for (uint64_t id; left && (id = timers_take_due(&engine->timers, now_ms)); left--) {
+		dispatch_beats_of(engine, id);
+		mailbox_wake(engine, id);
+	}
+	return timers_next_ms(&engine->timers) <= now_ms;
+}
+
+/* Whether a batch may be made now. */
+static bool may_decide(struct engine *engine, int64_t now_ms)
+{
+	if (engine->failed.first || engine->outstanding >= engine->limits.batches_outstanding)
+		return false;
+	if (now_ms < engine->stalled_until_ms)
+		return false;
+	return engine->changes.first || mailbox_has_ready(engine);
+}
+
+/* Decides for those that wait, and submits what was decided as one batch. */
+static void decide(struct engine *engine, int64_t now_ms)
+{
+	struct batch *batch = engine->current = batch_new(engine);
+	for (struct change *change; (change = LIST_TAKE(&engine->changes));) {
+		registry_write(engine, batch->store, change);
+		LIST_ADD(&batch->changes, change);
+		if (change->request)
+			request_hold(change->request, batch->sequence);
+	}
+	/* One that has work left goes to the back of the queue; whoever was there when the turn began has its step first. */
+	int64_t left = engine->limits.turn_inputs;
+	struct resident *last = engine->ready.first ? (struct resident *)((char *)engine->ready.tail - offsetof(struct resident, next)) : NULL;
+	for (struct resident *resident = NULL; left > 0 && resident != last && (resident = mailbox_take(engine));) {
+		bool was_last = resident == last;
+		left -= step_execution(engine, batch, resident, (uint32_t)left, now_ms);
+		if (was_last)
+			break;
+	}
+	engine->current = NULL;
+	engine->stats.turns++;
+	batch_submit(batch);
+}
+
+/* The loop sleeps until something comes, or until the next of these times. */
+static void arm_timer(struct engine *engine, int64_t now_ms)
+{
+	const int64_t times[] = { engine->draining ? INT64_MAX : timers_next_ms(&engine->timers), engine->housekeeping_ms, dispatch_next_beat_ms(engine),
+				  engine->stalled_until_ms > now_ms ? engine->stalled_until_ms : INT64_MAX, now_ms + SLEEP_MAX_MS };
+	int64_t next_ms = INT64_MAX;
+	for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+		if (times[i] < next_ms)
+			next_ms = times[i];
+	if (next_ms >= engine->timer_at_ms)
+		return;
+	engine->timer_at_ms = next_ms;
+	int64_t delay_ms = next_ms - now_ms;
+	if (engine->time_scale != 1)
+		delay_ms = (int64_t)((double)delay_ms / engine->time_scale) + 1;
+	loop_timer_set(engine->loop, &engine->timer, delay_ms > 0 ? delay_ms : 0);
+}
+
+static void finish_drain(struct engine *engine)
+{
+	if (!engine->drained || engine->outstanding || engine->failed.first || engine->requests_count || engine->inputs_queued || engine->changes.first)
+		return;
+	void (*drained)(void *data) = TAKE(engine->drained);
+	drained(engine->drained_data);
+}
+
+bool engine_turn(void *data)
+{
+	struct engine *engine = data;
+	if (engine->halted)
+		return false;
+	batches_settle(engine);
+	requests_answer(engine);
+	if (engine->halted)
+		return false;
+
+	int64_t now_ms = engine_now_ms(engine);
+	recovery_horizon(engine, now_ms);
+	housekeeping_run(engine, now_ms);
+	dispatch_beats(engine, now_ms);
+	bool more = fire_timers(engine, now_ms);
+	if (may_decide(engine, now_ms))
+		decide(engine, now_ms);
+	cache_evict(engine);
+	arm_timer(engine, now_ms);
+	finish_drain(engine);
+	return more || engine->due.first || may_decide(engine, now_ms);
+}

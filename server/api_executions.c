@@ -1,0 +1,246 @@
+/* api_executions.c: operations on executions, their histories, and tasks by token. */
+#include "server/api.h"
+
+/* ---- start, stop ------------------------------------------------------------------------------ */
+
+static void started(void *data, const struct engine_error *error, const struct execution_info *execution)
+{
+	struct api_call *call = data;
+	if (error->code) {
+		api_refuse_engine(call, error);
+		return;
+	}
+	buffer_byte(&call->body, '{');
+	api_put_text(&call->body, "executionArn", execution->arn);
+	api_put_time(&call->body, "startDate", execution->start_ms);
+	buffer_byte(&call->body, '}');
+	api_answer(call);
+}
+
+void api_start_execution(struct api_call *call)
+{
+	struct start_request request = {
+		.machine_arn = api_text(call, "stateMachineArn"),
+		.name = api_text(call, "name"),
+		.input = api_text(call, "input"),
+		.trace_header = api_text(call, "traceHeader"),
+	};
+	engine_start(call->engine, &request, started, call);
+}
+
+static void stopped(void *data, const struct engine_error *error, const struct execution_info *execution)
+{
+	struct api_call *call = data;
+	if (error->code) {
+		api_refuse_engine(call, error);
+		return;
+	}
+	buffer_byte(&call->body, '{');
+	api_put_time(&call->body, "stopDate", execution->stop_ms);
+	buffer_byte(&call->body, '}');
+	api_answer(call);
+}
+
+/* A text that was given, or a str without a pointer. */
+static struct str optional(const struct api_call *call, const char *name)
+{
+	return api_has(call, name) ? api_text(call, name) : (struct str){ 0 };
+}
+
+void api_stop_execution(struct api_call *call)
+{
+	engine_stop(call->engine, api_text(call, "executionArn"), optional(call, "error"), optional(call, "cause"), stopped, call);
+}
+
+/* ---- describe --------------------------------------------------------------------------------- */
+
+static void put_redrive(struct buffer *out, const struct execution_info *execution)
+{
+	const char *reason = NULL;
+	api_put_number(out, "redriveCount", execution->redrive_count);
+	if (execution->redrive_ms)
+		api_put_time(out, "redriveDate", execution->redrive_ms);
+	switch (execution->status) {
+	case EXECUTION_RUNNING:
+		reason = "Execution is RUNNING and cannot be redriven";
+		break;
+	case EXECUTION_SUCCEEDED_:
+		reason = "Execution is SUCCEEDED and cannot be redriven";
+		break;
+	case EXECUTION_PENDING_REDRIVE:
+		reason = "Execution is PENDING_REDRIVE and cannot be redriven";
+		break;
+	case EXECUTION_FAILED_:
+	case EXECUTION_TIMED_OUT_:
+	case EXECUTION_ABORTED_:
+		break;
+	}
+	api_put_text(out, "redriveStatus", reason ? STR("NOT_REDRIVABLE") : STR("REDRIVABLE"));
+	if (reason)
+		api_put_text(out, "redriveStatusReason", str_of(reason));
+}
+
+static void described(void *data, const struct engine_error *error, const struct execution_info *execution)
+{
+	struct api_call *call = data;
+	struct buffer *out = &call->body;
+	bool all = !str_eqz(api_text(call, "includedData"), "METADATA_ONLY");
+	if (error->code) {
+		api_refuse_engine(call, error);
+		return;
+	}
+	buffer_byte(out, '{');
+	api_put_text(out, "executionArn", execution->arn);
+	api_put_text(out, "stateMachineArn", execution->machine_arn);
+	if (execution->version_arn.len)
+		api_put_text(out, "stateMachineVersionArn", execution->version_arn);
+	if (execution->alias_arn.len)
+		api_put_text(out, "stateMachineAliasArn", execution->alias_arn);
+	api_put_text(out, "name", execution->name);
+	api_put_text(out, "status", str_of(execution_status_name(execution->status)));
+	api_put_time(out, "startDate", execution->start_ms);
+	if (execution->stop_ms)
+		api_put_time(out, "stopDate", execution->stop_ms);
+	if (all) {
+		api_put_text(out, "input", execution->input);
+		if (execution->output)
+			api_put_text(out, "output", value_text(execution->output));
+		if (execution->error.ptr)
+			api_put_text(out, "error", execution->error);
+		if (execution->cause.ptr)
+			api_put_text(out, "cause", execution->cause);
+	}
+	api_put_json(out, "inputDetails", STR("{\"included\":true}"));
+	if (execution->output)
+		api_put_json(out, "outputDetails", STR("{\"included\":true}"));
+	if (execution->trace_header.len)
+		api_put_text(out, "traceHeader", execution->trace_header);
+	put_redrive(out, execution);
+	buffer_byte(out, '}');
+	api_answer(call);
+}
+
+void api_describe_execution(struct api_call *call)
+{
+	engine_describe(call->engine, api_text(call, "executionArn"), described, call);
+}
+
+/* ---- list ------------------------------------------------------------------------------------- */
+
+static void listed(void *data, const struct engine_error *error, const struct execution_info *executions, uint32_t count, struct str token)
+{
+	struct api_call *call = data;
+	struct buffer *out = &call->body;
+	if (error->code) {
+		api_refuse_engine(call, error);
+		return;
+	}
+	buffer_addz(out, "{\"executions\":[");
+	for (uint32_t i = 0; i < count; i++) {
+		const struct execution_info *execution = &executions[i];
+		buffer_addz(out, i ? ",{" : "{");
+		api_put_text(out, "executionArn", execution->arn);
+		api_put_text(out, "stateMachineArn", execution->machine_arn);
+		api_put_text(out, "name", execution->name);
+		api_put_text(out, "status", str_of(execution_status_name(execution->status)));
+		api_put_time(out, "startDate", execution->start_ms);
+		if (execution->stop_ms)
+			api_put_time(out, "stopDate", execution->stop_ms);
+		if (execution->version_arn.len)
+			api_put_text(out, "stateMachineVersionArn", execution->version_arn);
+		if (execution->alias_arn.len)
+			api_put_text(out, "stateMachineAliasArn", execution->alias_arn);
+		api_put_number(out, "redriveCount", execution->redrive_count);
+		if (execution->redrive_ms)
+			api_put_time(out, "redriveDate", execution->redrive_ms);
+		buffer_byte(out, '}');
+	}
+	buffer_byte(out, ']');
+	if (token.len)
+		api_put_text(out, "nextToken", token);
+	buffer_byte(out, '}');
+	api_answer(call);
+}
+
+void api_list_executions(struct api_call *call)
+{
+	enum execution_status status;
+	int64_t wanted = api_number(call, "maxResults", 0);
+	struct list_request request = {
+		.machine_arn = api_text(call, "stateMachineArn"),
+		.status = execution_status_parse(api_text(call, "statusFilter"), &status) ? (int)status : -1,
+		.token = api_text(call, "nextToken"),
+		.count = wanted ? (uint32_t)wanted : 100,
+	};
+	if (api_has(call, "mapRunArn")) {
+		api_refuse(call, "ValidationException", "mapRunArn is not supported: there are no map runs yet");
+		return;
+	}
+	if (!request.machine_arn.len) {
+		api_refuse(call, "ValidationException", "Must provide a stateMachineArn or a mapRunArn");
+		return;
+	}
+	engine_list(call->engine, &request, listed, call);
+}
+
+/* ---- history ---------------------------------------------------------------------------------- */
+
+static void history_read(void *data, const struct engine_error *error, const struct event *events, uint32_t count, struct str token)
+{
+	struct api_call *call = data;
+	struct buffer *out = &call->body;
+	bool include_data = api_flag(call, "includeExecutionData", true);
+	if (error->code) {
+		api_refuse_engine(call, error);
+		return;
+	}
+	buffer_addz(out, "{\"events\":[");
+	for (uint32_t i = 0; i < count; i++) {
+		if (i)
+			buffer_byte(out, ',');
+		history_event_json(&events[i], include_data, out);
+	}
+	buffer_byte(out, ']');
+	if (token.len)
+		api_put_text(out, "nextToken", token);
+	buffer_byte(out, '}');
+	api_answer(call);
+}
+
+void api_get_execution_history(struct api_call *call)
+{
+	int64_t wanted = api_number(call, "maxResults", 0);
+	struct history_request request = {
+		.execution_arn = api_text(call, "executionArn"),
+		.reverse = api_flag(call, "reverseOrder", false),
+		.count = wanted ? (uint32_t)wanted : 100,
+		.token = api_text(call, "nextToken"),
+	};
+	engine_history(call->engine, &request, history_read, call);
+}
+
+/* ---- tasks by token ---------------------------------------------------------------------------- */
+
+static void reported(void *data, const struct engine_error *error)
+{
+	struct api_call *call = data;
+	if (error->code)
+		api_refuse_engine(call, error);
+	else
+		api_answer(call);
+}
+
+void api_send_task_success(struct api_call *call)
+{
+	engine_task_success(call->engine, api_text(call, "taskToken"), api_text(call, "output"), reported, call);
+}
+
+void api_send_task_failure(struct api_call *call)
+{
+	engine_task_failure(call->engine, api_text(call, "taskToken"), optional(call, "error"), optional(call, "cause"), reported, call);
+}
+
+void api_send_task_heartbeat(struct api_call *call)
+{
+	engine_task_heartbeat(call->engine, api_text(call, "taskToken"), reported, call);
+}

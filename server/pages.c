@@ -1,0 +1,131 @@
+/* pages.c: /, /v1/info, /healthz, /metrics (pages.h). */
+#include "server/pages.h"
+#include "server/api.h"
+#include <stdio.h>
+#include <unistd.h>
+
+/* ---- metrics ---------------------------------------------------------------------------------- */
+
+static void metric(struct buffer *out, const char *name, const char *type, const char *help)
+{
+	buffer_printf(out, "# HELP ratchet_%s %s\n# TYPE ratchet_%s %s\n", name, help, name, type);
+}
+
+static void simple_metric(struct buffer *out, const char *name, const char *type, const char *help, uint64_t value)
+{
+	metric(out, name, type, help);
+	buffer_printf(out, "ratchet_%s %llu\n", name, (unsigned long long)value);
+}
+
+static uint64_t resident_bytes(void)
+{
+	unsigned long pages_all = 0, pages = 0;
+	FILE *file = fopen("/proc/self/statm", "re");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%lu %lu", &pages_all, &pages) != 2)
+		pages = 0;
+	fclose(file);
+	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void write_metrics(const struct pages_info *info, struct buffer *out)
+{
+	struct engine_stats stats;
+	engine_stats(info->engine, &stats);
+	simple_metric(out, "executions_started_total", "counter", "executions started by this process", stats.started);
+	metric(out, "executions_ended_total", "counter", "executions that ended in this process, by status");
+	const struct {
+		const char *status;
+		uint64_t count;
+	} ended[] = { { "SUCCEEDED", stats.succeeded }, { "FAILED", stats.failed }, { "TIMED_OUT", stats.timed_out }, { "ABORTED", stats.aborted } };
+	for (unsigned i = 0; i < sizeof ended / sizeof ended[0]; i++)
+		buffer_printf(out, "ratchet_executions_ended_total{status=\"%s\"} %llu\n", ended[i].status, (unsigned long long)ended[i].count);
+	simple_metric(out, "executions_open", "gauge", "executions that have not ended", stats.open);
+	simple_metric(out, "executions_cached", "gauge", "executions in memory", stats.cached);
+	simple_metric(out, "inputs_queued", "gauge", "inputs waiting for a turn", stats.queued_inputs);
+	simple_metric(out, "tasks_in_flight", "gauge", "tasks handed to connectors and not answered", stats.tasks_in_flight);
+	simple_metric(out, "turns_total", "counter", "turns of the loop that took inputs", stats.turns);
+	simple_metric(out, "steps_total", "counter", "steps of executions", stats.steps);
+	simple_metric(out, "events_total", "counter", "history events recorded", stats.events);
+	simple_metric(out, "batches_total", "counter", "batches committed", stats.batches);
+	simple_metric(out, "batches_failed_total", "counter", "batches that failed and were done again", stats.batches_failed);
+	simple_metric(out, "store_commits_total", "counter", "transactions", stats.store.commits);
+	simple_metric(out, "store_syncs_total", "counter", "syncs", stats.store.syncs);
+	simple_metric(out, "store_bytes", "gauge", "size of the store's files", stats.store.file_bytes);
+	simple_metric(out, "store_durable", "gauge", "1 if an acknowledged request survives a power loss", stats.store.durable);
+	simple_metric(out, "recovering", "gauge", "1 while executions are still being recovered", stats.recovering);
+	simple_metric(out, "resident_bytes", "gauge", "resident memory of this process", resident_bytes());
+
+	metric(out, "accept_to_end_seconds", "histogram", "from the acceptance of a start to the commit of its terminal event");
+	uint64_t below = 0;
+	unsigned last = sizeof stats.latency_counts / sizeof stats.latency_counts[0] - 1;
+	for (unsigned i = 0; i < last; i++) {
+		below += stats.latency_counts[i];
+		buffer_printf(out, "ratchet_accept_to_end_seconds_bucket{le=\"%g\"} %llu\n", 0.000125 * (double)(1u << i),
+			      (unsigned long long)below);
+	}
+	below += stats.latency_counts[last];
+	buffer_printf(out, "ratchet_accept_to_end_seconds_bucket{le=\"+Inf\"} %llu\nratchet_accept_to_end_seconds_count %llu\n",
+		      (unsigned long long)below, (unsigned long long)below);
+}
+
+/* ---- pages ------------------------------------------------------------------------------------ */
+
+static void write_info(const struct pages_info *info, struct buffer *out)
+{
+	struct engine_stats stats;
+	engine_stats(info->engine, &stats);
+	buffer_byte(out, '{');
+	api_put_text(out, "version", STR(RATCHET_VERSION));
+	api_put_text(out, "region", str_of(engine_region(info->engine)));
+	api_put_text(out, "account", str_of(engine_account(info->engine)));
+	api_put_text(out, "store", str_of(info->store_name));
+	api_put_flag(out, "durable", stats.store.durable);
+	api_put_number(out, "uptime_s", (info->clock->monotonic_us(info->clock) - info->started_us) / 1000000);
+	buffer_byte(out, '}');
+}
+
+static void write_root(const struct pages_info *info, struct buffer *out)
+{
+	buffer_addz(out, "<!doctype html><meta charset=utf-8><title>Ratchet</title>"
+			 "<body style=\"font:16px/1.5 system-ui;max-width:40em;margin:4em auto;padding:0 1em\">"
+			 "<h1>Ratchet " RATCHET_VERSION "</h1>"
+			 "<p>This is the address of the Step Functions API. Point a client at it:</p>"
+			 "<pre>aws --endpoint-url http://HOST:PORT stepfunctions list-state-machines\nratchet ls</pre>"
+			 "<p><a href=\"/metrics\">Figures</a> · <a href=\"/v1/info\">Information</a></p>\n");
+}
+
+static void write_health(const struct pages_info *info, struct buffer *out)
+{
+	buffer_addz(out, "ok\n");
+}
+
+static const struct {
+	const char *path, *type;
+	void (*write)(const struct pages_info *info, struct buffer *out);
+} routes[] = {
+	{ "/", "text/html; charset=utf-8", write_root },
+	{ "/v1/info", "application/json", write_info },
+	{ "/healthz", "text/plain; charset=utf-8", write_health },
+	{ "/metrics", "text/plain; version=0.0.4", write_metrics },
+};
+
+void pages_answer(const struct pages_info *info, const char *method, const char *path, struct page *page)
+{
+	bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+	for (unsigned i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+		if (strcmp(path, routes[i].path) != 0)
+			continue;
+		page->status = reads ? 200 : 405;
+		page->type = reads ? routes[i].type : "text/plain; charset=utf-8";
+		if (reads)
+			routes[i].write(info, &page->body);
+		else
+			buffer_printf(&page->body, "%s cannot be done here\n", method);
+		return;
+	}
+	page->status = 404;
+	page->type = "text/plain; charset=utf-8";
+	buffer_addz(&page->body, "there is nothing here\n");
+}
