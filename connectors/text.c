@@ -29,6 +29,15 @@ struct str text_tail(struct str text, size_t len)
 	return str_sub(text, from, text.len);
 }
 
+struct str text_head(struct str text, size_t len)
+{
+	if (text.len <= len)
+		return text;
+	while (len && utf8_is_tail((unsigned char)text.ptr[len]))
+		len--;
+	return str_sub(text, 0, len);
+}
+
 static bool is_space(char c)
 {
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';

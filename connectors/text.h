@@ -8,6 +8,9 @@ void text_clean(struct str bytes, struct buffer *out);
 /* The end of `text`, at most `len` bytes, beginning at a character. */
 struct str text_tail(struct str text, size_t len);
 
+/* Its beginning, cut before a character that does not fit. */
+struct str text_head(struct str text, size_t len);
+
 /* Without white space at both ends. */
 struct str text_trim(struct str text);
 

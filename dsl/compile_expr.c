@@ -136,10 +136,21 @@ static void report_jsonata(struct compiler *c, const struct djson *template, con
 	report(c, &r, "%.*s", STR_FMT(p->problem.message));
 }
 
+/* "{% 1" and "1 %}" are constants by the letter of the specification; hardly by the writer's intention. */
+static void warn_of_half_delimiters(struct compiler *c, const struct djson *template)
+{
+	for (const struct djson *node = template; node; node = djson_walk(node, template))
+		if (node->kind == VALUE_STRING && str_starts(node->text, STR("{%")) != str_ends(node->text, STR("%}")))
+			report(c, &(struct report){ AT_VALUE(node), .severity = DIAGNOSTIC_WARNING, .code = DIAGNOSTIC_INVALID_JSONATA_EXPRESSION, .expected = STR("\"{% … %}\" if it is meant as an expression") },
+			       "The value is a constant: it begins or ends like a JSONata expression, but not both");
+}
+
 struct expr *compile_template(struct compiler *c, const struct djson *node, enum query_language language)
 {
 	if (!node)
 		return NULL;
+	if (language == QUERY_JSONATA)
+		warn_of_half_delimiters(c, node);
 	const struct value *json = compile_value(c, node);
 	struct expr_template_problem *problems = NULL;
 	struct expr *expr = language == QUERY_JSONATA ? expr_compile_jsonata_template(c->arena, json, &problems) : expr_compile_template(c->arena, json, &problems);

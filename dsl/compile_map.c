@@ -148,7 +148,7 @@ void compile_map(struct compiler *c, const struct fields *fields, struct state *
 	for (unsigned i = 0; i < sizeof distributed_only / sizeof *distributed_only && !distributed; i++) {
 		const struct djson *member = fields->members[distributed_only[i]];
 		if (member)
-			report(c, &(struct report){ AT_KEY(fields->object, member), .expected = STR("it in a Map whose ProcessorConfig has Mode DISTRIBUTED") }, "Field '%s' is not supported", field_name(distributed_only[i]));
+			report(c, &(struct report){ AT_KEY(fields->object, member), .expected = STR("it in a Map whose ProcessorConfig has Mode DISTRIBUTED") }, "Field '%s' is supported in a Distributed Map only", field_name(distributed_only[i]));
 	}
 	if (processor)
 		state->map.processor = compile_scope_later(c, processor, OWNER_PROCESSOR, state->index, 0);

@@ -111,18 +111,11 @@ static struct expr *nullable_path(struct compiler *c, const struct djson *node, 
 /* A string that looks like a path but stands as a constant is a likely slip: AWS warns of it. */
 static void warn_of_constant_paths(struct compiler *c, const struct djson *template, enum diagnostic_code code, const char *message)
 {
-	for (const struct djson *node = template; node;) {
+	for (const struct djson *node = template; node; node = djson_walk(node, template)) {
 		bool path = node->kind == VALUE_STRING && (str_starts(node->text, STR("$.")) || str_starts(node->text, STR("$$.")) || str_starts(node->text, STR("States.")));
 		bool named = node->parent && node->parent->kind == VALUE_OBJECT && node != template;
 		if (path && named && !str_ends(node->key, STR(".$")))
 			report(c, &(struct report){ AT_VALUE(node), .severity = DIAGNOSTIC_WARNING, .code = code, .expected = expecting(c, "\"%.*s.$\" if it is meant as a path", STR_FMT(node->key)) }, "%s", message);
-		if (node->first) {
-			node = node->first;
-			continue;
-		}
-		while (node != template && !node->next)
-			node = node->parent;
-		node = node == template ? NULL : node->next;
 	}
 }
 

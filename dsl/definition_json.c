@@ -386,6 +386,15 @@ const struct djson *djson_get(const struct djson *object, struct str key)
 	return NULL;
 }
 
+const struct djson *djson_walk(const struct djson *node, const struct djson *root)
+{
+	if (node->first)
+		return node->first;
+	while (node != root && !node->next)
+		node = node->parent;
+	return node == root ? NULL : node->next;
+}
+
 struct str djson_pointer(const struct djson *node, struct arena *arena)
 {
 	size_t length = 0;

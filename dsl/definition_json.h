@@ -34,6 +34,9 @@ struct djson *djson_read(struct str text, int64_t depth_max, struct arena *arena
 /* A member by its key (the first of them); NULL if there is none or `object` is no object. */
 const struct djson *djson_get(const struct djson *object, struct str key);
 
+/* The node after `node` in the order of the text (an object before its members), below and including `root`; NULL after the last. */
+const struct djson *djson_walk(const struct djson *node, const struct djson *root);
+
 /* Where a node is, as AWS writes it: "/States/A/Choices[0]/Next"; the root is "/". */
 struct str djson_pointer(const struct djson *node, struct arena *arena);
 

@@ -12,7 +12,7 @@
 	X(IntervalSeconds) X(ItemBatcher) X(ItemProcessor) X(ItemReader) X(ItemSelector) X(Items) X(ItemsPath) X(ItemsPointer) X(Iterator)  \
 	X(JitterStrategy) X(Label) X(ManifestType) X(MaxAttempts) X(MaxConcurrency) X(MaxConcurrencyPath) X(MaxDelaySeconds) \
 	X(MaxInputBytesPerBatch) X(MaxInputBytesPerBatchPath) X(MaxItems) X(MaxItemsPath) X(MaxItemsPerBatch)               \
-	X(MaxItemsPerBatchPath) X(Mode) X(Next) X(Output) X(OutputPath) X(OutputType) X(Parameters) X(ProcessorConfig)      \
+	X(MaxItemsPerBatchPath) X(Mode) X(Next) X(Output) X(OutputPath) X(Parameters) X(ProcessorConfig)      \
 	X(QueryLanguage) X(ReaderConfig) X(Resource) X(Result) X(ResultPath) X(ResultSelector) X(ResultWriter) X(Retry)     \
 	X(Seconds) X(SecondsPath) X(StartAt) X(States) X(TimeoutSeconds) X(TimeoutSecondsPath) X(Timestamp)      \
 	X(TimestampPath) X(ToleratedFailureCount) X(ToleratedFailureCountPath) X(ToleratedFailurePercentage)                \

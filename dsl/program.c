@@ -49,19 +49,12 @@ static void check_name(struct compiler *c, const struct djson *state)
 /* Names of every scope, before any transition is looked at: a target in another scope is told apart from one that is nowhere. */
 static void collect_names(struct compiler *c, const struct djson *root)
 {
-	for (const struct djson *node = root; node;) {
+	for (const struct djson *node = root; node; node = djson_walk(node, root)) {
 		const struct djson *states = node->kind == VALUE_OBJECT && (node == root || node->parent->kind == VALUE_ARRAY || str_eqz(node->key, "ItemProcessor") || str_eqz(node->key, "Iterator")) ?
 						     djson_get(node, STR("States")) : NULL;
 		if (states && states->kind == VALUE_OBJECT && djson_get(node, STR("StartAt")))
 			for (const struct djson *state = states->first; state; state = state->next)
 				check_name(c, state);
-		if (node->first) {
-			node = node->first;
-			continue;
-		}
-		while (node != root && !node->next)
-			node = node->parent;
-		node = node == root ? NULL : node->next;
 	}
 }
 
@@ -149,17 +142,10 @@ static void check_reachable(struct compiler *c, const struct djson *states, cons
 
 static void report_duplicates(struct compiler *c, const struct djson *root)
 {
-	for (const struct djson *node = root; node;) {
+	for (const struct djson *node = root; node; node = djson_walk(node, root)) {
 		bool state = node->parent && str_eqz(node->parent->key, "States");
 		if (node->duplicate && !state)
 			report(c, &(struct report){ AT_KEY(node, node), .code = DIAGNOSTIC_INVALID_JSON_DESCRIPTION, .expected = STR("each field once") }, "Duplicate field '%.*s'", STR_FMT(str_sub(node->key, 0, 200)));
-		if (node->first) {
-			node = node->first;
-			continue;
-		}
-		while (node != root && !node->next)
-			node = node->parent;
-		node = node == root ? NULL : node->next;
 	}
 }
 

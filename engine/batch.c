@@ -80,17 +80,11 @@ struct batch *batch_find(struct engine *engine, uint64_t sequence)
 
 static void count_latency(struct engine *engine, const struct resident *resident)
 {
-	int64_t now_us = engine->clock->monotonic_us(engine->clock);
-	int64_t ms = resident->accepted_us ? (now_us - resident->accepted_us) / 1000 :
-					     execution_stop_ms(resident->execution) - execution_start_ms(resident->execution);
-	double bound = 0.125;
+	int64_t us = resident->accepted_us ? engine->clock->monotonic_us(engine->clock) - resident->accepted_us :
+					     (execution_stop_ms(resident->execution) - execution_start_ms(resident->execution)) * 1000;
 	unsigned i = 0;
-	if (resident->accepted_us)
-		while (i < 23 && (double)(now_us - resident->accepted_us) / 1000 > bound)
-			i++, bound *= 2;
-	else
-		while (i < 23 && (double)ms > bound)
-			i++, bound *= 2;
+	for (int64_t bound_us = 125; i < 23 && us > bound_us; bound_us *= 2)
+		i++;
 	engine->stats.latency_counts[i]++;
 }
 
@@ -167,4 +161,182 @@ static void commit(struct engine *engine, struct batch *batch)
 		cache_release(engine, release->resident, release->status != EXECUTION_RUNNING);
 	store_batch_free(batch->store);
 	free(batch);
+}
+
+/* ---- refused ----------------------------------------------------------------------------------------- */
+
+/* How long to wait before the inputs are tried again. */
+static int64_t retry_delay_ms(struct engine *engine, int code)
+{
+	if (code == ERR(EXISTS))
+		return 0;
+	if (code == ERR(NO_SPACE))
+		return NO_SPACE_RETRY_MS;
+	int64_t delay_ms = RETRY_FIRST_MS << (engine->failures < 8 ? engine->failures : 8);
+	return delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS;
+}
+
+/* Nothing of these batches is stored: their executions are read again, and begin anew if they were not stored at all. */
+static void undo_residents(struct engine *engine)
+{
+	for (struct batch *batch = engine->failed.first; batch; batch = batch->next)
+		for (struct release *release = batch->releases.first; release; release = release->next) {
+			release->resident->uncommitted--;
+			if (release->begun)
+				release->resident->stored = false;
+		}
+	for (struct batch *batch = engine->failed.first; batch; batch = batch->next)
+		for (struct release *release = batch->releases.first; release; release = release->next) {
+			assert(!release->resident->uncommitted);
+			if (!release->resident->newest)
+				continue; /* done, for a batch before */
+			release->resident->newest = 0;
+			cache_reload(engine, release->resident);
+		}
+}
+
+/* Inputs go back to the front of their queues, the last one first. */
+static void return_inputs(struct engine *engine)
+{
+	struct input **inputs = NULL;
+	size_t count = 0, capacity = 0;
+	for (struct batch *batch = engine->failed.first; batch; batch = batch->next)
+		for (struct input *input; (input = LIST_TAKE(&batch->inputs));) {
+			MEM_GROW(inputs, capacity, count + 1);
+			inputs[count++] = input;
+		}
+	while (count--) {
+		struct input *input = inputs[count];
+		input->resident->wake_queued |= input->kind == INPUT_WAKE;
+		input->resident->continue_queued |= input->kind == INPUT_CONTINUE;
+		mailbox_put_back(engine, input->resident, input);
+	}
+	free(inputs);
+}
+
+/* Changes of machines go before those that came since. */
+static void return_changes(struct engine *engine)
+{
+	LIST(struct change) changes;
+	LIST_INIT(&changes);
+	for (struct batch *batch = engine->failed.first; batch; batch = batch->next)
+		for (struct change *change; (change = LIST_TAKE(&batch->changes));) {
+			for (struct revision *revision = change->machine ? change->machine->revisions : NULL; revision; revision = revision->next)
+				revision->stored = false; /* written once more than needed, perhaps */
+			LIST_ADD(&changes, change);
+		}
+	for (struct change *change; (change = LIST_TAKE(&engine->changes));)
+		LIST_ADD(&changes, change);
+	for (struct change *change; (change = LIST_TAKE(&changes));)
+		LIST_ADD(&engine->changes, change);
+}
+
+/* All that was submitted after the last committed batch has failed: as if it had not been decided. */
+static void roll_back(struct engine *engine)
+{
+	struct wf_error err = engine->failed.first->err;
+	int64_t delay_ms = retry_delay_ms(engine, err.code);
+	engine->no_space = err.code == ERR(NO_SPACE);
+	if (err.code != ERR(EXISTS))
+		log_warn("engine", "the store refused a batch: %s; trying again in %lld ms", err.message, (long long)delay_ms);
+	if (!engine->no_space && ++engine->failures >= FAILURES_MAX) {
+		engine_halt(engine, "the store refused %u batches in a row: %s", engine->failures, err.message);
+		return;
+	}
+	engine->next_sequence = engine->committed + 1;
+	engine->stalled_until_ms = delay_ms ? engine_now_ms(engine) + delay_ms : 0;
+
+	undo_residents(engine);
+	LIST(struct request) again;
+	LIST_INIT(&again);
+	for (struct batch *batch = engine->failed.first; batch; batch = batch->next)
+		for (struct request *request; (request = LIST_TAKE(&batch->requests));)
+			if (!request->carried)
+				LIST_ADD(&again, request);
+	return_inputs(engine);
+	return_changes(engine);
+	for (struct batch *batch; (batch = LIST_TAKE(&engine->failed));) {
+		engine->stats.batches_failed++;
+		if (err.code == ERR(EXISTS))
+			for (struct release *release = batch->releases.first; release; release = release->next)
+				start_again(engine, release->resident);
+		store_batch_free(batch->store);
+		free(batch);
+	}
+	for (struct request *request; (request = LIST_TAKE(&again));) {
+		request->error = ENGINE_OK;
+		request->run(request);
+	}
+}
+
+/* ---- settling -------------------------------------------------------------------------------------------- */
+
+static void on_sequence(void *data, uint64_t sequence, int code, const struct wf_error *err)
+{
+	void *batch_data;
+	struct engine *engine = errand_done(data, &batch_data);
+	if (!engine)
+		return;
+	struct batch *batch = batch_data;
+	batch->asking = false;
+	if (code < 0)
+		engine_halt(engine, "it is not known whether batch %llu is stored, and reading that failed: %s",
+			    (unsigned long long)batch->sequence, err ? err->message : error_code_text(code));
+	else if (sequence < batch->sequence)
+		engine_halt(engine, "batch %llu was lost", (unsigned long long)batch->sequence);
+	else
+		batch->result = STORE_COMMITTED;
+}
+
+void batches_settle(struct engine *engine)
+{
+	for (struct batch *batch; (batch = engine->batches.first) && batch->answered && !batch->asking && !engine->halted;) {
+		switch (batch->result) {
+		case STORE_COMMITTED:
+			if (engine->failed.first) {
+				engine_halt(engine, "the store committed batch %llu behind one that it refused",
+					    (unsigned long long)batch->sequence);
+				return;
+			}
+			(void)LIST_TAKE(&engine->batches);
+			engine->outstanding--;
+			commit(engine, batch);
+			break;
+		case STORE_FAILED:
+			(void)LIST_TAKE(&engine->batches);
+			engine->outstanding--;
+			LIST_ADD(&engine->failed, batch);
+			break;
+		case STORE_FENCED:
+			engine_halt(engine, "another process has taken over the store");
+			return;
+		case STORE_UNKNOWN:
+			batch->asking = true;
+			store_read_sequence(engine->store, on_sequence, errand_new(engine, batch));
+			return;
+		}
+	}
+	if (engine->failed.first && !engine->outstanding && !engine->halted)
+		roll_back(engine);
+}
+
+static void free_batch(struct batch *batch)
+{
+	for (struct input *input; (input = LIST_TAKE(&batch->inputs));)
+		input_free(input);
+	for (struct change *change; (change = LIST_TAKE(&batch->changes));)
+		free(change);
+	if (batch->answered)
+		store_batch_free(batch->store);
+	else
+		batch->store->data = NULL; /* the store still has it; its answer frees it */
+	free(batch);
+}
+
+void batches_free(struct engine *engine)
+{
+	for (struct batch *batch; (batch = LIST_TAKE(&engine->batches));)
+		free_batch(batch);
+	for (struct batch *batch; (batch = LIST_TAKE(&engine->failed));)
+		free_batch(batch);
 }

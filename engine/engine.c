@@ -139,7 +139,6 @@ void engine_free(struct engine *engine)
 	registry_free(engine);
 	timers_done(&engine->timers);
 	str_map_done(&engine->watchers);
-	buffer_done(&engine->task_log);
 	free(engine->region);
 	free(engine->account);
 	free(engine->work_root);

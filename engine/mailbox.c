@@ -37,6 +37,7 @@ void mailbox_ready(struct engine *engine, struct resident *resident)
 		return;
 	resident->ready = true;
 	LIST_ADD(&engine->ready, resident);
+	engine->ready_count++;
 }
 
 void mailbox_put_resident(struct engine *engine, struct resident *resident, struct input *input)
@@ -95,8 +96,10 @@ bool mailbox_has_ready(const struct engine *engine)
 struct resident *mailbox_take(struct engine *engine)
 {
 	struct resident *resident = LIST_TAKE(&engine->ready);
-	if (resident)
+	if (resident) {
 		resident->ready = false;
+		engine->ready_count--;
+	}
 	return resident;
 }
 

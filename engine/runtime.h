@@ -361,8 +361,10 @@ void batches_settle(struct engine *engine);
 void batches_free(struct engine *engine);
 /* The batch of this sequence that is not settled yet; NULL if there is none. */
 struct batch *batch_find(struct engine *engine, uint64_t sequence);
-/* What the core may know of the world in a step of this execution; `ret_task` lives as long as the env. False if its definition does not compile. */
-bool turn_env(struct engine *engine, struct resident *resident, int64_t now_ms, struct task_key *ret_task, struct core_env *ret_env);
+/* What an execution's open row must say. */
+int64_t execution_open_wake_ms(const struct execution *execution);
+/* What the core may know of the world in a step of this execution. False if its definition does not compile. */
+bool turn_env(struct engine *engine, struct resident *resident, int64_t now_ms, struct core_env *ret_env);
 /* Events of a committed batch, to who watches (watch.c). */
 void watch_committed(struct engine *engine, const struct store_batch *batch);
 void watch_log(struct engine *engine, struct str execution_arn, uint64_t task_id, struct str line, double fraction);
@@ -374,7 +376,6 @@ struct recovery {
 	struct store_open_row after; /* where the listing stands */
 	uint32_t loading; /* of the page, not loaded yet */
 	bool page_last;
-	bool listing; /* the store is asked for a page of ACTIVE rows / of wake times */
 	int64_t horizon_ms; /* wake times up to here are in the heap */
 	bool horizon_listing;
 	struct store_open_row horizon_after;
@@ -431,6 +432,7 @@ struct engine {
 	bool halted; /* after fatal: nothing more is decided */
 
 	LIST(struct resident) ready;
+	uint64_t ready_count;
 	uint64_t inputs_queued;
 	LIST(struct change) changes;
 	LIST(struct request) due;
@@ -460,7 +462,6 @@ struct engine {
 	bool purging;
 	struct dispatch dispatch;
 	struct str_map watchers; /* execution ARN → first struct engine_watcher */
-	struct buffer task_log; /* the last answer of engine_task_log */
 
 	bool draining;
 	void (*drained)(void *data);

@@ -14,11 +14,6 @@
 
 /* ---- one step -------------------------------------------------------------------------------- */
 
-struct token_data {
-	struct engine *engine;
-	struct task_key key;
-};
-
 static void write_token(void *data, uint64_t task_id, struct buffer *out)
 {
 	const struct resident *resident = data;
@@ -41,7 +36,7 @@ bool turn_env(struct engine *engine, struct resident *resident, int64_t now_ms, 
 }
 
 /* What its open row must say: ACTIVE while recovery has something to do for it, else when it wakes. */
-static int64_t open_wake_ms(const struct execution *execution)
+int64_t execution_open_wake_ms(const struct execution *execution)
 {
 	if (execution_tasks_in_flight(execution) || execution_runnable(execution))
 		return STORE_WAKE_ACTIVE;
@@ -69,7 +64,7 @@ static void write_rows(struct batch *batch, struct resident *resident)
 		store_batch_add(batch->store, STORE_DELETE_OPEN)->open.execution_id = resident->id;
 		resident->has_open = false;
 	}
-	int64_t wake_ms = open_wake_ms(execution);
+	int64_t wake_ms = execution_open_wake_ms(execution);
 	if (!ended && (!resident->has_open || resident->open_wake_ms != wake_ms)) {
 		store_batch_add(batch->store, STORE_SET_OPEN)->open = (struct store_open_row){ resident->id, wake_ms };
 		resident->has_open = true;
@@ -240,13 +235,8 @@ static void decide(struct engine *engine, int64_t now_ms)
 	}
 	/* One that has work left goes to the back of the queue; whoever was there when the turn began has its step first. */
 	int64_t left = engine->limits.turn_inputs;
-	struct resident *last = engine->ready.first ? (struct resident *)((char *)engine->ready.tail - offsetof(struct resident, next)) : NULL;
-	for (struct resident *resident = NULL; left > 0 && resident != last && (resident = mailbox_take(engine));) {
-		bool was_last = resident == last;
-		left -= step_execution(engine, batch, resident, (uint32_t)left, now_ms);
-		if (was_last)
-			break;
-	}
+	for (uint64_t count = engine->ready_count; count && left > 0; count--)
+		left -= step_execution(engine, batch, mailbox_take(engine), (uint32_t)left, now_ms);
 	engine->current = NULL;
 	engine->stats.turns++;
 	batch_submit(batch);

@@ -32,6 +32,7 @@ struct server {
 	char *url;
 	char *host; /* as in the URL, without the port */
 	uint16_t port;
+	struct random random; /* request ids */
 	bool draining, running;
 };
 
@@ -159,11 +160,7 @@ static enum MHD_Result begin_call(struct exchange *exchange)
 {
 	static const char prefix[] = "AWSStepFunctions.";
 	const char *target = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "X-Amz-Target");
-	struct random random;
-	uint64_t seed;
-	random_secure(&seed, sizeof seed);
-	random_seed(&random, seed);
-	random_uuid(&random, exchange->request_id);
+	random_uuid(&exchange->server->random, exchange->request_id);
 	exchange->is_api = true;
 	if (!target || strncmp(target, prefix, sizeof prefix - 1) != 0)
 		return respond_error(exchange, 400, "UnknownOperationException", "X-Amz-Target must be AWSStepFunctions.OPERATION");
@@ -313,6 +310,9 @@ int server_new(const struct server_options *options, struct server **ret_server,
 					    .clock = options->clock,
 					    .started_us = options->clock->monotonic_us(options->clock),
 					    .store_name = mem_strdup(options->store_name) };
+	uint64_t seed;
+	random_secure(&seed, sizeof seed);
+	random_seed(&server->random, seed);
 	int fd = listen_on(server, options->listen, err);
 	if (fd < 0) {
 		server_free(server);

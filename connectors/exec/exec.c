@@ -8,6 +8,7 @@
  * trouble. stdout is collected up to limits.exec_output_bytes; each line of stderr is a heartbeat and a line of the live log. */
 #include "base/mem.h"
 #include "connectors/exec/exec.h"
+#include "connectors/outcome.h"
 #include "connectors/secret.h"
 #include "connectors/text.h"
 #include <errno.h>
@@ -57,11 +58,6 @@ struct exec_task {
 static struct exec *exec_of(const struct connector *connector)
 {
 	return (struct exec *)connector;
-}
-
-static struct str key_str(const struct task_key *key)
-{
-	return (struct str){ (const char *)key, sizeof *key };
 }
 
 static struct loop *loop_of(const struct exec_task *task)
@@ -411,18 +407,6 @@ static void drain_rest(struct exec_task *task)
 
 /* ---- the result */
 
-struct outcome {
-	struct task_result result;
-	struct buffer error, cause;
-};
-
-static void outcome_failed(struct outcome *outcome, enum task_end end, const char *error)
-{
-	outcome->result.end = end;
-	buffer_clear(&outcome->error);
-	buffer_addz(&outcome->error, error);
-}
-
 /* "ffprobe exited with status 1." and what it said. */
 static void add_tail(struct outcome *outcome, const struct exec_task *task)
 {
@@ -436,22 +420,24 @@ static void add_tail(struct outcome *outcome, const struct exec_task *task)
 static void outcome_output(struct outcome *outcome, struct exec_task *task)
 {
 	struct str text = buffer_str(&task->output);
-	outcome->result.end = TASK_SUCCEEDED;
 	if (task->program->text_output) {
 		if (text.len && text.ptr[text.len - 1] == '\n')
 			text.len--;
 		_cleanup_(buffer_done) struct buffer clean = { 0 };
 		text_clean(text, &clean);
-		outcome->result.output = value_from_string(buffer_str(&clean));
+		outcome_succeeded(outcome, value_from_string(buffer_str(&clean)));
 		return;
 	}
 	if (!text_trim(text).len) {
-		outcome->result.output = value_new_null();
+		outcome_succeeded(outcome, value_new_null());
 		return;
 	}
 	struct wf_error err = { 0 };
-	if (value_parse(text, NULL, &outcome->result.output, &err) < 0) {
-		outcome_failed(outcome, TASK_FAILED, "Exec.InvalidOutput");
+	struct value *output;
+	if (value_parse(text, NULL, &output, &err) == 0) {
+		outcome_succeeded(outcome, output);
+	} else {
+		outcome_failed(outcome, TASK_FAILED, STR("Exec.InvalidOutput"));
 		buffer_printf(&outcome->cause, "%.*s exited with status 0, but what it printed is not JSON: %s%s%s. It begins with: ",
 			      STR_FMT(task->program->name), err.message, *err.where ? " at " : "", err.where);
 		text_clean(str_sub(text, 0, 200), &outcome->cause);
@@ -465,13 +451,10 @@ static void outcome_status(struct outcome *outcome, struct exec_task *task, int 
 		outcome_output(outcome, task);
 		return;
 	}
-	outcome_failed(outcome, TASK_FAILED, "Exec.Exit.");
-	buffer_printf(&outcome->error, "%d", status);
 	struct str name = exec_program_error_name(task->program, status);
-	if (name.len) {
-		buffer_clear(&outcome->error);
-		buffer_add(&outcome->error, name);
-	}
+	outcome_failed(outcome, TASK_FAILED, name.len ? name : STR("Exec.Exit."));
+	if (!name.len)
+		buffer_printf(&outcome->error, "%d", status);
 	buffer_printf(&outcome->cause, "%.*s exited with status %d.", STR_FMT(task->program->name), status);
 	add_tail(outcome, task);
 }
@@ -479,7 +462,7 @@ static void outcome_status(struct outcome *outcome, struct exec_task *task, int 
 static void outcome_signal(struct outcome *outcome, struct exec_task *task, int signal)
 {
 	const char *name = sigabbrev_np(signal);
-	outcome_failed(outcome, TASK_FAILED, "Exec.Signal.");
+	outcome_failed(outcome, TASK_FAILED, STR("Exec.Signal."));
 	if (name)
 		buffer_addz(&outcome->error, name);
 	else
@@ -495,7 +478,7 @@ static void outcome_start_failed(struct outcome *outcome, const struct exec_task
 					    [GUARD_STAGE_FORK] = "no process could be made for it",
 					    [GUARD_STAGE_CWD] = "its folder cannot be entered",
 					    [GUARD_STAGE_EXEC] = "the program cannot be executed" };
-	outcome_failed(outcome, TASK_START_FAILED, "Exec.StartFailed");
+	outcome_failed(outcome, TASK_START_FAILED, STR("Exec.StartFailed"));
 	bool known = report->stage >= 0 && (size_t)report->stage < sizeof what / sizeof *what;
 	buffer_printf(&outcome->cause, "%.*s did not start: %s: %s%s%s.", STR_FMT(task->program->name), known ? what[report->stage] : "its guard failed",
 		      strerror(report->number), report->stage == GUARD_STAGE_EXEC ? ": " : "",
@@ -508,13 +491,13 @@ static void outcome_set(struct outcome *outcome, struct exec_task *task, const s
 	case ENDING_CANCELLED:
 		return;
 	case ENDING_TIMED_OUT:
-		outcome_failed(outcome, TASK_TIMED_OUT, "States.Timeout");
+		outcome_failed(outcome, TASK_TIMED_OUT, STR("States.Timeout"));
 		buffer_printf(&outcome->cause, "%.*s ran longer than its timeout_s of %g seconds and was ended.", STR_FMT(task->program->name),
 			      (double)task->program->timeout_ms / 1000);
 		add_tail(outcome, task);
 		return;
 	case ENDING_TOO_LARGE:
-		outcome_failed(outcome, TASK_FAILED, "Exec.OutputTooLarge");
+		outcome_failed(outcome, TASK_FAILED, STR("Exec.OutputTooLarge"));
 		buffer_printf(&outcome->cause, "%.*s printed more than %lld bytes and was ended. Let it write a file and print its path, or raise limits.exec_output_bytes.",
 			      STR_FMT(task->program->name), (long long)task->exec->connector.host->limits->exec_output_bytes);
 		add_tail(outcome, task);
@@ -523,7 +506,7 @@ static void outcome_set(struct outcome *outcome, struct exec_task *task, const s
 		break;
 	}
 	if (!report) {
-		outcome_failed(outcome, TASK_FAILED, "Exec.GuardLost");
+		outcome_failed(outcome, TASK_FAILED, STR("Exec.GuardLost"));
 		buffer_printf(&outcome->cause, "The guard of %.*s was killed, so how the program ended is not known.", STR_FMT(task->program->name));
 		add_tail(outcome, task);
 	} else if (report->kind == GUARD_START_FAILED) {
@@ -549,19 +532,13 @@ static void task_finish(struct exec_task *task, const struct guard_report *repor
 	bool cancelled = task->ending == ENDING_CANCELLED;
 	struct task_key key = task->key;
 	if (!cancelled)
-		str_map_remove(&exec->tasks, key_str(&key));
+		str_map_remove(&exec->tasks, task_key_str(&key));
 	list_remove(&exec->running, &exec->running_last, task);
 	exec->running_count--;
 	program->running--;
 	task_free(task);
-	if (!cancelled) {
-		outcome.result.error = (struct str){ outcome.error.data, outcome.error.len };
-		outcome.result.cause = (struct str){ outcome.cause.data, outcome.cause.len };
-		host->finished(host, key, &outcome.result);
-	}
-	value_unref(outcome.result.output);
-	buffer_done(&outcome.error);
-	buffer_done(&outcome.cause);
+	if (!cancelled)
+		outcome_report(&outcome, host, key);
 	fill_places(exec, program);
 }
 
@@ -647,7 +624,7 @@ static void fill_places(struct exec *exec, struct exec_program *program)
 		if (launch(task, &err) == 0)
 			continue;
 		struct task_key key = task->key;
-		str_map_remove(&exec->tasks, key_str(&key));
+		str_map_remove(&exec->tasks, task_key_str(&key));
 		task_free(task);
 		host->finished(host, key,
 			       &(struct task_result){ .end = TASK_START_FAILED, .error = STR("Exec.StartFailed"), .cause = str_of(err.message) });
@@ -660,7 +637,7 @@ static int exec_start(struct connector *connector, const struct task_request *re
 	struct exec_program *program = str_map_get(&exec->config.by_name, request->api);
 	if (!program)
 		return error_set(err, ERR(NOT_FOUND), "the configuration has no program exec/%.*s", STR_FMT(request->api));
-	if (str_map_get(&exec->tasks, key_str(&request->key)))
+	if (str_map_get(&exec->tasks, task_key_str(&request->key)))
 		return error_set(err, ERR(EXISTS), "that task runs already");
 	struct exec_task *task = NEW(struct exec_task);
 	task->exec = exec;
@@ -679,14 +656,14 @@ static int exec_start(struct connector *connector, const struct task_request *re
 	}
 	if (waits)
 		list_append(&program->first, &program->last, task);
-	str_map_put(&exec->tasks, key_str(&request->key), task);
+	str_map_put(&exec->tasks, task_key_str(&request->key), task);
 	return 0;
 }
 
 static void exec_cancel(struct connector *connector, struct task_key key)
 {
 	struct exec *exec = exec_of(connector);
-	struct exec_task *task = str_map_remove(&exec->tasks, key_str(&key));
+	struct exec_task *task = str_map_remove(&exec->tasks, task_key_str(&key));
 	if (!task)
 		return;
 	if (task->control < 0) {

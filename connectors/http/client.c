@@ -16,7 +16,7 @@
 #define CONNECTIONS_PER_HOST 512
 #define CONNECTIONS_KEPT 1024
 #define HEADER_BYTES_MAX (128 << 10)
-#define HEADERS_MAX 1000
+#define HEADERS_MAX 300
 #define IDLE_CALLS_MAX 512
 #define IDLE_BUFFER_MAX (64 << 10) /* larger ones are given back */
 

@@ -28,8 +28,8 @@ static void add_parameter(struct buffer *out, struct str name, const struct json
 	if (plain)
 		name = str_sub(name, 1, name.len);
 	if (str_eqz(name, "token")) {
-		if (plain)
-			buffer_add(out, p->token);
+		if (plain || !p->token.ptr)
+			buffer_add(out, p->token.ptr ? p->token : STR("undefined"));
 		else
 			value_write_string(p->token, out);
 	} else if (str_eqz(name, "value")) {

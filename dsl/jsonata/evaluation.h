@@ -89,6 +89,7 @@ struct evaluation {
 	const struct value **exact; /* integers beyond 2^53, from index 1 */
 	uint32_t exact_count, exact_capacity;
 
+	struct signature **signatures; /* of the built-in functions, parsed when first called */
 	struct frame *root;
 	struct frame *spare[5]; /* by capacity 1, 2, 4, 8, 16 */
 	struct item input;

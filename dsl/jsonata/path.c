@@ -173,7 +173,7 @@ static const struct binding_cell *join_cells(struct evaluation *e, const struct 
 
 static struct item stages_of_tuples(struct evaluation *e, const struct node *step, struct item tuples, struct frame *frame)
 {
-	for (uint32_t s = 0; s < step->stage_count; s++) {
+	for (uint32_t s = 0; s < step->stage_count && !step->predicates_inside; s++) {
 		const struct stage *stage = &step->stages[s];
 		if (stage->predicate) {
 			tuples = evaluate_filter(e, stage->predicate, tuples, frame);
@@ -181,8 +181,9 @@ static struct item stages_of_tuples(struct evaluation *e, const struct node *ste
 		}
 		for (uint32_t i = 0, n = array_count(tuples); i < n; i++) {
 			struct item *item = &tuples.array->items[i];
-			*item = new_tuple(e, item->tuple->context,
-					  bind_cell(e, item->tuple->cells, stage->index, item_number(i)));
+			if (item->kind == ITEM_TUPLE)
+				*item = new_tuple(e, item->tuple->context,
+						  bind_cell(e, item->tuple->cells, stage->index, item_number(i)));
 		}
 	}
 	return tuples;
@@ -390,7 +391,7 @@ static struct item evaluate_sort(struct evaluation *e, const struct node *step, 
 	for (uint32_t i = 0; i < count; i++)
 		order[i] = i;
 	merge_sort(e, order, count, sorts_after, &run);
-	struct array *sorted = array_new(e, count, run.tuples ? ARRAY_TUPLES : 0);
+	struct array *sorted = array_new(e, count, 0); /* no stream any more, as in the reference */
 	for (uint32_t i = 0; i < count; i++)
 		array_add(e, sorted, array_at(e, input, order[i]));
 	return item_array(sorted);
@@ -546,11 +547,16 @@ struct item evaluate_group(struct evaluation *e, const struct group *group, stru
 
 /* ---- paths ------------------------------------------------------------------------------ */
 
+static struct item tuple_context(struct item item)
+{
+	return item.kind == ITEM_TUPLE ? item.tuple->context : item;
+}
+
 static struct item contexts_of(struct evaluation *e, struct item tuples)
 {
 	struct array *sequence = array_new(e, array_count(tuples), ARRAY_SEQUENCE);
 	for (uint32_t i = 0, n = array_count(tuples); i < n; i++)
-		array_add(e, sequence, tuples.array->items[i].tuple->context);
+		array_add(e, sequence, tuple_context(tuples.array->items[i]));
 	return item_array(sequence);
 }
 
@@ -580,7 +586,7 @@ struct item evaluate_path(struct evaluation *e, const struct node *path, struct 
 		else
 			result = evaluate_step(e, step, sequence, frame, i + 1 == path->count);
 		if (!streaming && (is_nothing(result) || (is_array(result) && array_count(result) == 0))) {
-			sequence = result;
+			sequence = i + 1 == path->count ? result : NOTHING;
 			break;
 		}
 		if (!step->focus)

@@ -108,12 +108,11 @@ int sql_number(struct sql *sql, const char *text, int64_t *ret_number, struct wf
 
 /* ---- statements ---------------------------------------------------------------------------- */
 
-/* NULL when it cannot be prepared: SQLite's bind functions take that as misuse and do nothing, and sql_step reports why. */
 sqlite3_stmt *sql_get(struct sql *sql, enum sql_statement which)
 {
 	sqlite3_stmt **statement = &sql->statements[which];
 	if (!*statement)
-		sql->failed = sqlite3_prepare_v3(sql->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+		sqlite3_prepare_v3(sql->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
 	return *statement;
 }
 

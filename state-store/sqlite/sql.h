@@ -71,8 +71,6 @@ enum sql_statement {
 struct sql {
 	sqlite3 *db;
 	sqlite3_stmt *statements[SQL_STATEMENTS_COUNT];
-	/* A statement that could not be prepared: what sql_step then reports. */
-	int failed;
 };
 
 /* Opens a connection with sqlite3_open_v2's flags; nothing is set on it yet. On failure there is nothing to close. */
@@ -90,7 +88,7 @@ int sql_run(struct sql *sql, const char *text, struct wf_error *err);
 /* The first column of the first row of a text; 0 if there is none. */
 int sql_number(struct sql *sql, const char *text, int64_t *ret_number, struct wf_error *err);
 
-/* A kept statement, ready to bind (parameters from 1). */
+/* A kept statement, ready to bind (parameters from 1). NULL if it cannot be prepared: the functions below take that, and sql_step says why. */
 sqlite3_stmt *sql_get(struct sql *sql, enum sql_statement which);
 void sql_bind_id(sqlite3_stmt *statement, int at, uint64_t number);
 void sql_bind_int(sqlite3_stmt *statement, int at, int64_t number);

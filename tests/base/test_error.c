@@ -3,7 +3,6 @@
 #include "base/log.h"
 #include "tests/base/check.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 static void an_error_is_filled_and_its_code_returned(void **state)
@@ -77,17 +76,17 @@ static void every_code_has_a_name_and_a_text(void **state)
 /* What `message` looks like on stderr, behind the time. */
 static void log_line(char line[4096], enum log_level level, const char *message)
 {
-	char path[] = "/tmp/log-XXXXXX";
-	int file = mkstemp(path), saved = dup(STDERR_FILENO);
-	assert_true(file >= 0 && saved >= 0);
-	unlink(path);
+	FILE *stream = tmpfile();
+	assert_non_null(stream);
+	int file = fileno(stream), saved = dup(STDERR_FILENO);
+	assert_true(saved >= 0);
 	dup2(file, STDERR_FILENO);
 	log_message(level, "store", "%s", message);
 	dup2(saved, STDERR_FILENO);
 	ssize_t len = pread(file, line, 4095, 0);
 	assert_true(len >= 0);
 	line[len] = 0;
-	close(file);
+	fclose(stream);
 	close(saved);
 }
 

@@ -1,0 +1,334 @@
+#!/usr/bin/env python3
+"""Kills the server again and again under load, and checks that nothing acknowledged was lost.
+
+    kill.py --ratchet BINARY [--rounds N] [--seed N] [--keep]
+
+Each round starts executions of several kinds from a few clients, kills the server (SIGKILL) at a random moment, starts it
+again on the same store, and goes on. The checker knows only what clients were told and what the API answers:
+
+  - a start that was acknowledged is there, under its ARN, with its input;
+  - a start whose answer was lost may or may not be there, and starting it again by name is harmless;
+  - an execution that was seen to have ended has the same end ever after;
+  - every history has the ids 1, 2, 3 …, begins with ExecutionStarted, and has at most one terminal event, its last;
+  - a history that was read only grows: what was seen is still its beginning;
+  - in the end every execution has ended, with the outcome that its kind must have;
+  - a task's program was started under the same idempotency key whenever it was started again, and never twice at once.
+
+Prints the seed; the last line is 'N passed, N failed, N skipped'."""
+
+import argparse
+import http.client
+import http.server
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+TERMINAL = {"ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
+ROLE = "arn:aws:iam::000000000000:role/test"
+
+
+def definitions(function_url):
+    http_task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::http:invoke",
+        "Parameters": {"ApiEndpoint": function_url, "Method": "POST", "RequestBody.$": "$"},
+        "ResultSelector": {"answer.$": "$.ResponseBody"},
+        "Retry": [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "MaxAttempts": 5, "BackoffRate": 1}],
+    }
+    pass_state = {"Type": "Pass"}
+    return {
+        "passes": {"StartAt": "P0", "States": {f"P{i}": {**pass_state, **({"Next": f"P{i + 1}"} if i < 9 else {"End": True})} for i in range(10)}},
+        "wait": {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 1, "Next": "P"}, "P": {**pass_state, "End": True}}},
+        "http": {"StartAt": "A", "States": {"A": {**http_task, "ResultPath": "$.a", "Next": "B"}, "B": {**http_task, "ResultPath": "$.b", "End": True}}},
+        "exec": {"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "arn:ratchet:exec:::work", "ResultPath": "$.a", "Next": "B"},
+                                           "B": {"Type": "Task", "Resource": "arn:ratchet:exec:::work", "ResultPath": "$.b", "End": True}}},
+        "map": {"StartAt": "M", "States": {"M": {"Type": "Map", "ItemsPath": "$.items", "MaxConcurrency": 3, "End": True, "ItemProcessor": {
+            "StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 1, "Next": "P"}, "P": {**pass_state, "End": True}}}}}},
+        "parallel": {"StartAt": "X", "States": {"X": {"Type": "Parallel", "End": True, "Branches": [
+            {"StartAt": "H", "States": {"H": {**http_task, "End": True}}},
+            {"StartAt": "V", "States": {"V": {"Type": "Wait", "Seconds": 1, "End": True}}}]}}},
+        "fails": {"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "Planned", "Cause": "as it should"}}},
+        "forever": {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 3600, "End": True}}},
+    }
+
+
+EXPECTED = {"fails": "FAILED", "forever": "ABORTED"}
+
+
+class Function(http.server.BaseHTTPRequestHandler):
+    """The function that http tasks call."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = b'{"done":true}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+class Refused(Exception):
+    def __init__(self, name, message):
+        super().__init__(f"{name}: {message}")
+        self.name = name
+
+
+class Server:
+    def __init__(self, binary, folder):
+        self.binary, self.folder, self.process, self.port = binary, folder, None, None
+        self.recoveries = []
+
+    def start(self):
+        begin = time.monotonic()
+        self.log = open(f"{self.folder}/server.log", "ab")
+        self.process = subprocess.Popen(
+            [self.binary, "serve", "--listen", f"127.0.0.1:{self.port or 0}", "--store", f"sqlite:{self.folder}/store.db",
+             "--config", f"{self.folder}/ratchet.yaml"], stdout=subprocess.PIPE, stderr=self.log, start_new_session=True)
+        line = self.process.stdout.readline().decode().strip()
+        if not line.startswith("http://"):
+            raise SystemExit(f"the server did not start: {line!r}; its log:\n" + open(f"{self.folder}/server.log").read()[-3000:])
+        self.port = int(line.rsplit(":", 1)[1])
+        self.recoveries.append(time.monotonic() - begin)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    def call(self, operation, **params):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request("POST", "/", json.dumps(params),
+                               {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AWSStepFunctions." + operation})
+            answer = connection.getresponse()
+            body = json.loads(answer.read())
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise Refused(body.get("__type", "?"), body.get("message", ""))
+        return body
+
+
+class Checker:
+    def __init__(self, server, seed):
+        self.server, self.random = server, random.Random(seed)
+        self.lock = threading.Lock()
+        self.known = {}      # name -> {kind, input, arn or None, stop}
+        self.histories = {}  # arn -> events as last seen
+        self.ends = {}       # arn -> describe answer once it had ended
+        self.problems = []
+        self.counter = 0
+        self.checks = 0
+
+    def problem(self, text):
+        with self.lock:
+            self.problems.append(text)
+        print("FAILED:", text, flush=True)
+
+    # -- load ------------------------------------------------------------------------------------
+
+    def start_one(self, rng):
+        kind = rng.choice(self.kinds)
+        with self.lock:
+            self.counter += 1
+            name = f"{kind}-{self.counter}"
+            record = {"kind": kind, "input": {"n": self.counter, "items": [1, 2, 3, 4, 5]}, "arn": None}
+            self.known[name] = record
+        self.submit(name, record)
+        if kind == "forever" and record["arn"] and rng.random() < 0.8:
+            self.server.call("StopExecution", executionArn=record["arn"], error="Test", cause="stopped")
+
+    def submit(self, name, record):
+        answer = self.server.call("StartExecution", stateMachineArn=self.machines[record["kind"]], name=name, input=json.dumps(record["input"]))
+        if record["arn"] not in (None, answer["executionArn"]):
+            self.problem(f"{name}: another ARN for the same start")
+        record["arn"] = answer["executionArn"]
+
+    def client(self, seed, until):
+        rng = random.Random(seed)
+        while not until.is_set():
+            try:
+                if rng.random() < 0.7:
+                    self.start_one(rng)
+                else:
+                    with self.lock:
+                        arns = [r["arn"] for r in self.known.values() if r["arn"]]
+                    if arns:
+                        self.look(rng.choice(arns[-200:]))
+            except (OSError, http.client.HTTPException, json.JSONDecodeError):
+                time.sleep(0.01)  # the server was killed: the answer is lost
+            except Refused as refusal:
+                if refusal.name != "ServiceUnavailable":
+                    self.problem(f"refused: {refusal}")
+
+    # -- checks ------------------------------------------------------------------------------------
+
+    def read_history(self, arn):
+        events, token = [], None
+        while True:
+            page = self.server.call("GetExecutionHistory", executionArn=arn, maxResults=1000, **({"nextToken": token} if token else {}))
+            events += page["events"]
+            token = page.get("nextToken")
+            if not token:
+                return events
+
+    def look(self, arn):
+        with self.lock:
+            before = self.histories.get(arn, [])
+        events = self.read_history(arn)
+        description = self.server.call("DescribeExecution", executionArn=arn)
+        self.checks += 1
+        if [e["id"] for e in events] != list(range(1, len(events) + 1)):
+            self.problem(f"{arn}: ids are {[e['id'] for e in events]}")
+        if events[0]["type"] != "ExecutionStarted":
+            self.problem(f"{arn}: begins with {events[0]['type']}")
+        ends = [e for e in events if e["type"] in TERMINAL]
+        if len(ends) > 1 or (ends and events[-1] is not ends[0]):
+            self.problem(f"{arn}: terminal events {[(e['id'], e['type']) for e in ends]} of {len(events)}")
+        if any(e["previousEventId"] >= e["id"] for e in events):
+            self.problem(f"{arn}: an event precedes itself")
+        if any(a["timestamp"] > b["timestamp"] for a, b in zip(events, events[1:])):
+            self.problem(f"{arn}: time runs backwards")
+        if events[:len(before)] != before:
+            self.problem(f"{arn}: {len(before)} events were seen before, and now they are {len(events)} others")
+        with self.lock:
+            if len(events) >= len(self.histories.get(arn, [])):
+                self.histories[arn] = events
+            if description["status"] != "RUNNING":
+                end = {k: description.get(k) for k in ("status", "output", "error", "cause", "stopDate")}
+                if self.ends.setdefault(arn, end) != end:
+                    self.problems.append(f"{arn}: it ended as {self.ends[arn]}, and now as {end}")
+        return description, events
+
+    def check_all(self, patience_s):
+        """Everything known must end, and as it should."""
+        deadline = time.monotonic() + patience_s
+        for name, record in self.known.items():
+            if record["arn"] is None:
+                self.submit(name, record)  # its answer was lost: harmless to ask again
+        for name, record in self.known.items():
+            if record["kind"] == "forever":
+                self.server.call("StopExecution", executionArn=record["arn"], error="Test", cause="stopped")
+            while True:
+                description, events = self.look(record["arn"])
+                if description["status"] != "RUNNING":
+                    break
+                if time.monotonic() > deadline:
+                    self.problem(f"{name} is stuck: {[e['type'] for e in events][-3:]}")
+                    break
+                time.sleep(0.1)
+            if description["status"] != EXPECTED.get(record["kind"], "SUCCEEDED"):
+                self.problem(f"{name} ended {description['status']}: {description.get('error')} {description.get('cause')}")
+            if json.loads(description["input"]) != record["input"]:
+                self.problem(f"{name}: its input is {description['input']}")
+
+
+WORK = """#!/bin/sh
+# One run of a task: notes its key, holds a lock while it works, and says if somebody else holds it.
+cat >/dev/null
+key=$RATCHET_IDEMPOTENCY_KEY
+exec 9>"$1/lock.$key"
+flock -n 9 || echo "twice at once: $key" >>"$1/problems"
+echo "$key" >>"$1/runs"
+sleep 0.2
+echo '{"worked":true}'
+"""
+
+
+def processes_of(folder):
+    """Commands that are still running out of the folder."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            line = open(f"/proc/{pid}/cmdline", "rb").read().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if folder in line and int(pid) != os.getpid():
+            found.append(line)
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--ratchet", default="build/cli/ratchet")
+    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--keep", action="store_true", help="keep the folder of the run")
+    options = parser.parse_args()
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 32)
+    print(f"seed {seed}", flush=True)
+
+    folder = tempfile.mkdtemp(prefix="ratchet-kill-")
+    with open(f"{folder}/work", "w") as script:
+        script.write(WORK)
+    os.chmod(f"{folder}/work", 0o755)
+    with open(f"{folder}/ratchet.yaml", "w") as config:
+        config.write(f"exec:\n  work:\n    program: {folder}/work\n    args: [{folder}]\n    max_concurrent: 4\n")
+    function = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Function)
+    function.daemon_threads = True
+    threading.Thread(target=function.serve_forever, daemon=True).start()
+
+    server = Server(os.path.abspath(options.ratchet), folder)
+    checker = Checker(server, seed)
+    server.start()
+    checker.machines = {}
+    for kind, definition in definitions(f"http://127.0.0.1:{function.server_port}/").items():
+        checker.machines[kind] = server.call("CreateStateMachine", name=kind, roleArn=ROLE, definition=json.dumps(definition))["stateMachineArn"]
+    checker.kinds = list(checker.machines)
+
+    for round_number in range(options.rounds):
+        until = threading.Event()
+        clients = [threading.Thread(target=checker.client, args=(checker.random.randrange(1 << 32), until)) for _ in range(options.clients)]
+        for client in clients:
+            client.start()
+        time.sleep(checker.random.uniform(0.02, 0.6))
+        server.kill()
+        until.set()
+        for client in clients:
+            client.join()
+        server.start()
+    checker.check_all(patience_s=120)
+    status = server.stop()
+    if status != 0:
+        checker.problem(f"asked to end, the server exited with {status}")
+
+    runs = open(f"{folder}/runs").read().split() if os.path.exists(f"{folder}/runs") else []
+    if os.path.exists(f"{folder}/problems"):
+        for line in open(f"{folder}/problems"):
+            checker.problem(line.strip())
+    time.sleep(0.3)
+    for line in processes_of(folder):
+        checker.problem(f"left behind: {line}")
+
+    times = sorted(server.recoveries[1:])
+    print(f"{options.rounds} kills, {len(checker.known)} executions, {checker.checks} histories checked, "
+          f"{len(runs)} runs of {len(set(runs))} tasks; ready again after {1000 * times[len(times) // 2]:.0f} ms (median), {1000 * times[-1]:.0f} ms (most)")
+    failed = len(checker.problems)
+    if failed or options.keep:
+        print(f"kept: {folder}")
+    else:
+        shutil.rmtree(folder)
+    print(f"{options.rounds if not failed else 0} passed, {failed} failed, 0 skipped")
+    sys.stdout.flush()
+    os._exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
