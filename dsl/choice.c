@@ -1,10 +1,12 @@
 /* choice.c: StringMatches.
  *
- * A pattern is pieces between asterisks. Each piece is looked for as far left as it may stand; on a mismatch only the last asterisk
- * takes one more character, because an earlier one could gain nothing by it. So two pairs of cursors are all the state there is. */
+ * A pattern is pieces between asterisks. Each piece is looked for as far left as it may stand; on a mismatch only the
+ * last asterisk takes one more character, because an earlier one could gain nothing by it. So two pairs of cursors are
+ * all the state there is. */
 #include "dsl/program.h"
 
-/* The character of the pattern at *at, with its backslash taken off; *ret_star: it is an asterisk that stands for anything. */
+/* The character of the pattern at *at, with its backslash taken off; *ret_star: it is an asterisk that stands for
+ * anything. */
 static char pattern_character(struct str pattern, size_t at, size_t *ret_length, bool *ret_star)
 {
 	char c = pattern.ptr[at];

@@ -1,7 +1,7 @@
-/* compile_choice.c: the rules of a Choice state. A rule is an object with one operator; And, Or and Not hold further ones, which
- * are bounded in depth by the reader. */
-#include "dsl/compile.h"
+/* compile_choice.c: the rules of a Choice state. A rule is an object with one operator; And, Or and Not hold further
+ * ones, which are bounded in depth by the reader. */
 #include "base/timestamp.h"
+#include "dsl/compile.h"
 
 struct operator_row {
 	const char *name;
@@ -12,12 +12,21 @@ struct operator_row {
 };
 
 static const struct operator_row operators[] = {
-#define X(name, comparison, operand) { #name, CHOICE_COMPARE, CHOICE_##comparison, CHOICE_##operand, false }, { #name "Path", CHOICE_COMPARE, CHOICE_##comparison, CHOICE_##operand, true },
+#define X(name, comparison, operand)                                                                                   \
+	{ #name, CHOICE_COMPARE, CHOICE_##comparison, CHOICE_##operand, false },                                       \
+	    { #name "Path", CHOICE_COMPARE, CHOICE_##comparison, CHOICE_##operand, true },
 	CHOICE_OPERATORS(X)
 #undef X
-	{ "StringMatches", CHOICE_MATCHES }, { "IsNull", CHOICE_IS_NULL }, { "IsPresent", CHOICE_IS_PRESENT }, { "IsNumeric", CHOICE_IS_NUMERIC },
-	{ "IsString", CHOICE_IS_STRING }, { "IsBoolean", CHOICE_IS_BOOLEAN }, { "IsTimestamp", CHOICE_IS_TIMESTAMP },
-	{ "And", CHOICE_AND }, { "Or", CHOICE_OR }, { "Not", CHOICE_NOT },
+	    { "StringMatches", CHOICE_MATCHES },
+	{ "IsNull", CHOICE_IS_NULL },
+	{ "IsPresent", CHOICE_IS_PRESENT },
+	{ "IsNumeric", CHOICE_IS_NUMERIC },
+	{ "IsString", CHOICE_IS_STRING },
+	{ "IsBoolean", CHOICE_IS_BOOLEAN },
+	{ "IsTimestamp", CHOICE_IS_TIMESTAMP },
+	{ "And", CHOICE_AND },
+	{ "Or", CHOICE_OR },
+	{ "Not", CHOICE_NOT },
 };
 
 static const struct operator_row *find_operator(struct str name)
@@ -37,27 +46,33 @@ static bool expect_kind(struct compiler *c, const struct djson *node, enum value
 {
 	if (node->kind == kind)
 		return true;
-	report(c, &(struct report){ AT_VALUE(node), .expected = expecting(c, "%s, not %s", aws_name, value_kind_name(node->kind)) }, "Expected value of type %s", aws_name);
+	report_value(c, node, expecting(c, "%s, not %s", aws_name, value_kind_name(node->kind)),
+		     "Expected value of type %s", aws_name);
 	return false;
 }
 
-static void compile_test(struct compiler *c, const struct djson *object, const struct djson *operator, struct choice_test *test);
+static void compile_test(struct compiler *c, const struct djson *object, const struct djson *chosen,
+			 struct choice_test *test);
 
 static void compile_operand(struct compiler *c, const struct djson *node, struct choice_test *test)
 {
 	static const struct {
 		enum value_kind kind;
 		const char *name;
-	} kinds[] = { [CHOICE_STRING] = { VALUE_STRING, "String" }, [CHOICE_NUMERIC] = { VALUE_NUMBER, "Number" },
-		      [CHOICE_BOOLEAN] = { VALUE_BOOL, "Boolean" }, [CHOICE_TIMESTAMP] = { VALUE_STRING, "String" } };
+	} kinds[] = { [CHOICE_STRING] = { VALUE_STRING, "String" },
+		      [CHOICE_NUMERIC] = { VALUE_NUMBER, "Number" },
+		      [CHOICE_BOOLEAN] = { VALUE_BOOL, "Boolean" },
+		      [CHOICE_TIMESTAMP] = { VALUE_STRING, "String" } };
 	if (!expect_kind(c, node, kinds[test->operand_type].kind, kinds[test->operand_type].name))
 		return;
 	test->operand = compile_value(c, node);
 	if (test->operand_type == CHOICE_TIMESTAMP && !timestamp_parse(node->text, &test->operand_ms))
-		report(c, &(struct report){ AT_VALUE(node), .expected = STR("a timestamp such as 2016-03-14T01:59:00Z") }, "String does not match RFC3339 timestamp");
+		report_value(c, node, STR("a timestamp such as 2016-03-14T01:59:00Z"),
+			     "String does not match RFC3339 timestamp");
 }
 
-static void compile_operator(struct compiler *c, const struct djson *node, const struct operator_row *row, struct choice_test *test)
+static void compile_operator(struct compiler *c, const struct djson *node, const struct operator_row *row,
+			     struct choice_test *test)
 {
 	test->node = row->node;
 	test->comparison = row->comparison;
@@ -68,7 +83,7 @@ static void compile_operator(struct compiler *c, const struct djson *node, const
 		if (!expect_kind(c, node, VALUE_ARRAY, "Array"))
 			return;
 		if (!node->count)
-			report(c, &(struct report){ AT_VALUE(node), .expected = STR("at least one rule") }, "Value cannot be empty");
+			report_value(c, node, STR("at least one rule"), "Value cannot be empty");
 		test->children = ARENA_ARRAY(c->arena, struct choice_test, node->count);
 		test->children_count = node->count;
 		for (const struct djson *child = node->first; child; child = child->next)
@@ -103,10 +118,12 @@ static void compile_operator(struct compiler *c, const struct djson *node, const
 	}
 }
 
-/* A JSONPath test: exactly one operator; a Variable unless it combines others. `top` is a whole rule, which has more fields. */
-static void compile_members(struct compiler *c, const struct djson *object, struct fields *rule, struct choice_test *test)
+/* A JSONPath test: exactly one operator; a Variable unless it combines others. A whole rule has more fields,
+ * which go into `rule`; it is NULL for a nested test. */
+static void compile_members(struct compiler *c, const struct djson *object, struct fields *rule,
+			    struct choice_test *test)
 {
-	const struct djson *variable = NULL, *operator = NULL;
+	const struct djson *variable = NULL, *chosen = NULL;
 	unsigned count = 0;
 	bool unknown = false;
 	for (const struct djson *member = object->first; member; member = member->next) {
@@ -115,40 +132,50 @@ static void compile_members(struct compiler *c, const struct djson *object, stru
 		if (str_eqz(member->key, "Variable")) {
 			variable = member;
 		} else if (find_operator(member->key)) {
-			operator = member;
+			chosen = member;
 			count++;
-		} else if (rule ? !fields_read_one(c, member, QUERY_JSONPATH, rule) : !str_eqz(member->key, "Comment")) {
+		} else if (rule ? !fields_read_one(c, member, QUERY_JSONPATH, rule)
+				: !str_eqz(member->key, "Comment")) {
 			unknown = true; /* most likely the operator */
-			report(c, &(struct report){ AT_KEY(object, member), .expected = rule ? STR("a field of a choice rule or an operator") : STR("Variable and an operator, without Next and Assign, within another rule") },
-			       "Field '%.*s' is not supported", STR_FMT(str_sub(member->key, 0, 200)));
+			report_key(c, object, member,
+				   rule ? STR("a field of a choice rule or an operator")
+					: STR("Variable and an operator, without Next and Assign, within another rule"),
+				   "Field '%.*s' is not supported", STR_FMT(str_sub(member->key, 0, 200)));
 		}
 	}
 	if (count == 0 && !unknown)
-		report(c, &(struct report){ AT_OBJECT(object), .expected = STR("exactly one operator such as StringEquals, IsPresent, And") }, "A choice rule must have a comparison operator");
+		report_object(c, object, STR("exactly one operator such as StringEquals, IsPresent, And"),
+			      "A choice rule must have a comparison operator");
 	else if (count > 1)
-		report(c, &(struct report){ AT_KEY(object, operator), .expected = STR("exactly one operator; And combines several") }, "A choice rule must have exactly one comparison operator");
-	if (!operator)
+		report(c,
+		       &(struct report){ AT_KEY(object, chosen),
+					 .expected = STR("exactly one operator; And combines several") },
+		       "A choice rule must have exactly one comparison operator");
+	if (!chosen)
 		return;
-	compile_test(c, object, operator, test);
+	compile_test(c, object, chosen, test);
 	bool combines = has_children(test->node);
 	if (!variable && !combines)
-		report(c, &(struct report){ AT_OBJECT(object), .expected = STR("a rule with Variable") }, "These fields are required: [Variable]");
+		report_object(c, object, STR("a rule with Variable"), "These fields are required: [Variable]");
 	else if (variable && combines)
-		report(c, &(struct report){ AT_KEY(object, variable), .expected = expecting(c, "%.*s without Variable", STR_FMT(operator->key)) }, "Field 'Variable' is not supported");
+		report_key(c, object, variable, expecting(c, "%.*s without Variable", STR_FMT(chosen->key)),
+			   "Field 'Variable' is not supported");
 	else if (variable && expect_kind(c, variable, VALUE_STRING, "String"))
 		test->variable = compile_path(c, variable, PATH_ANY);
 }
 
-/* With `operator`: compiles that member. Without: `object` is a nested test that is still to be read. */
-static void compile_test(struct compiler *c, const struct djson *object, const struct djson *operator, struct choice_test *test)
+/* With `chosen`, the operator's member: compiles that. Without: `object` is a nested test that is still to be read. */
+static void compile_test(struct compiler *c, const struct djson *object, const struct djson *chosen,
+			 struct choice_test *test)
 {
-	if (operator)
-		compile_operator(c, operator, find_operator(operator->key), test);
+	if (chosen)
+		compile_operator(c, chosen, find_operator(chosen->key), test);
 	else if (expect_kind(c, object, VALUE_OBJECT, "Object"))
 		compile_members(c, object, NULL, test);
 }
 
-static void compile_rule(struct compiler *c, const struct djson *object, enum query_language language, struct choice_rule *rule)
+static void compile_rule(struct compiler *c, const struct djson *object, enum query_language language,
+			 struct choice_rule *rule)
 {
 	rule->next = STATE_NONE;
 	if (!expect_kind(c, object, VALUE_OBJECT, "Object"))
@@ -158,7 +185,9 @@ static void compile_rule(struct compiler *c, const struct djson *object, enum qu
 		fields_read(c, object, OWNER_RULE, language, false, &fields);
 		rule->test.node = CHOICE_CONDITION;
 		const struct djson *condition = fields.at[F_Condition];
-		rule->test.condition = condition && condition->kind == VALUE_BOOL ? compile_constant(c, condition) : compile_template(c, condition, language);
+		rule->test.condition = condition && condition->kind == VALUE_BOOL
+					   ? compile_constant(c, condition)
+					   : compile_template(c, condition, language);
 		rule->output = compile_template(c, fields.at[F_Output], language);
 	} else {
 		compile_members(c, object, &fields, &rule->test);

@@ -1,6 +1,6 @@
 /* compile_expr.c: fields that hold paths, templates, JSONata or constants become expressions of the program's arena. */
-#include "dsl/compile.h"
 #include "base/mem.h"
+#include "dsl/compile.h"
 #include <stdlib.h>
 
 static void unref_value(void *data)
@@ -14,7 +14,8 @@ struct value *compile_value(struct compiler *c, const struct djson *node)
 	struct wf_error err = { 0 };
 	const struct value_parse_options options = { .depth_max = (int)c->limits->json_depth };
 	if (value_parse(str_sub(c->source, node->offset, node->length), &options, &value, &err) != 0) {
-		report(c, &(struct report){ AT_VALUE(node), .code = DIAGNOSTIC_INVALID_JSON_DESCRIPTION }, "%s", err.message);
+		report(c, &(struct report){ AT_VALUE(node), .code = DIAGNOSTIC_INVALID_JSON_DESCRIPTION }, "%s",
+		       err.message);
 		value = value_new_null();
 	}
 	arena_on_reset(c->arena, unref_value, value);
@@ -50,7 +51,8 @@ struct expr *compile_note(struct compiler *c, struct expr *expr)
 /* ---- paths ------------------------------------------------------------------------------ */
 
 /* Where in the source a problem inside a string stands. */
-static struct report at_problem(struct compiler *c, const struct djson *location, const struct djson *string, const struct expr_problem *problem)
+static struct report at_problem(struct compiler *c, const struct djson *location, const struct djson *string,
+				const struct expr_problem *problem)
 {
 	struct report r = { AT_VALUE(location) };
 	r.offset = string->offset;
@@ -97,8 +99,12 @@ struct expr *compile_path(struct compiler *c, const struct djson *node, enum pat
 		report(c, &r, "Value is not a Reference Path: %.*s", STR_FMT(problem.message));
 		return NULL;
 	}
-	r.expected = expecting(c, "%s; %.*s", use == PATH_OR_INTRINSIC ? "a path such as $.a.b or an intrinsic function call" : "a path such as $.a.b", STR_FMT(problem.message));
-	report(c, &r, "The value for the field '%.*s' must be a valid JSONPath%s", STR_FMT(node->key), use == PATH_OR_INTRINSIC ? " or a valid intrinsic function call" : "");
+	r.expected = expecting(c, "%s; %.*s",
+			       use == PATH_OR_INTRINSIC ? "a path such as $.a.b or an intrinsic function call"
+							: "a path such as $.a.b",
+			       STR_FMT(problem.message));
+	report(c, &r, "The value for the field '%.*s' must be a valid JSONPath%s", STR_FMT(node->key),
+	       use == PATH_OR_INTRINSIC ? " or a valid intrinsic function call" : "");
 	return NULL;
 }
 
@@ -118,13 +124,20 @@ static void report_template(struct compiler *c, const struct djson *template, co
 	const struct djson *conflict = djson_get(node->parent, plain);
 	struct str key = str_sub(node->key, 0, 200);
 	if (conflict && node->kind == VALUE_STRING && !p->problem.length) {
-		report(c, &(struct report){ AT_KEY(location, node), .expected = expecting(c, "either '%.*s' or '%.*s'", STR_FMT(plain), STR_FMT(key)) }, "Duplicate field '%.*s'", STR_FMT(plain));
+		report_key(c, location, node, expecting(c, "either '%.*s' or '%.*s'", STR_FMT(plain), STR_FMT(key)),
+			   "Duplicate field '%.*s'", STR_FMT(plain));
 	} else if (node->kind != VALUE_STRING) {
 		r.expected = STR("a string that holds a path or an intrinsic function call");
-		report(c, &r, "The value for the field '%.*s' must be a STRING that contains a JSONPath or a valid intrinsic function call", STR_FMT(key));
+		report(c, &r,
+		       "The value for the field '%.*s' must be a STRING that contains a JSONPath or a valid intrinsic "
+		       "function call",
+		       STR_FMT(key));
 	} else {
-		r.expected = expecting(c, "a path such as $.a.b or an intrinsic function call; %.*s", STR_FMT(p->problem.message));
-		report(c, &r, "The value for the field '%.*s' must be a valid JSONPath or a valid intrinsic function call", STR_FMT(key));
+		r.expected = expecting(c, "a path such as $.a.b or an intrinsic function call; %.*s",
+				       STR_FMT(p->problem.message));
+		report(c, &r,
+		       "The value for the field '%.*s' must be a valid JSONPath or a valid intrinsic function call",
+		       STR_FMT(key));
 	}
 }
 
@@ -132,7 +145,8 @@ static void report_jsonata(struct compiler *c, const struct djson *template, con
 {
 	const struct djson *node = djson_at(template, p->pointer);
 	struct report r = at_problem(c, node, node, &p->problem);
-	r.code = p->problem.unsupported ? DIAGNOSTIC_UNSUPPORTED_JSONATA_EXPRESSION : DIAGNOSTIC_INVALID_JSONATA_EXPRESSION;
+	r.code =
+	    p->problem.unsupported ? DIAGNOSTIC_UNSUPPORTED_JSONATA_EXPRESSION : DIAGNOSTIC_INVALID_JSONATA_EXPRESSION;
 	report(c, &r, "%.*s", STR_FMT(p->problem.message));
 }
 
@@ -141,7 +155,10 @@ static void warn_of_half_delimiters(struct compiler *c, const struct djson *temp
 {
 	for (const struct djson *node = template; node; node = djson_walk(node, template))
 		if (node->kind == VALUE_STRING && str_starts(node->text, STR("{%")) != str_ends(node->text, STR("%}")))
-			report(c, &(struct report){ AT_VALUE(node), .severity = DIAGNOSTIC_WARNING, .code = DIAGNOSTIC_INVALID_JSONATA_EXPRESSION, .expected = STR("\"{% … %}\" if it is meant as an expression") },
+			report(c,
+			       &(struct report){ AT_VALUE(node), .severity = DIAGNOSTIC_WARNING,
+						 .code = DIAGNOSTIC_INVALID_JSONATA_EXPRESSION,
+						 .expected = STR("\"{% … %}\" if it is meant as an expression") },
 			       "The value is a constant: it begins or ends like a JSONata expression, but not both");
 }
 
@@ -153,7 +170,8 @@ struct expr *compile_template(struct compiler *c, const struct djson *node, enum
 		warn_of_half_delimiters(c, node);
 	const struct value *json = compile_value(c, node);
 	struct expr_template_problem *problems = NULL;
-	struct expr *expr = language == QUERY_JSONATA ? expr_compile_jsonata_template(c->arena, json, &problems) : expr_compile_template(c->arena, json, &problems);
+	struct expr *expr = language == QUERY_JSONATA ? expr_compile_jsonata_template(c->arena, json, &problems)
+						      : expr_compile_template(c->arena, json, &problems);
 	if (!problems)
 		return compile_note(c, expr);
 	for (const struct expr_template_problem *p = problems; p; p = p->next)
@@ -166,7 +184,8 @@ struct expr *compile_constant(struct compiler *c, const struct djson *node)
 	return node ? expr_constant(c->arena, compile_value(c, node)) : NULL;
 }
 
-struct number_field compile_number(struct compiler *c, const struct fields *fields, enum field constant, enum field path)
+struct number_field compile_number(struct compiler *c, const struct fields *fields, enum field constant,
+				   enum field path)
 {
 	struct number_field number = { .value = -1, .field = field_name(constant) };
 	const struct djson *node = fields->at[constant];
@@ -183,7 +202,8 @@ struct number_field compile_number(struct compiler *c, const struct fields *fiel
 
 /* ---- Assign ----------------------------------------------------------------------------- */
 
-/* Letters, digits and underscores, no digit first, as the specification's Unicode identifiers; bytes beyond ASCII are taken as letters. */
+/* Letters, digits and underscores, no digit first, as the specification's Unicode identifiers; bytes beyond ASCII are
+ * taken as letters. */
 static bool is_variable_name(struct str name)
 {
 	for (size_t i = 0; i < name.len; i++) {
@@ -217,7 +237,8 @@ struct assignment compile_assign(struct compiler *c, const struct djson *node, e
 		if (!problem)
 			continue;
 		ok = false;
-		report(c, &(struct report){ AT_KEY(node, member), .expected = str_of(problem) }, "Invalid variable name '%.*s'", STR_FMT(str_sub(name, 0, 100)));
+		report_key(c, node, member, str_of(problem), "Invalid variable name '%.*s'",
+			   STR_FMT(str_sub(name, 0, 100)));
 	}
 	return (struct assignment){ .values = ok ? compile_template(c, node, language) : NULL };
 }

@@ -1,6 +1,6 @@
-/* compile_map.c: Map and Parallel: the states that have scopes inside. The scopes themselves wait in the queue (compile.h). */
+/* compile_map.c: Map and Parallel: the states that have scopes inside. The scopes themselves wait in the queue
+ * (compile.h). */
 #include "dsl/compile.h"
-
 
 void compile_parallel(struct compiler *c, const struct fields *fields, struct state *state)
 {
@@ -11,9 +11,11 @@ void compile_parallel(struct compiler *c, const struct fields *fields, struct st
 	state->parallel.branches_count = branches->count;
 	for (const struct djson *branch = branches->first; branch; branch = branch->next) {
 		if (branch->kind == VALUE_OBJECT)
-			state->parallel.branches[branch->index] = compile_scope_later(c, branch, OWNER_BRANCH, state->index, branch->index);
+			state->parallel.branches[branch->index] =
+			    compile_scope_later(c, branch, OWNER_BRANCH, state->index, branch->index);
 		else
-			report(c, &(struct report){ AT_VALUE(branch), .expected = STR("an object with StartAt and States") }, "Expected value of type Object");
+			report_value(c, branch, STR("an object with StartAt and States"),
+				     "Expected value of type Object");
 	}
 }
 
@@ -22,9 +24,11 @@ void compile_parallel(struct compiler *c, const struct fields *fields, struct st
 /* A Label becomes a part of names: 40 characters at most, and none that a name may not have. */
 static bool label_character(uint32_t code)
 {
-	if (code <= 0x20 || (code >= 0x7f && code <= 0xa0) || code == 0xfffe || code == 0xffff || code == 0x10ffff || (code >= 0xd800 && code < 0xe000))
+	if (code <= 0x20 || (code >= 0x7f && code <= 0xa0) || code == 0xfffe || code == 0xffff || code == 0x10ffff ||
+	    (code >= 0xd800 && code < 0xe000))
 		return false;
-	if (code == 0x1680 || (code >= 0x2000 && code <= 0x200a) || code == 0x2028 || code == 0x2029 || code == 0x202f || code == 0x205f || code == 0x3000)
+	if (code == 0x1680 || (code >= 0x2000 && code <= 0x200a) || code == 0x2028 || code == 0x2029 ||
+	    code == 0x202f || code == 0x205f || code == 0x3000)
 		return false; /* white space beyond ASCII */
 	return code >= 0x80 || !strchr("?*<>{}[]\"#%\\^|~`$&,;:/", (int)code);
 }
@@ -47,17 +51,30 @@ static void check_label(struct compiler *c, const struct djson *label)
 	for (size_t at = 0; at < label->text.len; characters++)
 		bad |= !label_character(next_character(label->text, &at));
 	if (bad)
-		report(c, &(struct report){ AT_VALUE(label), .code = DIAGNOSTIC_INVALID_LABEL_NAME, .expected = STR("a label without white space, control characters and ?*<>{}[]\"#%\\^|~`$&,;:/") }, "Label contains invalid characters");
+		report(c,
+		       &(struct report){
+			   AT_VALUE(label), .code = DIAGNOSTIC_INVALID_LABEL_NAME,
+			   .expected =
+			       STR("a label without white space, control characters and ?*<>{}[]\"#%\\^|~`$&,;:/") },
+		       "Label contains invalid characters");
 	if (characters > LABEL_CHARS_MAX)
-		report(c, &(struct report){ AT_VALUE(label), .code = DIAGNOSTIC_INVALID_LABEL_NAME, .expected = expecting(c, "at most %d characters", LABEL_CHARS_MAX) }, "Label cannot exceed %d characters", LABEL_CHARS_MAX);
+		report(c,
+		       &(struct report){ AT_VALUE(label), .code = DIAGNOSTIC_INVALID_LABEL_NAME,
+					 .expected = expecting(c, "at most %d characters", LABEL_CHARS_MAX) },
+		       "Label cannot exceed %d characters", LABEL_CHARS_MAX);
 	if (str_map_put(&c->labels, label->text, (void *)label))
-		report(c, &(struct report){ AT_VALUE(label), .code = DIAGNOSTIC_DUPLICATE_LABEL_NAME, .expected = STR("a label of its own for each Map") }, "Duplicate label name: %.*s", STR_FMT(str_sub(label->text, 0, 100)));
+		report(c,
+		       &(struct report){ AT_VALUE(label), .code = DIAGNOSTIC_DUPLICATE_LABEL_NAME,
+					 .expected = STR("a label of its own for each Map") },
+		       "Duplicate label name: %.*s", STR_FMT(str_sub(label->text, 0, 100)));
 }
 
-static void check_one_of(struct compiler *c, const struct djson *node, const char *name, const char *first, const char *second)
+static void check_one_of(struct compiler *c, const struct djson *node, const char *name, const char *first,
+			 const char *second)
 {
 	if (node && !str_eqz(node->text, first) && !str_eqz(node->text, second))
-		report(c, &(struct report){ AT_VALUE(node), .expected = expecting(c, "%s or %s", first, second) }, "The field '%s' should have one of these values: [%s, %s]", name, first, second);
+		report_value(c, node, expecting(c, "%s or %s", first, second),
+			     "The field '%s' should have one of these values: [%s, %s]", name, first, second);
 }
 
 /* Only checks: compiles what can be compiled, and drops it. */
@@ -110,8 +127,9 @@ static bool read_mode(struct compiler *c, const struct djson *processor, enum qu
 	if (!mode || !str_eqz(mode->text, "DISTRIBUTED"))
 		return false;
 	if (!fields.members[F_ExecutionType])
-		report(c, &(struct report){ AT_OBJECT(config), .expected = STR("ExecutionType STANDARD or EXPRESS") }, "These fields are required: [ExecutionType]");
-	report(c, &(struct report){ AT_VALUE(mode), .expected = STR("INLINE, which is also the default") }, "Distributed Map is not supported yet");
+		report_object(c, config, STR("ExecutionType STANDARD or EXPRESS"),
+			      "These fields are required: [ExecutionType]");
+	report_value(c, mode, STR("INLINE, which is also the default"), "Distributed Map is not supported yet");
 	return true;
 }
 
@@ -119,10 +137,13 @@ static void compile_items(struct compiler *c, const struct fields *fields, struc
 {
 	const struct djson *const *at = fields->at, *items = at[F_Items];
 	if (state->language == QUERY_JSONATA)
-		state->map.items = items && items->kind == VALUE_ARRAY && !items->first ? compile_constant(c, items) : compile_template(c, items, QUERY_JSONATA);
+		state->map.items = items && items->kind == VALUE_ARRAY && !items->first
+				       ? compile_constant(c, items)
+				       : compile_template(c, items, QUERY_JSONATA);
 	else
 		state->map.items = compile_path(c, at[F_ItemsPath], PATH_REFERENCE);
-	state->map.item_selector = compile_template(c, at[F_ItemSelector] ? at[F_ItemSelector] : at[F_Parameters], state->language);
+	state->map.item_selector =
+	    compile_template(c, at[F_ItemSelector] ? at[F_ItemSelector] : at[F_Parameters], state->language);
 	state->map.max_concurrency = compile_number(c, fields, F_MaxConcurrency, F_MaxConcurrencyPath);
 	state->map.tolerated_count = compile_number(c, fields, F_ToleratedFailureCount, F_ToleratedFailureCountPath);
 	const struct djson *percentage = at[F_ToleratedFailurePercentage];
@@ -137,7 +158,8 @@ static void compile_items(struct compiler *c, const struct fields *fields, struc
 void compile_map(struct compiler *c, const struct fields *fields, struct state *state)
 {
 	static const enum field distributed_only[] = { F_ItemReader, F_ItemBatcher, F_ResultWriter };
-	const struct djson *processor = fields->at[F_ItemProcessor] ? fields->at[F_ItemProcessor] : fields->at[F_Iterator];
+	const struct djson *processor =
+	    fields->at[F_ItemProcessor] ? fields->at[F_ItemProcessor] : fields->at[F_Iterator];
 	bool distributed = processor && read_mode(c, processor, state->language);
 	compile_items(c, fields, state);
 	check_reader(c, fields->at[F_ItemReader], state->language);
@@ -148,10 +170,13 @@ void compile_map(struct compiler *c, const struct fields *fields, struct state *
 	for (unsigned i = 0; i < sizeof distributed_only / sizeof *distributed_only && !distributed; i++) {
 		const struct djson *member = fields->members[distributed_only[i]];
 		if (member)
-			report(c, &(struct report){ AT_KEY(fields->object, member), .expected = STR("it in a Map whose ProcessorConfig has Mode DISTRIBUTED") }, "Field '%s' is supported in a Distributed Map only", field_name(distributed_only[i]));
+			report_key(
+			    c, fields->object, member, STR("it in a Map whose ProcessorConfig has Mode DISTRIBUTED"),
+			    "Field '%s' is supported in a Distributed Map only", field_name(distributed_only[i]));
 	}
 	if (processor)
 		state->map.processor = compile_scope_later(c, processor, OWNER_PROCESSOR, state->index, 0);
 	else if (!fields->members[F_ItemProcessor] && !fields->members[F_Iterator])
-		report(c, &(struct report){ AT_OBJECT(fields->object), .expected = STR("a Map state with ItemProcessor") }, "These fields are required: [ItemProcessor]");
+		report_object(c, fields->object, STR("a Map state with ItemProcessor"),
+			      "These fields are required: [ItemProcessor]");
 }

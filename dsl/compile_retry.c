@@ -1,6 +1,6 @@
 /* compile_retry.c: Retry and Catch. */
-#include "dsl/compile.h"
 #include "base/mem.h"
+#include "dsl/compile.h"
 #include <stdlib.h>
 
 static bool is_standard_error(struct str name)
@@ -17,7 +17,8 @@ static bool is_standard_error(struct str name)
 }
 
 /* ErrorEquals: names, States.ALL alone and in the last element of Retry or Catch. */
-static struct str *compile_errors(struct compiler *c, const struct djson *element, const struct djson *errors, uint32_t *ret_count)
+static struct str *compile_errors(struct compiler *c, const struct djson *element, const struct djson *errors,
+				  uint32_t *ret_count)
 {
 	if (!errors)
 		return NULL;
@@ -25,15 +26,30 @@ static struct str *compile_errors(struct compiler *c, const struct djson *elemen
 	for (const struct djson *error = errors->first; error; error = error->next) {
 		names[error->index] = compile_str(c, error);
 		if (error->kind != VALUE_STRING) {
-			report(c, &(struct report){ AT_VALUE(error), .expected = expecting(c, "an error name, not %s", value_kind_name(error->kind)) }, "Expected value of type String");
+			report_value(c, error, expecting(c, "an error name, not %s", value_kind_name(error->kind)),
+				     "Expected value of type String");
 		} else if (str_eqz(error->text, ERROR_NAME_ALL)) {
 			if (errors->count > 1)
-				report(c, &(struct report){ .location = errors, .offset = error->offset, .length = error->length, .expected = STR("States.ALL alone") }, "States.ALL must appear alone in ErrorEquals");
+				report(c,
+				       &(struct report){ .location = errors,
+							 .offset = error->offset,
+							 .length = error->length,
+							 .expected = STR("States.ALL alone") },
+				       "States.ALL must appear alone in ErrorEquals");
 			if (element->next)
-				report(c, &(struct report){ .location = errors, .offset = error->offset, .length = error->length, .expected = STR("the element with States.ALL at the end") }, "States.ALL must appear in the last element of %s",
-				       element->parent->key.len ? arena_strdup(c->scratch, element->parent->key) : "the array");
+				report(c,
+				       &(struct report){ .location = errors,
+							 .offset = error->offset,
+							 .length = error->length,
+							 .expected = STR("the element with States.ALL at the end") },
+				       "States.ALL must appear in the last element of %s",
+				       element->parent->key.len ? arena_strdup(c->scratch, element->parent->key)
+								: "the array");
 		} else if (str_starts(error->text, STR("States.")) && !is_standard_error(error->text)) {
-			report(c, &(struct report){ AT_VALUE(error), .severity = DIAGNOSTIC_WARNING, .expected = STR("one of the language's own error names") }, "'%.*s' is no error name of the language; nothing will match it",
+			report(c,
+			       &(struct report){ AT_VALUE(error), .severity = DIAGNOSTIC_WARNING,
+						 .expected = STR("one of the language's own error names") },
+			       "'%.*s' is no error name of the language; nothing will match it",
 			       STR_FMT(str_sub(error->text, 0, 100)));
 		}
 	}
@@ -41,13 +57,14 @@ static struct str *compile_errors(struct compiler *c, const struct djson *elemen
 	return names;
 }
 
-static bool read_element(struct compiler *c, const struct djson *element, enum field_owner owner, enum query_language language, struct fields *ret_fields)
+static bool read_element(struct compiler *c, const struct djson *element, enum field_owner owner,
+			 enum query_language language, struct fields *ret_fields)
 {
 	if (element->kind == VALUE_OBJECT) {
 		fields_read(c, element, owner, language, false, ret_fields);
 		return true;
 	}
-	report(c, &(struct report){ AT_VALUE(element), .expected = str_of(field_owner_name(owner)) }, "Expected value of type Object");
+	report_value(c, element, str_of(field_owner_name(owner)), "Expected value of type Object");
 	return false;
 }
 
@@ -56,7 +73,8 @@ static double number_of(struct compiler *c, const struct djson *node, double oth
 	return node ? strtod(arena_strdup(c->scratch, node->text), NULL) : otherwise;
 }
 
-static void compile_retrier(struct compiler *c, const struct djson *element, enum query_language language, struct retrier *retrier)
+static void compile_retrier(struct compiler *c, const struct djson *element, enum query_language language,
+			    struct retrier *retrier)
 {
 	struct fields fields;
 	if (!read_element(c, element, OWNER_RETRIER, language, &fields))
@@ -69,9 +87,13 @@ static void compile_retrier(struct compiler *c, const struct djson *element, enu
 	retrier->max_delay_s = (int64_t)number_of(c, at[F_MaxDelaySeconds], 0);
 	retrier->jitter_full = jitter && str_eqz(jitter->text, "FULL");
 	if (jitter && !retrier->jitter_full && !str_eqz(jitter->text, "NONE"))
-		report(c, &(struct report){ AT_VALUE(jitter), .expected = STR("FULL or NONE") }, "The field 'JitterStrategy' should have one of these values: [FULL, NONE]");
+		report_value(c, jitter, STR("FULL or NONE"),
+			     "The field 'JitterStrategy' should have one of these values: [FULL, NONE]");
 	if (retrier->max_delay_s && retrier->max_delay_s < retrier->interval_s)
-		report(c, &(struct report){ AT_VALUE(at[F_MaxDelaySeconds]), .severity = DIAGNOSTIC_WARNING, .expected = expecting(c, "at least %lld", (long long)retrier->interval_s) }, "MaxDelaySeconds is less than IntervalSeconds");
+		report(c,
+		       &(struct report){ AT_VALUE(at[F_MaxDelaySeconds]), .severity = DIAGNOSTIC_WARNING,
+					 .expected = expecting(c, "at least %lld", (long long)retrier->interval_s) },
+		       "MaxDelaySeconds is less than IntervalSeconds");
 }
 
 void compile_retry(struct compiler *c, const struct djson *array, struct state *state)

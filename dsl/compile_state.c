@@ -1,6 +1,6 @@
 /* compile_state.c: one state of any type: what all of them share first, then a function per type. */
-#include "dsl/compile.h"
 #include "base/timestamp.h"
+#include "dsl/compile.h"
 #include <stdio.h>
 
 /* AWS's order, as its messages list them. */
@@ -8,8 +8,9 @@ static const struct {
 	const char *name;
 	enum state_type type;
 } type_names[] = {
-	{ "Task", STATE_TASK }, { "Wait", STATE_WAIT }, { "Pass", STATE_PASS }, { "Succeed", STATE_SUCCEED },
-	{ "Fail", STATE_FAIL }, { "Choice", STATE_CHOICE }, { "Parallel", STATE_PARALLEL }, { "Map", STATE_MAP },
+	{ "Task", STATE_TASK },         { "Wait", STATE_WAIT }, { "Pass", STATE_PASS },
+	{ "Succeed", STATE_SUCCEED },   { "Fail", STATE_FAIL }, { "Choice", STATE_CHOICE },
+	{ "Parallel", STATE_PARALLEL }, { "Map", STATE_MAP },
 };
 enum { TYPES = sizeof type_names / sizeof *type_names };
 
@@ -25,7 +26,7 @@ static bool read_type(struct compiler *c, const struct djson *node, enum state_t
 {
 	const struct djson *type = djson_get(node, STR("Type"));
 	if (!type) {
-		report(c, &(struct report){ AT_OBJECT(node), .expected = STR("a state with Type") }, "These fields are required: [Type]");
+		report_object(c, node, STR("a state with Type"), "These fields are required: [Type]");
 		return false;
 	}
 	for (unsigned i = 0; i < TYPES && type->kind == VALUE_STRING; i++)
@@ -34,10 +35,11 @@ static bool read_type(struct compiler *c, const struct djson *node, enum state_t
 			return true;
 		}
 	if (type->kind == VALUE_STRING)
-		report(c, &(struct report){ AT_VALUE(type), .expected = STR("a state type, with a capital letter") },
-		       "The field 'Type' should have one of these values: [Task, Wait, Pass, Succeed, Fail, Choice, Parallel, Map]");
+		report_value(c, type, STR("a state type, with a capital letter"),
+			     "The field 'Type' should have one of these values: [Task, Wait, Pass, Succeed, Fail, "
+			     "Choice, Parallel, Map]");
 	else
-		report(c, &(struct report){ AT_VALUE(type), .expected = STR("a state type") }, "Expected value of type String");
+		report_value(c, type, STR("a state type"), "Expected value of type String");
 	return false;
 }
 
@@ -50,12 +52,13 @@ static enum query_language read_language(struct compiler *c, const struct djson 
 	if (str_eqz(language->text, "JSONata"))
 		return QUERY_JSONATA;
 	if (!str_eqz(language->text, "JSONPath")) {
-		report(c, &(struct report){ AT_VALUE(language), .expected = STR("JSONPath or JSONata") }, "The field 'QueryLanguage' should have one of these values: [JSONPath, JSONata]");
+		report_value(c, language, STR("JSONPath or JSONata"),
+			     "The field 'QueryLanguage' should have one of these values: [JSONPath, JSONata]");
 		return c->program->language;
 	}
 	if (c->program->language == QUERY_JSONATA)
-		report(c, &(struct report){ AT_KEY(node, language), .expected = STR("JSONata, or JSONPath for the machine") },
-		       "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine");
+		report_key(c, node, language, STR("JSONata, or JSONPath for the machine"),
+			   "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine");
 	return QUERY_JSONPATH;
 }
 
@@ -83,9 +86,12 @@ uint32_t compile_target(struct compiler *c, const struct djson *node)
 		return (uint32_t)(found - 1);
 	struct str names = names_of_scope(c), shown = str_sub(node->text, 0, 200);
 	bool elsewhere = str_map_get(&c->names, node->text) != NULL;
-	report(c, &(struct report){ AT_VALUE(node), .code = DIAGNOSTIC_MISSING_TRANSITION_TARGET,
-				    .expected = expecting(c, "a state of the same scope: %.*s%s", STR_FMT(names), elsewhere ? "; the one of that name stands outside of it" : "") },
-	       "Missing 'Next' target: %.*s", STR_FMT(shown));
+	report(
+	    c,
+	    &(struct report){ AT_VALUE(node), .code = DIAGNOSTIC_MISSING_TRANSITION_TARGET,
+			      .expected = expecting(c, "a state of the same scope: %.*s%s", STR_FMT(names),
+						    elsewhere ? "; the one of that name stands outside of it" : "") },
+	    "Missing 'Next' target: %.*s", STR_FMT(shown));
 	return STATE_NONE;
 }
 
@@ -96,9 +102,11 @@ static void compile_transition(struct compiler *c, const struct fields *fields, 
 	bool ends = end && end->boolean;
 	state->next = compile_target(c, next);
 	if (next && ends)
-		report(c, &(struct report){ AT_KEY(fields->object, next->offset > end->offset ? next : end), .expected = STR("either Next or End: true") }, "Only one of these fields is allowed: [Next, End]");
+		report_key(c, fields->object, next->offset > end->offset ? next : end, STR("either Next or End: true"),
+			   "Only one of these fields is allowed: [Next, End]");
 	else if (!fields->members[F_Next] && !ends && !(fields->members[F_End] && !end))
-		report(c, &(struct report){ AT_OBJECT(fields->object), .expected = STR("Next with a state's name, or End: true") }, "One of these fields is required: [Next, End]");
+		report_object(c, fields->object, STR("Next with a state's name, or End: true"),
+			      "One of these fields is required: [Next, End]");
 }
 
 /* A path that may be null. */
@@ -109,13 +117,20 @@ static struct expr *nullable_path(struct compiler *c, const struct djson *node, 
 }
 
 /* A string that looks like a path but stands as a constant is a likely slip: AWS warns of it. */
-static void warn_of_constant_paths(struct compiler *c, const struct djson *template, enum diagnostic_code code, const char *message)
+static void warn_of_constant_paths(struct compiler *c, const struct djson *template, enum diagnostic_code code,
+				   const char *message)
 {
 	for (const struct djson *node = template; node; node = djson_walk(node, template)) {
-		bool path = node->kind == VALUE_STRING && (str_starts(node->text, STR("$.")) || str_starts(node->text, STR("$$.")) || str_starts(node->text, STR("States.")));
+		bool path = node->kind == VALUE_STRING &&
+			    (str_starts(node->text, STR("$.")) || str_starts(node->text, STR("$$.")) ||
+			     str_starts(node->text, STR("States.")));
 		bool named = node->parent && node->parent->kind == VALUE_OBJECT && node != template;
 		if (path && named && !str_ends(node->key, STR(".$")))
-			report(c, &(struct report){ AT_VALUE(node), .severity = DIAGNOSTIC_WARNING, .code = code, .expected = expecting(c, "\"%.*s.$\" if it is meant as a path", STR_FMT(node->key)) }, "%s", message);
+			report(c,
+			       &(struct report){ AT_VALUE(node), .severity = DIAGNOSTIC_WARNING, .code = code,
+						 .expected = expecting(c, "\"%.*s.$\" if it is meant as a path",
+								       STR_FMT(node->key)) },
+			       "%s", message);
 	}
 }
 
@@ -145,7 +160,8 @@ static struct expr *compile_credentials(struct compiler *c, const struct djson *
 	if (!node)
 		return NULL;
 	if (node->kind == VALUE_OBJECT && !djson_get(node, STR("RoleArn")) && !djson_get(node, STR("RoleArn.$")))
-		report(c, &(struct report){ AT_OBJECT(node), .expected = STR("Credentials with RoleArn or RoleArn.$") }, "The field 'RoleArn' is required but was missing");
+		report_object(c, node, STR("Credentials with RoleArn or RoleArn.$"),
+			      "The field 'RoleArn' is required but was missing");
 	return compile_template(c, node, language);
 }
 
@@ -159,7 +175,8 @@ static void compile_task(struct compiler *c, const struct fields *fields, struct
 	state->task.credentials = compile_credentials(c, fields->at[F_Credentials], state->language);
 	int64_t timeout_s = state->task.timeout_s.value, heartbeat_s = state->task.heartbeat_s.value;
 	if (timeout_s > 0 && heartbeat_s >= timeout_s)
-		report(c, &(struct report){ AT_VALUE(heartbeat), .expected = expecting(c, "less than %lld", (long long)timeout_s) }, "HeartbeatSeconds must be smaller than TimeoutSeconds");
+		report_value(c, heartbeat, expecting(c, "less than %lld", (long long)timeout_s),
+			     "HeartbeatSeconds must be smaller than TimeoutSeconds");
 }
 
 static void compile_pass(struct compiler *c, const struct fields *fields, struct state *state)
@@ -168,7 +185,8 @@ static void compile_pass(struct compiler *c, const struct fields *fields, struct
 	if (!result)
 		return;
 	state->pass.result = compile_value(c, result);
-	warn_of_constant_paths(c, result, DIAGNOSTIC_PASS_RESULT_IS_STATIC, "A Pass state's Result is static: the path in it is not evaluated");
+	warn_of_constant_paths(c, result, DIAGNOSTIC_PASS_RESULT_IS_STATIC,
+			       "A Pass state's Result is static: the path in it is not evaluated");
 }
 
 static void compile_wait(struct compiler *c, const struct fields *fields, struct state *state)
@@ -185,9 +203,11 @@ static void compile_wait(struct compiler *c, const struct fields *fields, struct
 			last = member;
 	}
 	if (given == 0)
-		report(c, &(struct report){ AT_OBJECT(fields->object), .expected = expecting(c, "exactly one of %s", names) }, "One of these fields is required: [%s]", names);
+		report_object(c, fields->object, expecting(c, "exactly one of %s", names),
+			      "One of these fields is required: [%s]", names);
 	else if (given > 1)
-		report(c, &(struct report){ AT_KEY(fields->object, last), .expected = expecting(c, "exactly one of %s", names) }, "Only one of these fields is allowed: [%s]", names);
+		report_key(c, fields->object, last, expecting(c, "exactly one of %s", names),
+			   "Only one of these fields is allowed: [%s]", names);
 	state->wait.seconds = compile_number(c, fields, F_Seconds, F_SecondsPath);
 	state->wait.timestamp_path = compile_path(c, fields->at[F_TimestampPath], PATH_REFERENCE);
 	if (!timestamp)
@@ -199,10 +219,12 @@ static void compile_wait(struct compiler *c, const struct fields *fields, struct
 	state->wait.timestamp = compile_str(c, timestamp);
 	state->wait.has_timestamp = timestamp_parse(timestamp->text, &state->wait.timestamp_ms);
 	if (!state->wait.has_timestamp)
-		report(c, &(struct report){ AT_VALUE(timestamp), .expected = STR("a timestamp such as 2016-03-14T01:59:00Z") }, "String does not match RFC3339 timestamp");
+		report_value(c, timestamp, STR("a timestamp such as 2016-03-14T01:59:00Z"),
+			     "String does not match RFC3339 timestamp");
 }
 
-static struct expr *error_or_cause(struct compiler *c, const struct djson *constant, const struct djson *path, enum query_language language)
+static struct expr *error_or_cause(struct compiler *c, const struct djson *constant, const struct djson *path,
+				   enum query_language language)
 {
 	if (!constant)
 		return compile_path(c, path, PATH_OR_INTRINSIC);
@@ -217,7 +239,7 @@ void compile_state(struct compiler *c, const struct djson *node, struct state *s
 	state->offset = node->offset;
 	state->length = node->length;
 	if (node->kind != VALUE_OBJECT) {
-		report(c, &(struct report){ AT_VALUE(node), .expected = STR("a state") }, "Expected value of type Object");
+		report_value(c, node, STR("a state"), "Expected value of type Object");
 		c->terminal = true; /* who knows: no second complaint about it */
 		return;
 	}

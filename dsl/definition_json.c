@@ -19,7 +19,8 @@ struct djson_reader {
 
 static bool fail(struct djson_reader *r, size_t offset, size_t length, struct str message, struct str expected)
 {
-	*r->problem = (struct djson_problem){ .message = message, .expected = expected, .offset = offset, .length = length };
+	*r->problem =
+	    (struct djson_problem){ .message = message, .expected = expected, .offset = offset, .length = length };
 	return false;
 }
 
@@ -39,10 +40,13 @@ static bool fail_unexpected(struct djson_reader *r, const char *expected)
 {
 	int c = peek(r);
 	if (c < 0)
-		return fail(r, r->text.len, 0, arena_format(r->arena, "Unexpected end-of-input: was expecting %s", expected), str_of(expected));
-	struct str message = c >= 0x20 && c < 0x7f ?
-		arena_format(r->arena, "Unexpected character ('%c' (code %d)): was expecting %s", c, c, expected) :
-		arena_format(r->arena, "Unexpected character (code %d): was expecting %s", c, expected);
+		return fail(r, r->text.len, 0,
+			    arena_format(r->arena, "Unexpected end-of-input: was expecting %s", expected),
+			    str_of(expected));
+	struct str message =
+	    c >= 0x20 && c < 0x7f
+		? arena_format(r->arena, "Unexpected character ('%c' (code %d)): was expecting %s", c, c, expected)
+		: arena_format(r->arena, "Unexpected character (code %d): was expecting %s", c, expected);
 	return fail(r, r->at, 1, message, str_of(expected));
 }
 
@@ -94,7 +98,8 @@ static size_t put_utf8(char *out, uint32_t code)
 	return 4;
 }
 
-/* Decodes the escape whose backslash stands at `at`: writes its UTF-8, returns how many bytes of source it takes, 0 if it is none. */
+/* Decodes the escape whose backslash stands at `at`: writes its UTF-8, returns how many bytes of source it takes, 0 if
+ * it is none. */
 static size_t decode_escape(struct str text, size_t at, char out[4], size_t *ret_written)
 {
 	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
@@ -110,10 +115,12 @@ static size_t decode_escape(struct str text, size_t at, char out[4], size_t *ret
 	int code = c == 'u' ? hex4(text, at + 2) : -1;
 	if (code < 0)
 		return 0;
-	if (code >= 0xd800 && code < 0xdc00 && at + 7 < text.len && text.ptr[at + 6] == '\\' && text.ptr[at + 7] == 'u') {
+	if (code >= 0xd800 && code < 0xdc00 && at + 7 < text.len && text.ptr[at + 6] == '\\' &&
+	    text.ptr[at + 7] == 'u') {
 		int low = hex4(text, at + 8);
 		if (low >= 0xdc00 && low < 0xe000) {
-			*ret_written = put_utf8(out, 0x10000 + ((uint32_t)(code - 0xd800) << 10) + (uint32_t)(low - 0xdc00));
+			*ret_written =
+			    put_utf8(out, 0x10000 + ((uint32_t)(code - 0xd800) << 10) + (uint32_t)(low - 0xdc00));
 			return 12;
 		}
 	}
@@ -125,14 +132,19 @@ static size_t decode_escape(struct str text, size_t at, char out[4], size_t *ret
 static size_t utf8_length(struct str text, size_t at)
 {
 	unsigned char c = (unsigned char)text.ptr[at];
-	size_t length = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+	size_t length = c < 0x80                ? 1
+			: c >= 0xc2 && c < 0xe0 ? 2
+			: c >= 0xe0 && c < 0xf0 ? 3
+			: c >= 0xf0 && c < 0xf5 ? 4
+						: 0;
 	if (!length || at + length > text.len)
 		return 0;
 	for (size_t i = 1; i < length; i++)
 		if (((unsigned char)text.ptr[at + i] & 0xc0) != 0x80)
 			return 0;
 	unsigned char second = length > 1 ? (unsigned char)text.ptr[at + 1] : 0;
-	if ((c == 0xe0 && second < 0xa0) || (c == 0xed && second >= 0xa0) || (c == 0xf0 && second < 0x90) || (c == 0xf4 && second >= 0x90))
+	if ((c == 0xe0 && second < 0xa0) || (c == 0xed && second >= 0xa0) || (c == 0xf0 && second < 0x90) ||
+	    (c == 0xf4 && second >= 0x90))
 		return 0;
 	return length;
 }
@@ -145,18 +157,27 @@ static bool read_string(struct djson_reader *r, struct str *ret_text, bool *ret_
 	for (;;) {
 		int c = peek(r);
 		if (c < 0)
-			return fail(r, start, r->text.len - start, STR("Unexpected end-of-input: was expecting closing quote for a string value"), STR("a closing quote"));
+			return fail(r, start, r->text.len - start,
+				    STR("Unexpected end-of-input: was expecting closing quote for a string value"),
+				    STR("a closing quote"));
 		if (c == '"')
 			break;
 		if (c < 0x20)
-			return fail(r, r->at, 1, arena_format(r->arena, "Illegal unquoted character ((CTRL-CHAR, code %d)): has to be escaped using backslash to be included in string value", c),
+			return fail(r, r->at, 1,
+				    arena_format(r->arena,
+						 "Illegal unquoted character ((CTRL-CHAR, code %d)): has to be escaped "
+						 "using backslash to be included in string value",
+						 c),
 				    STR("an escape such as \\n"));
 		char ignored[4];
-		size_t written, length = c == '\\' ? decode_escape(r->text, r->at, ignored, &written) : utf8_length(r->text, r->at);
+		size_t written,
+		    length = c == '\\' ? decode_escape(r->text, r->at, ignored, &written) : utf8_length(r->text, r->at);
 		if (!length && c == '\\')
-			return fail(r, r->at, r->at + 1 < r->text.len ? 2 : 1, STR("Unrecognized character escape"), STR("\\\" \\\\ \\/ \\b \\f \\n \\r \\t or \\u and four hexadecimal digits"));
+			return fail(r, r->at, r->at + 1 < r->text.len ? 2 : 1, STR("Unrecognized character escape"),
+				    STR("\\\" \\\\ \\/ \\b \\f \\n \\r \\t or \\u and four hexadecimal digits"));
 		if (!length)
-			return fail(r, r->at, 1, arena_format(r->arena, "Invalid UTF-8 byte 0x%02x", c), STR("UTF-8 text"));
+			return fail(r, r->at, 1, arena_format(r->arena, "Invalid UTF-8 byte 0x%02x", c),
+				    STR("UTF-8 text"));
 		escaped |= c == '\\';
 		r->at += length;
 	}
@@ -205,7 +226,8 @@ static bool read_number(struct djson_reader *r)
 	else if (!read_digits(r))
 		return false;
 	if (peek(r) >= '0' && peek(r) <= '9')
-		return fail(r, r->at - 1, 1, STR("Invalid numeric value: Leading zeroes not allowed"), STR("a number without leading zeroes"));
+		return fail(r, r->at - 1, 1, STR("Invalid numeric value: Leading zeroes not allowed"),
+			    STR("a number without leading zeroes"));
 	if (peek(r) == '.') {
 		r->at++;
 		if (!read_digits(r))
@@ -229,7 +251,9 @@ static bool read_word(struct djson_reader *r, struct djson *node)
 		bool boolean;
 	} words[] = { { "true", VALUE_BOOL, true }, { "false", VALUE_BOOL, false }, { "null", VALUE_NULL, false } };
 	size_t end = r->at;
-	while (end < r->text.len && (hex_digit((unsigned char)r->text.ptr[end]) >= 0 || ((r->text.ptr[end] | 0x20) >= 'a' && (r->text.ptr[end] | 0x20) <= 'z') || r->text.ptr[end] == '_'))
+	while (end < r->text.len &&
+	       (hex_digit((unsigned char)r->text.ptr[end]) >= 0 ||
+		((r->text.ptr[end] | 0x20) >= 'a' && (r->text.ptr[end] | 0x20) <= 'z') || r->text.ptr[end] == '_'))
 		end++;
 	struct str word = str_sub(r->text, r->at, end - r->at);
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -240,10 +264,14 @@ static bool read_word(struct djson_reader *r, struct djson *node)
 			return true;
 		}
 	if (!word.len)
-		return fail_unexpected(r, "a valid value (JSON String, Number, Array, Object or token 'null', 'true' or 'false')");
+		return fail_unexpected(
+		    r, "a valid value (JSON String, Number, Array, Object or token 'null', 'true' or 'false')");
 	struct str shown = str_sub(word, 0, 60);
 	return fail(r, r->at, word.len,
-		    arena_format(r->arena, "Unrecognized token '%.*s': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')", STR_FMT(shown)),
+		    arena_format(r->arena,
+				 "Unrecognized token '%.*s': was expecting (JSON String, Number, Array, Object or "
+				 "token 'null', 'true' or 'false')",
+				 STR_FMT(shown)),
 		    STR("a JSON value"));
 }
 
@@ -336,7 +364,8 @@ static bool after_value(struct djson_reader *r, struct djson **open)
 			return true;
 		}
 		if (c != (o->kind == VALUE_OBJECT ? '}' : ']'))
-			return fail_unexpected(r, o->kind == VALUE_OBJECT ? "comma to separate Object entries" : "comma to separate Array entries");
+			return fail_unexpected(r, o->kind == VALUE_OBJECT ? "comma to separate Object entries"
+									  : "comma to separate Array entries");
 		r->at++;
 		o->length = r->at - o->offset;
 		if (o->kind == VALUE_OBJECT)
@@ -346,7 +375,8 @@ static bool after_value(struct djson_reader *r, struct djson **open)
 	}
 }
 
-struct djson *djson_read(struct str text, int64_t depth_max, struct arena *arena, uint32_t *ret_duplicates, struct djson_problem *ret_problem)
+struct djson *djson_read(struct str text, int64_t depth_max, struct arena *arena, uint32_t *ret_duplicates,
+			 struct djson_problem *ret_problem)
 {
 	struct djson_reader r = { .text = text, .depth_max = depth_max, .arena = arena, .problem = ret_problem };
 	struct djson *open = NULL, *root = NULL;
@@ -360,7 +390,11 @@ struct djson *djson_read(struct str text, int64_t depth_max, struct arena *arena
 		if (c == '{' || c == '[') {
 			node->kind = c == '{' ? VALUE_OBJECT : VALUE_ARRAY;
 			if (++r.depth > depth_max)
-				return fail(&r, r.at, 1, arena_format(arena, "The definition is nested deeper than %lld levels", (long long)depth_max), STR("less nesting")), NULL;
+				return fail(&r, r.at, 1,
+					    arena_format(arena, "The definition is nested deeper than %lld levels",
+							 (long long)depth_max),
+					    STR("less nesting")),
+				       NULL;
 			open = node;
 			r.at++;
 			skip_space(&r);
@@ -443,7 +477,9 @@ const struct djson *djson_at(const struct djson *node, struct str pointer)
 		const struct djson *child = node->first;
 		for (; child; child = child->next) {
 			char digits[16];
-			if (node->kind == VALUE_OBJECT ? token_is(token, child->key) : (snprintf(digits, sizeof digits, "%u", child->index), str_eqz(token, digits)))
+			if (node->kind == VALUE_OBJECT
+				? token_is(token, child->key)
+				: (snprintf(digits, sizeof digits, "%u", child->index), str_eqz(token, digits)))
 				break;
 		}
 		if (!child)

@@ -12,14 +12,14 @@
 struct djson {
 	enum value_kind kind;
 	bool boolean;
-	bool escaped; /* the string's token holds escapes, so its text is no slice of the source */
-	bool duplicate; /* its key stood before in the same object */
-	struct str key; /* decoded; members of objects only */
+	bool escaped;                  /* the string's token holds escapes, so its text is no slice of the source */
+	bool duplicate;                /* its key stood before in the same object */
+	struct str key;                /* decoded; members of objects only */
 	size_t key_offset, key_length; /* the key's token, quotes included */
-	size_t offset, length; /* the value's text, quotes and brackets included */
-	struct str text; /* strings: decoded; numbers: the token */
-	uint32_t index; /* its place among its siblings */
-	uint32_t count; /* children */
+	size_t offset, length;         /* the value's text, quotes and brackets included */
+	struct str text;               /* strings: decoded; numbers: the token */
+	uint32_t index;                /* its place among its siblings */
+	uint32_t count;                /* children */
 	struct djson *parent, *first, *last, *next;
 };
 
@@ -28,13 +28,16 @@ struct djson_problem {
 	size_t offset, length;
 };
 
-/* The root, or NULL and *ret_problem: the first place where the text is no JSON. `ret_duplicates` counts repeated keys. */
-struct djson *djson_read(struct str text, int64_t depth_max, struct arena *arena, uint32_t *ret_duplicates, struct djson_problem *ret_problem);
+/* The root, or NULL and *ret_problem: the first place where the text is no JSON. `ret_duplicates` counts repeated keys.
+ */
+struct djson *djson_read(struct str text, int64_t depth_max, struct arena *arena, uint32_t *ret_duplicates,
+			 struct djson_problem *ret_problem);
 
 /* A member by its key (the first of them); NULL if there is none or `object` is no object. */
 const struct djson *djson_get(const struct djson *object, struct str key);
 
-/* The node after `node` in the order of the text (an object before its members), below and including `root`; NULL after the last. */
+/* The node after `node` in the order of the text (an object before its members), below and including `root`; NULL after
+ * the last. */
 const struct djson *djson_walk(const struct djson *node, const struct djson *root);
 
 /* Where a node is, as AWS writes it: "/States/A/Choices[0]/Next"; the root is "/". */

@@ -50,7 +50,9 @@ static void print_caret(const struct diagnostic *d, struct str source, struct bu
 
 void diagnostic_print(const struct diagnostic *d, const char *name, struct str source, bool caret, struct buffer *out)
 {
-	buffer_printf(out, "%s:%u:%u: %s: %s: %.*s", name, d->line, d->column, d->severity == DIAGNOSTIC_ERROR ? "error" : "warning", diagnostic_code_name(d->code), STR_FMT(d->message));
+	buffer_printf(out, "%s:%u:%u: %s: %s: %.*s", name, d->line, d->column,
+		      d->severity == DIAGNOSTIC_ERROR ? "error" : "warning", diagnostic_code_name(d->code),
+		      STR_FMT(d->message));
 	if (d->location.len)
 		buffer_printf(out, " at %.*s", STR_FMT(d->location));
 	if (d->expected.len)

@@ -1,6 +1,7 @@
-/* explain.c: the compiled program, printed for people (`ratchet explain`). One line a state, more under it where it has more to say. */
-#include "dsl/program.h"
+/* explain.c: the compiled program, printed for people (`ratchet explain`). One line a state, more under it where it has
+ * more to say. */
 #include "base/timestamp.h"
+#include "dsl/program.h"
 
 static void print_expr(struct buffer *out, const char *label, const struct expr *expr)
 {
@@ -182,7 +183,8 @@ static void print_type(const struct program *program, const struct state *state,
 		print_expr(out, "until", state->wait.timestamp_path);
 		if (state->wait.has_timestamp) {
 			char text[TIMESTAMP_TEXT_MAX];
-			buffer_printf(out, "\n      %-16s %s", "until", timestamp_format(state->wait.timestamp_ms, text));
+			buffer_printf(out, "\n      %-16s %s", "until",
+				      timestamp_format(state->wait.timestamp_ms, text));
 		}
 		return;
 	case STATE_SUCCEED:
@@ -212,7 +214,8 @@ static void print_retry_and_catch(const struct program *program, const struct st
 		const struct retrier *retrier = &state->retriers[i];
 		buffer_addz(out, "\n      retry            ");
 		print_errors(out, retrier->errors, retrier->errors_count);
-		buffer_printf(out, ": %lld times, after %lld s, x %g", (long long)retrier->max_attempts, (long long)retrier->interval_s, retrier->backoff_rate);
+		buffer_printf(out, ": %lld times, after %lld s, x %g", (long long)retrier->max_attempts,
+			      (long long)retrier->interval_s, retrier->backoff_rate);
 		if (retrier->max_delay_s)
 			buffer_printf(out, ", at most %lld s", (long long)retrier->max_delay_s);
 		if (retrier->jitter_full)
@@ -259,8 +262,10 @@ void program_explain(const struct program *program, struct buffer *out)
 		if (scope->owner == STATE_NONE)
 			buffer_addz(out, "machine");
 		else
-			buffer_printf(out, "scope %u of %.*s (%u), branch %u", i, STR_FMT(program->states[scope->owner].name), scope->owner, scope->branch);
-		buffer_printf(out, ": %u states, starts at %.*s (%u)", scope->count, STR_FMT(program->states[scope->start].name), scope->start);
+			buffer_printf(out, "scope %u of %.*s (%u), branch %u", i,
+				      STR_FMT(program->states[scope->owner].name), scope->owner, scope->branch);
+		buffer_printf(out, ": %u states, starts at %.*s (%u)", scope->count,
+			      STR_FMT(program->states[scope->start].name), scope->start);
 		if (scope->owner == STATE_NONE && program->timeout_s)
 			buffer_printf(out, ", times out after %lld s", (long long)program->timeout_s);
 		buffer_byte(out, '\n');

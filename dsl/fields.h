@@ -1,32 +1,37 @@
-/* fields.h: which fields the language has, where each may stand, and what JSON it takes: one table, read by the compiler, the
- * documentation and the tests. A new field is a name, a row, and the lines that compile it. */
+/* fields.h: which fields the language has, where each may stand, and what JSON it takes: one table, read by the
+ * compiler, the documentation and the tests. A new field is a name, a row, and the lines that compile it. */
 #pragma once
 #include "dsl/definition_json.h"
 #include "dsl/program.h"
 
 /* Every field name, but for the Choice operators (program.h: CHOICE_OPERATORS). */
-#define FIELD_NAMES(X)                                                                                                   \
-	X(Arguments) X(Assign) X(BackoffRate) X(BatchInput) X(Branches) X(CSVDelimiter) X(CSVHeaderLocation) X(CSVHeaders)  \
-	X(Catch) X(Cause) X(CausePath) X(Choices) X(Comment) X(Condition) X(Credentials) X(Default) X(End) X(Error)         \
-	X(ErrorEquals) X(ErrorPath) X(ExecutionType) X(HeartbeatSeconds) X(HeartbeatSecondsPath) X(InputPath) X(InputType)  \
-	X(IntervalSeconds) X(ItemBatcher) X(ItemProcessor) X(ItemReader) X(ItemSelector) X(Items) X(ItemsPath) X(ItemsPointer) X(Iterator)  \
-	X(JitterStrategy) X(Label) X(ManifestType) X(MaxAttempts) X(MaxConcurrency) X(MaxConcurrencyPath) X(MaxDelaySeconds) \
-	X(MaxInputBytesPerBatch) X(MaxInputBytesPerBatchPath) X(MaxItems) X(MaxItemsPath) X(MaxItemsPerBatch)               \
-	X(MaxItemsPerBatchPath) X(Mode) X(Next) X(Output) X(OutputPath) X(Parameters) X(ProcessorConfig)      \
-	X(QueryLanguage) X(ReaderConfig) X(Resource) X(Result) X(ResultPath) X(ResultSelector) X(ResultWriter) X(Retry)     \
-	X(Seconds) X(SecondsPath) X(StartAt) X(States) X(TimeoutSeconds) X(TimeoutSecondsPath) X(Timestamp)      \
-	X(TimestampPath) X(ToleratedFailureCount) X(ToleratedFailureCountPath) X(ToleratedFailurePercentage)                \
-	X(ToleratedFailurePercentagePath) X(Transformation) X(Type) X(Version) X(WriterConfig)
+/* clang-format off */
+#define FIELD_NAMES(X) \
+	X(Arguments) X(Assign) X(BackoffRate) X(BatchInput) X(Branches) X(CSVDelimiter) X(CSVHeaderLocation) \
+	X(CSVHeaders) X(Catch) X(Cause) X(CausePath) X(Choices) X(Comment) X(Condition) X(Credentials) \
+	X(Default) X(End) X(Error) X(ErrorEquals) X(ErrorPath) X(ExecutionType) X(HeartbeatSeconds) \
+	X(HeartbeatSecondsPath) X(InputPath) X(InputType) X(IntervalSeconds) X(ItemBatcher) X(ItemProcessor) \
+	X(ItemReader) X(ItemSelector) X(Items) X(ItemsPath) X(ItemsPointer) X(Iterator) X(JitterStrategy) \
+	X(Label) X(ManifestType) X(MaxAttempts) X(MaxConcurrency) X(MaxConcurrencyPath) X(MaxDelaySeconds) \
+	X(MaxInputBytesPerBatch) X(MaxInputBytesPerBatchPath) X(MaxItems) X(MaxItemsPath) X(MaxItemsPerBatch) \
+	X(MaxItemsPerBatchPath) X(Mode) X(Next) X(Output) X(OutputPath) X(Parameters) X(ProcessorConfig) \
+	X(QueryLanguage) X(ReaderConfig) X(Resource) X(Result) X(ResultPath) X(ResultSelector) X(ResultWriter) \
+	X(Retry) X(Seconds) X(SecondsPath) X(StartAt) X(States) X(TimeoutSeconds) X(TimeoutSecondsPath) \
+	X(Timestamp) X(TimestampPath) X(ToleratedFailureCount) X(ToleratedFailureCountPath) \
+	X(ToleratedFailurePercentage) X(ToleratedFailurePercentagePath) X(Transformation) X(Type) X(Version) \
+	X(WriterConfig)
+/* clang-format on */
 
 enum field {
 #define X(name) F_##name,
 	FIELD_NAMES(X)
 #undef X
-	FIELD_COUNT
+	    FIELD_COUNT
 };
 const char *field_name(enum field field);
 
-/* What a field may belong to: a state of each type (numbered as enum state_type), and the objects around and inside states. */
+/* What a field may belong to: a state of each type (numbered as enum state_type), and the objects around and inside
+ * states. */
 enum field_owner {
 	OWNER_STATE = 0,
 	OWNER_MACHINE = STATE_MAP + 1,
@@ -47,15 +52,15 @@ enum field_flags {
 	FIELD_REQUIRED = 1,
 	FIELD_JSONATA = 2, /* a "{% … %}" string may stand in the value's place */
 	FIELD_INTEGER = 4,
-	FIELD_RANGE = 8, /* low … high hold */
+	FIELD_RANGE = 8,      /* low … high hold */
 	FIELD_NOT_EMPTY = 16, /* strings and arrays must not be empty */
 };
 
 struct field_row {
 	enum field field;
-	uint32_t owners; /* bits 1 << enum field_owner */
+	uint32_t owners;   /* bits 1 << enum field_owner */
 	uint8_t languages; /* bits 1 << enum query_language */
-	uint8_t kinds; /* bits 1 << enum value_kind */
+	uint8_t kinds;     /* bits 1 << enum value_kind */
 	uint8_t flags;
 	double low, high;
 };
@@ -76,7 +81,8 @@ extern const unsigned field_conflicts_count;
 /* "Pass", "an item processor" … */
 const char *field_owner_name(enum field_owner owner);
 
-/* An object's fields, found. `at` is NULL when the field is absent or of a wrong kind; `members` tells the two apart. */
+/* An object's fields, found. `at` is NULL when the field is absent or of a wrong kind; `members` tells the two apart.
+ */
 struct fields {
 	const struct djson *object;
 	enum field_owner owner;

@@ -1,4 +1,5 @@
-/* program.c: from text to program: scopes, names and the graph between states; and the program's life. The overview is in compile.h. */
+/* program.c: from text to program: scopes, names and the graph between states; and the program's life. The overview is
+ * in compile.h. */
 #include "dsl/program.h"
 #include "base/error.h"
 #include "base/mem.h"
@@ -7,15 +8,20 @@
 
 /* ---- scopes ----------------------------------------------------------------------------- */
 
-uint32_t compile_scope_later(struct compiler *c, const struct djson *object, enum field_owner owner, uint32_t owner_state, uint32_t branch)
+uint32_t compile_scope_later(struct compiler *c, const struct djson *object, enum field_owner owner,
+			     uint32_t owner_state, uint32_t branch)
 {
 	struct program *program = c->program;
 	uint32_t depth = owner_state == STATE_NONE ? 0 : c->depth + 1;
 	uint32_t index = program->scopes_count++;
 	MEM_GROW(program->scopes, c->scopes_capacity, program->scopes_count);
-	program->scopes[index] = (struct scope){ .start = STATE_NONE, .owner = owner_state, .branch = branch, .comment = STR_EMPTY };
+	program->scopes[index] =
+	    (struct scope){ .start = STATE_NONE, .owner = owner_state, .branch = branch, .comment = STR_EMPTY };
 	if (depth > c->limits->state_depth) {
-		report(c, &(struct report){ AT_OBJECT(object), .code = DIAGNOSTIC_TOO_DEEPLY_NESTED, .expected = expecting(c, "at most %lld levels of Map and Parallel states", (long long)c->limits->state_depth) },
+		report(c,
+		       &(struct report){ AT_OBJECT(object), .code = DIAGNOSTIC_TOO_DEEPLY_NESTED,
+					 .expected = expecting(c, "at most %lld levels of Map and Parallel states",
+							       (long long)c->limits->state_depth) },
 		       "The states are nested too deeply");
 		return index;
 	}
@@ -33,9 +39,15 @@ static void check_name(struct compiler *c, const struct djson *state)
 	for (size_t i = 0; i < state->key.len; i++)
 		characters += ((unsigned char)state->key.ptr[i] & 0xc0) != 0x80;
 	if (characters == 0)
-		report(c, &(struct report){ AT_KEY(state, state), .code = DIAGNOSTIC_INVALID_STATE_NAME, .expected = STR("a name") }, "The state name is empty");
+		report(c,
+		       &(struct report){ AT_KEY(state, state), .code = DIAGNOSTIC_INVALID_STATE_NAME,
+					 .expected = STR("a name") },
+		       "The state name is empty");
 	else if (characters > c->limits->name_chars)
-		report(c, &(struct report){ AT_KEY(state, state), .code = DIAGNOSTIC_INVALID_STATE_NAME, .expected = expecting(c, "1 to %lld characters", (long long)c->limits->name_chars) },
+		report(c,
+		       &(struct report){ AT_KEY(state, state), .code = DIAGNOSTIC_INVALID_STATE_NAME,
+					 .expected =
+					     expecting(c, "1 to %lld characters", (long long)c->limits->name_chars) },
 		       "The state name is longer than %lld characters", (long long)c->limits->name_chars);
 	const struct djson *first = str_map_get(&c->names, state->key);
 	if (!first) {
@@ -43,15 +55,24 @@ static void check_name(struct compiler *c, const struct djson *state)
 		return;
 	}
 	struct str other = djson_pointer(first, c->scratch);
-	report(c, &(struct report){ AT_KEY(state, state), .code = DIAGNOSTIC_DUPLICATE_STATE_NAME, .expected = expecting(c, "a name of its own; %.*s has it", STR_FMT(str_sub(other, 0, 300))) }, "Duplicate State name: %.*s", STR_FMT(str_sub(state->key, 0, 200)));
+	report(c,
+	       &(struct report){ AT_KEY(state, state), .code = DIAGNOSTIC_DUPLICATE_STATE_NAME,
+				 .expected =
+				     expecting(c, "a name of its own; %.*s has it", STR_FMT(str_sub(other, 0, 300))) },
+	       "Duplicate State name: %.*s", STR_FMT(str_sub(state->key, 0, 200)));
 }
 
-/* Names of every scope, before any transition is looked at: a target in another scope is told apart from one that is nowhere. */
+/* Names of every scope, before any transition is looked at: a target in another scope is told apart from one that is
+ * nowhere. */
 static void collect_names(struct compiler *c, const struct djson *root)
 {
 	for (const struct djson *node = root; node; node = djson_walk(node, root)) {
-		const struct djson *states = node->kind == VALUE_OBJECT && (node == root || node->parent->kind == VALUE_ARRAY || str_eqz(node->key, "ItemProcessor") || str_eqz(node->key, "Iterator")) ?
-						     djson_get(node, STR("States")) : NULL;
+		const struct djson *states =
+		    node->kind == VALUE_OBJECT &&
+			    (node == root || node->parent->kind == VALUE_ARRAY || str_eqz(node->key, "ItemProcessor") ||
+			     str_eqz(node->key, "Iterator"))
+			? djson_get(node, STR("States"))
+			: NULL;
 		if (states && states->kind == VALUE_OBJECT && djson_get(node, STR("StartAt")))
 			for (const struct djson *state = states->first; state; state = state->next)
 				check_name(c, state);
@@ -119,7 +140,9 @@ static void reach(struct reach *r, uint32_t target)
 
 static void check_reachable(struct compiler *c, const struct djson *states, const struct scope *scope)
 {
-	struct reach r = { .scope = scope, .reached = ARENA_ARRAY(c->scratch, bool, scope->count), .stack = ARENA_ARRAY(c->scratch, uint32_t, scope->count) };
+	struct reach r = { .scope = scope,
+			   .reached = ARENA_ARRAY(c->scratch, bool, scope->count),
+			   .stack = ARENA_ARRAY(c->scratch, uint32_t, scope->count) };
 	reach(&r, scope->start);
 	while (r.top) {
 		const struct state *state = &c->program->states[r.stack[--r.top]];
@@ -134,8 +157,10 @@ static void check_reachable(struct compiler *c, const struct djson *states, cons
 	}
 	for (const struct djson *state = states->first; state; state = state->next)
 		if (!state->duplicate && !r.reached[state->index])
-			report(c, &(struct report){ AT_KEY(state, state), .code = DIAGNOSTIC_MISSING_TRANSITION_TARGET, .expected = STR("a Next, Default, Catch or StartAt that leads here") }, "State \"%.*s\" is not reachable.",
-			       STR_FMT(str_sub(state->key, 0, 200)));
+			report(c,
+			       &(struct report){ AT_KEY(state, state), .code = DIAGNOSTIC_MISSING_TRANSITION_TARGET,
+						 .expected = STR("a Next, Default, Catch or StartAt that leads here") },
+			       "State \"%.*s\" is not reachable.", STR_FMT(str_sub(state->key, 0, 200)));
 }
 
 /* ---- the whole -------------------------------------------------------------------------- */
@@ -145,7 +170,10 @@ static void report_duplicates(struct compiler *c, const struct djson *root)
 	for (const struct djson *node = root; node; node = djson_walk(node, root)) {
 		bool state = node->parent && str_eqz(node->parent->key, "States");
 		if (node->duplicate && !state)
-			report(c, &(struct report){ AT_KEY(node, node), .code = DIAGNOSTIC_INVALID_JSON_DESCRIPTION, .expected = STR("each field once") }, "Duplicate field '%.*s'", STR_FMT(str_sub(node->key, 0, 200)));
+			report(c,
+			       &(struct report){ AT_KEY(node, node), .code = DIAGNOSTIC_INVALID_JSON_DESCRIPTION,
+						 .expected = STR("each field once") },
+			       "Duplicate field '%.*s'", STR_FMT(str_sub(node->key, 0, 200)));
 	}
 }
 
@@ -157,7 +185,8 @@ static void read_machine_language(struct compiler *c, const struct djson *root)
 	if (str_eqz(language->text, "JSONata"))
 		c->program->language = QUERY_JSONATA;
 	else
-		report(c, &(struct report){ AT_VALUE(language), .expected = STR("JSONPath or JSONata") }, "The field 'QueryLanguage' should have one of these values: [JSONPath, JSONata]");
+		report_value(c, language, STR("JSONPath or JSONata"),
+			     "The field 'QueryLanguage' should have one of these values: [JSONPath, JSONata]");
 }
 
 static void compile_machine(struct compiler *c, const struct djson *root)
@@ -167,14 +196,20 @@ static void compile_machine(struct compiler *c, const struct djson *root)
 	compile_scope_later(c, root, OWNER_MACHINE, STATE_NONE, 0);
 	for (struct pending *pending = c->pending; pending; pending = pending->next) {
 		if (c->program->states_count > c->limits->states) {
-			report(c, &(struct report){ AT_OBJECT(pending->object), .expected = expecting(c, "at most %lld states", (long long)c->limits->states) }, "The definition has too many states");
+			report_object(c, pending->object,
+				      expecting(c, "at most %lld states", (long long)c->limits->states),
+				      "The definition has too many states");
 			return;
 		}
 		compile_scope(c, pending);
 	}
 	const struct djson *states = djson_get(root, STR("States"));
 	if (!c->terminal && c->program->states_count)
-		report(c, &(struct report){ .offset = states->offset + states->length - 1, .length = 1, .code = DIAGNOSTIC_MISSING_END_STATE, .expected = STR("a state with End: true, or a Succeed or Fail state") },
+		report(c,
+		       &(struct report){ .offset = states->offset + states->length - 1,
+					 .length = 1,
+					 .code = DIAGNOSTIC_MISSING_END_STATE,
+					 .expected = STR("a state with End: true, or a Succeed or Fail state") },
 		       "Workflow has no terminal state");
 	for (struct pending *pending = c->pending; pending; pending = pending->next) {
 		const struct scope *scope = &c->program->scopes[pending->scope];
@@ -189,7 +224,10 @@ static bool read_text(struct compiler *c, struct djson **ret_root)
 	struct djson_problem problem;
 	uint32_t duplicates = 0;
 	if ((int64_t)c->source.len > c->limits->definition_bytes) {
-		report(c, &(struct report){ .expected = expecting(c, "at most %lld bytes", (long long)c->limits->definition_bytes) }, "The definition has %zu bytes", c->source.len);
+		report(c,
+		       &(struct report){
+			   .expected = expecting(c, "at most %lld bytes", (long long)c->limits->definition_bytes) },
+		       "The definition has %zu bytes", c->source.len);
 		return false;
 	}
 	bool blank = true;
@@ -197,11 +235,17 @@ static bool read_text(struct compiler *c, struct djson **ret_root)
 		blank = c->source.ptr[i] && strchr(" \t\r\n", c->source.ptr[i]);
 	*ret_root = blank ? NULL : djson_read(c->source, c->limits->json_depth, c->scratch, &duplicates, &problem);
 	if (!*ret_root && !blank) {
-		report(c, &(struct report){ .offset = problem.offset, .length = problem.length, .code = DIAGNOSTIC_INVALID_JSON_DESCRIPTION, .expected = problem.expected }, "%.*s", STR_FMT(problem.message));
+		report(c,
+		       &(struct report){ .offset = problem.offset,
+					 .length = problem.length,
+					 .code = DIAGNOSTIC_INVALID_JSON_DESCRIPTION,
+					 .expected = problem.expected },
+		       "%.*s", STR_FMT(problem.message));
 		return false;
 	}
 	if (blank || (*ret_root)->kind != VALUE_OBJECT) {
-		report(c, &(struct report){ .expected = STR("an object with StartAt and States") }, "Definition must be a valid JSON object");
+		report(c, &(struct report){ .expected = STR("an object with StartAt and States") },
+		       "Definition must be a valid JSON object");
 		return false;
 	}
 	if (duplicates)
@@ -224,13 +268,18 @@ static void settle(struct program *program)
 	free(scopes);
 }
 
-int program_compile(struct str text, const struct program_options *options, struct arena *arena, struct diagnostics *diagnostics, struct program **ret_program)
+int program_compile(struct str text, const struct program_options *options, struct arena *arena,
+		    struct diagnostics *diagnostics, struct program **ret_program)
 {
 	static const struct limits defaults = LIMITS_DEFAULT;
 	struct program *program = NEW(struct program);
 	*program = (struct program){ .refs = 1, .comment = STR_EMPTY, .version = STR_EMPTY };
 	*diagnostics = (struct diagnostics){ .tail = &diagnostics->first };
-	struct compiler c = { .source = text, .scratch = arena, .program = program, .arena = &program->arena, .diagnostics = diagnostics };
+	struct compiler c = { .source = text,
+			      .scratch = arena,
+			      .program = program,
+			      .arena = &program->arena,
+			      .diagnostics = diagnostics };
 	c.limits = options && options->limits ? options->limits : &defaults;
 	c.express = options && options->express;
 	c.pending_tail = &c.pending;

@@ -1,6 +1,6 @@
 /* report.c: complaints about a definition, and what the table of fields alone can tell about an object. */
-#include "dsl/compile.h"
 #include "base/mem.h"
+#include "dsl/compile.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,8 +96,10 @@ bool node_is_jsonata(const struct djson *node)
 /* "String", "Number or Array": the kinds of a row in words. */
 static struct str kinds_text(struct compiler *c, const struct field_row *row)
 {
-	static const char *const names[] = { [VALUE_NULL] = "Null", [VALUE_BOOL] = "Boolean", [VALUE_NUMBER] = "Number",
-					     [VALUE_STRING] = "String", [VALUE_ARRAY] = "Array", [VALUE_OBJECT] = "Object" };
+	static const char *const names[] = {
+		[VALUE_NULL] = "Null",     [VALUE_BOOL] = "Boolean", [VALUE_NUMBER] = "Number",
+		[VALUE_STRING] = "String", [VALUE_ARRAY] = "Array",  [VALUE_OBJECT] = "Object"
+	};
 	char text[128] = "";
 	for (unsigned kind = 0; kind < sizeof names / sizeof *names; kind++) {
 		if (!(row->kinds & 1u << kind) || (kind == VALUE_NULL && row->kinds != 1u << VALUE_NULL))
@@ -109,30 +111,37 @@ static struct str kinds_text(struct compiler *c, const struct field_row *row)
 	return arena_str(c->scratch, str_of(text));
 }
 
-static void wrong_kind(struct compiler *c, const struct djson *node, const struct field_row *row, enum query_language language)
+static void wrong_kind(struct compiler *c, const struct djson *node, const struct field_row *row,
+		       enum query_language language)
 {
 	struct str kinds = kinds_text(c, row);
 	bool jsonata = language == QUERY_JSONATA && (row->flags & FIELD_JSONATA);
-	report(c, &(struct report){ AT_VALUE(node), .expected = expecting(c, "%.*s%s, not %s", STR_FMT(kinds), jsonata ? " or a JSONata expression \"{% … %}\"" : "", value_kind_name(node->kind)) },
-	       "Expected value of type %.*s", STR_FMT(kinds));
+	report_value(c, node,
+		     expecting(c, "%.*s%s, not %s", STR_FMT(kinds),
+			       jsonata ? " or a JSONata expression \"{% … %}\"" : "", value_kind_name(node->kind)),
+		     "Expected value of type %.*s", STR_FMT(kinds));
 }
 
 static bool number_fits(struct compiler *c, const struct djson *node, const struct field_row *row)
 {
 	double number = strtod(arena_strdup(c->scratch, node->text), NULL);
 	if ((row->flags & FIELD_INTEGER) && number != floor(number)) {
-		report(c, &(struct report){ AT_VALUE(node), .expected = expecting(c, "a whole number, not %.*s", STR_FMT(str_sub(node->text, 0, 40))) }, "Expected value of type Integer");
+		report_value(c, node, expecting(c, "a whole number, not %.*s", STR_FMT(str_sub(node->text, 0, 40))),
+			     "Expected value of type Integer");
 		return false;
 	}
 	if ((row->flags & FIELD_RANGE) && !(number >= row->low && number <= row->high)) {
-		report(c, &(struct report){ AT_VALUE(node), .expected = expecting(c, "a number from %.0f to %.0f", row->low, row->high) },
-		       number < row->low ? "The value must be greater than or equal to %.0f" : "The value must be less than or equal to %.0f", number < row->low ? row->low : row->high);
+		report_value(c, node, expecting(c, "a number from %.0f to %.0f", row->low, row->high),
+			     number < row->low ? "The value must be greater than or equal to %.0f"
+					       : "The value must be less than or equal to %.0f",
+			     number < row->low ? row->low : row->high);
 		return false;
 	}
 	return true;
 }
 
-bool fields_read_one(struct compiler *c, const struct djson *member, enum query_language language, struct fields *fields)
+bool fields_read_one(struct compiler *c, const struct djson *member, enum query_language language,
+		     struct fields *fields)
 {
 	const struct field_row *row = field_row(fields->owner, language, member->key);
 	if (!row)
@@ -145,7 +154,7 @@ bool fields_read_one(struct compiler *c, const struct djson *member, enum query_
 	} else if (member->kind == VALUE_NUMBER && !number_fits(c, member, row)) {
 		return true;
 	} else if ((row->flags & FIELD_NOT_EMPTY) && !member->first && !member->text.len) {
-		report(c, &(struct report){ AT_VALUE(member), .expected = STR("at least one") }, "Value cannot be empty");
+		report_value(c, member, STR("at least one"), "Value cannot be empty");
 	} else {
 		fields->at[row->field] = member;
 	}
@@ -177,7 +186,8 @@ static unsigned distance(struct str a, struct str b)
 	return row[b.len];
 }
 
-static void unknown_field(struct compiler *c, const struct djson *member, enum query_language language, const struct fields *fields, bool warning)
+static void unknown_field(struct compiler *c, const struct djson *member, enum query_language language,
+			  const struct fields *fields, bool warning)
 {
 	enum query_language other = language == QUERY_JSONPATH ? QUERY_JSONATA : QUERY_JSONPATH;
 	const char *owner = field_owner_name(fields->owner), *nearest = NULL;
@@ -194,11 +204,16 @@ static void unknown_field(struct compiler *c, const struct djson *member, enum q
 	}
 	struct str expected = expecting(c, "a field of %s", owner);
 	if (field_row(fields->owner, other, member->key))
-		expected = expecting(c, "a field of %s in %s; this one belongs to %s", owner, language == QUERY_JSONATA ? "JSONata" : "JSONPath", language == QUERY_JSONATA ? "JSONPath" : "JSONata");
+		expected = expecting(c, "a field of %s in %s; this one belongs to %s", owner,
+				     language == QUERY_JSONATA ? "JSONata" : "JSONPath",
+				     language == QUERY_JSONATA ? "JSONPath" : "JSONata");
 	else if (nearest)
 		expected = expecting(c, "a field of %s: %s?", owner, nearest);
 	struct str shown = str_sub(member->key, 0, 200);
-	report(c, &(struct report){ AT_KEY(fields->object, member), .expected = expected, .severity = warning ? DIAGNOSTIC_WARNING : DIAGNOSTIC_ERROR }, "Field '%.*s' is not supported", STR_FMT(shown));
+	report(c,
+	       &(struct report){ AT_KEY(fields->object, member), .expected = expected,
+				 .severity = warning ? DIAGNOSTIC_WARNING : DIAGNOSTIC_ERROR },
+	       "Field '%.*s' is not supported", STR_FMT(shown));
 }
 
 static void check_required(struct compiler *c, enum query_language language, const struct fields *fields)
@@ -206,13 +221,15 @@ static void check_required(struct compiler *c, enum query_language language, con
 	char missing[256] = "";
 	for (unsigned i = 0; i < field_rows_count; i++) {
 		const struct field_row *row = &field_rows[i];
-		if (!(row->flags & FIELD_REQUIRED) || !(row->owners & 1u << fields->owner) || !(row->languages & 1u << language) || fields->members[row->field])
+		if (!(row->flags & FIELD_REQUIRED) || !(row->owners & 1u << fields->owner) ||
+		    !(row->languages & 1u << language) || fields->members[row->field])
 			continue;
 		size_t len = strlen(missing);
 		snprintf(missing + len, sizeof missing - len, "%s%s", len ? ", " : "", field_name(row->field));
 	}
 	if (*missing)
-		report(c, &(struct report){ AT_OBJECT(fields->object), .expected = expecting(c, "%s with %s", field_owner_name(fields->owner), missing) }, "These fields are required: [%s]", missing);
+		report_object(c, fields->object, expecting(c, "%s with %s", field_owner_name(fields->owner), missing),
+			      "These fields are required: [%s]", missing);
 }
 
 void fields_check(struct compiler *c, enum query_language language, const struct fields *fields)
@@ -220,16 +237,20 @@ void fields_check(struct compiler *c, enum query_language language, const struct
 	check_required(c, language, fields);
 	for (unsigned i = 0; i < field_conflicts_count; i++) {
 		const struct field_conflict *conflict = &field_conflicts[i];
-		const struct djson *first = fields->members[conflict->first], *second = fields->members[conflict->second];
+		const struct djson *first = fields->members[conflict->first],
+				   *second = fields->members[conflict->second];
 		if (!(conflict->owners & 1u << fields->owner) || !first || !second)
 			continue;
 		const struct djson *later = first->offset > second->offset ? first : second;
-		report(c, &(struct report){ AT_KEY(fields->object, later), .expected = expecting(c, "either %s or %s", field_name(conflict->first), field_name(conflict->second)) },
-		       "Only one of these fields is allowed: [%s, %s]", field_name(conflict->first), field_name(conflict->second));
+		report_key(c, fields->object, later,
+			   expecting(c, "either %s or %s", field_name(conflict->first), field_name(conflict->second)),
+			   "Only one of these fields is allowed: [%s, %s]", field_name(conflict->first),
+			   field_name(conflict->second));
 	}
 }
 
-void fields_read(struct compiler *c, const struct djson *object, enum field_owner owner, enum query_language language, bool unknown_ok, struct fields *fields)
+void fields_read(struct compiler *c, const struct djson *object, enum field_owner owner, enum query_language language,
+		 bool unknown_ok, struct fields *fields)
 {
 	memset(fields, 0, sizeof *fields);
 	fields->object = object;

@@ -1,10 +1,11 @@
 /* resource.c: what a Task's Resource names.
  *
- * One table holds the services that AWS calls "optimized": which actions they have and in which patterns; `aws-sdk:SERVICE:ACTION` is
- * taken for any service. Whether a connector for it is there is known only when the task runs.
+ * One table holds the services that AWS calls "optimized": which actions they have and in which patterns;
+ * `aws-sdk:SERVICE:ACTION` is taken for any service. Whether a connector for it is there is known only when the task
+ * runs.
  *
- * Definitions in repositories often hold `${Name}` in the place of what a deployment fills in. Such a piece is taken as one opaque
- * word, so that these definitions can be checked, drawn and run with local functions. */
+ * Definitions in repositories often hold `${Name}` in the place of what a deployment fills in. Such a piece is taken as
+ * one opaque word, so that these definitions can be checked, drawn and run with local functions. */
 #include "dsl/compile.h"
 
 enum {
@@ -30,19 +31,30 @@ static const struct service_row {
 	{ "batch", " submitJob ", RR | SYNC },
 	{ "ecs", " runTask ", RR | SYNC | TOKEN },
 	{ "codebuild", " startBuild startBuildBatch ", RR | SYNC },
-	{ "codebuild", " stopBuild batchDeleteBuilds batchGetReports stopBuildBatch retryBuild retryBuildBatch deleteBuildBatch ", RR },
+	{ "codebuild",
+	  " stopBuild batchDeleteBuilds batchGetReports stopBuildBatch retryBuild retryBuildBatch deleteBuildBatch ",
+	  RR },
 	{ "glue", " startJobRun ", RR | SYNC },
 	{ "databrew", " startJobRun ", RR | SYNC },
 	{ "athena", " startQueryExecution ", RR | SYNC },
 	{ "athena", " stopQueryExecution getQueryExecution getQueryResults ", RR },
-	{ "sagemaker", " createTrainingJob createTransformJob createHyperParameterTuningJob createLabelingJob createProcessingJob createAutoMLJob ", RR | SYNC },
+	{ "sagemaker",
+	  " createTrainingJob createTransformJob createHyperParameterTuningJob createLabelingJob createProcessingJob "
+	  "createAutoMLJob ",
+	  RR | SYNC },
 	{ "sagemaker", " createModel createEndpoint createEndpointConfig updateEndpoint ", RR },
 	{ "elasticmapreduce", " createCluster addStep terminateCluster ", RR | SYNC },
-	{ "elasticmapreduce", " setClusterTerminationProtection cancelStep modifyInstanceFleetByName modifyInstanceGroupByName ", RR },
+	{ "elasticmapreduce",
+	  " setClusterTerminationProtection cancelStep modifyInstanceFleetByName modifyInstanceGroupByName ", RR },
 	{ "emr-containers", " createVirtualCluster deleteVirtualCluster startJobRun ", RR | SYNC },
-	{ "emr-serverless", " createApplication startApplication stopApplication deleteApplication startJobRun cancelJobRun ", RR | SYNC },
+	{ "emr-serverless",
+	  " createApplication startApplication stopApplication deleteApplication startJobRun cancelJobRun ",
+	  RR | SYNC },
 	{ "eks", " call ", RR },
-	{ "eks", " runJob createCluster deleteCluster createNodegroup deleteNodegroup createFargateProfile deleteFargateProfile ", RR | SYNC },
+	{ "eks",
+	  " runJob createCluster deleteCluster createNodegroup deleteNodegroup createFargateProfile "
+	  "deleteFargateProfile ",
+	  RR | SYNC },
 	{ "mediaconvert", " createJob ", RR | SYNC },
 	{ "bedrock", " invokeModel ", RR },
 	{ "bedrock", " createModelCustomizationJob ", RR | SYNC },
@@ -54,7 +66,9 @@ static bool is_word(struct str text, const char *others)
 {
 	for (size_t i = 0; i < text.len; i++) {
 		char ch = text.ptr[i];
-		const char *close = ch == '$' && i + 1 < text.len && text.ptr[i + 1] == '{' ? memchr(text.ptr + i, '}', text.len - i) : NULL;
+		const char *close = ch == '$' && i + 1 < text.len && text.ptr[i + 1] == '{'
+					? memchr(text.ptr + i, '}', text.len - i)
+					: NULL;
 		if (close) {
 			i = (size_t)(close - text.ptr);
 			continue;
@@ -72,7 +86,9 @@ static unsigned split(struct str text, struct str *parts, unsigned max)
 	unsigned count = 0;
 	size_t start = 0;
 	for (size_t i = 0; i < text.len && count + 1 < max; i++) {
-		const char *close = text.ptr[i] == '$' && i + 1 < text.len && text.ptr[i + 1] == '{' ? memchr(text.ptr + i, '}', text.len - i) : NULL;
+		const char *close = text.ptr[i] == '$' && i + 1 < text.len && text.ptr[i + 1] == '{'
+					? memchr(text.ptr + i, '}', text.len - i)
+					: NULL;
 		if (close) {
 			i = (size_t)(close - text.ptr);
 		} else if (text.ptr[i] == ':') {
@@ -96,7 +112,9 @@ static enum integration_pattern take_pattern(struct str *name)
 	static const struct {
 		const char *suffix;
 		enum integration_pattern pattern;
-	} suffixes[] = { { ".sync", PATTERN_SYNC }, { ".sync:2", PATTERN_SYNC2 }, { ".waitForTaskToken", PATTERN_WAIT_FOR_TASK_TOKEN } };
+	} suffixes[] = { { ".sync", PATTERN_SYNC },
+			 { ".sync:2", PATTERN_SYNC2 },
+			 { ".waitForTaskToken", PATTERN_WAIT_FOR_TASK_TOKEN } };
 	for (unsigned i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
 		if (str_ends(*name, str_of(suffixes[i].suffix))) {
 			*name = str_sub(*name, 0, name->len - strlen(suffixes[i].suffix));
@@ -130,7 +148,9 @@ static bool parse_service(struct str rest, struct resource *resource)
 	resource->api = action;
 	resource->type = sdk ? str_sub(rest, 0, sizeof "aws-sdk:" - 1 + parts[1].len) : parts[0];
 	if (sdk)
-		return is_word(parts[1], "-") && is_word(action, "") && (resource->pattern == PATTERN_REQUEST_RESPONSE || resource->pattern == PATTERN_WAIT_FOR_TASK_TOKEN);
+		return is_word(parts[1], "-") && is_word(action, "") &&
+		       (resource->pattern == PATTERN_REQUEST_RESPONSE ||
+			resource->pattern == PATTERN_WAIT_FOR_TASK_TOKEN);
 	for (unsigned i = 0; i < sizeof services / sizeof *services; i++)
 		if (str_eqz(parts[0], services[i].service) && in_list(services[i].actions, action))
 			return services[i].patterns & 1u << resource->pattern;
@@ -165,7 +185,8 @@ static bool parse_ratchet(const struct str parts[6], struct resource *resource)
 	resource->name = name;
 	resource->pattern = take_pattern(&name);
 	resource->api = name;
-	return is_word(parts[2], "-_") && !parts[3].len && !parts[4].len && is_word(name, "-_") && !memchr(name.ptr, '$', name.len) && name.len <= NAME_CHARS_MAX &&
+	return is_word(parts[2], "-_") && !parts[3].len && !parts[4].len && is_word(name, "-_") &&
+	       !memchr(name.ptr, '$', name.len) && name.len <= NAME_CHARS_MAX &&
 	       (resource->pattern == PATTERN_REQUEST_RESPONSE || resource->pattern == PATTERN_WAIT_FOR_TASK_TOKEN);
 }
 
@@ -199,19 +220,29 @@ static bool parse(struct str arn, struct resource *resource)
 
 void compile_resource(struct compiler *c, const struct djson *node, struct resource *resource)
 {
-	*resource = (struct resource){ .arn = arena_str(c->arena, node->text), .type = STR_EMPTY, .name = STR_EMPTY, .api = STR_EMPTY };
+	*resource = (struct resource){
+		.arn = arena_str(c->arena, node->text), .type = STR_EMPTY, .name = STR_EMPTY, .api = STR_EMPTY
+	};
 	if (!parse(resource->arn, resource)) {
-		report(c, &(struct report){ AT_VALUE(node), .expected = STR("arn:aws:lambda:REGION:ACCOUNT:function:NAME, arn:aws:states:REGION:ACCOUNT:activity:NAME, arn:aws:states:::SERVICE:ACTION or arn:ratchet:CONNECTOR:::NAME") },
-		       "The resource provided %.*s is not recognized. The value is not a valid resource ARN, or the resource is not available in this region.", STR_FMT(str_sub(node->text, 0, 1000)));
+		report_value(
+		    c, node,
+		    STR("arn:aws:lambda:REGION:ACCOUNT:function:NAME, arn:aws:states:REGION:ACCOUNT:activity:NAME, "
+			"arn:aws:states:::SERVICE:ACTION or arn:ratchet:CONNECTOR:::NAME"),
+		    "The resource provided %.*s is not recognized. The value is not a valid resource ARN, or the "
+		    "resource is not available in this region.",
+		    STR_FMT(str_sub(node->text, 0, 1000)));
 		return;
 	}
 	if (!c->express)
 		return;
 	/* The second text ends with a blank, as on AWS. */
 	if (resource->kind == RESOURCE_ACTIVITY)
-		report(c, &(struct report){ AT_VALUE(node), .expected = STR("a Standard state machine") }, "Express state machine does not support Activity ARN");
+		report_value(c, node, STR("a Standard state machine"),
+			     "Express state machine does not support Activity ARN");
 	else if (resource->pattern == PATTERN_SYNC || resource->pattern == PATTERN_SYNC2)
-		report(c, &(struct report){ AT_VALUE(node), .expected = STR("a Standard state machine") }, "Express state machine does not support '.sync' service integration");
+		report_value(c, node, STR("a Standard state machine"),
+			     "Express state machine does not support '.sync' service integration");
 	else if (resource->pattern == PATTERN_WAIT_FOR_TASK_TOKEN)
-		report(c, &(struct report){ AT_VALUE(node), .expected = STR("a Standard state machine") }, "Express state machine does not support '.waitForTaskToken' service integration ");
+		report_value(c, node, STR("a Standard state machine"),
+			     "Express state machine does not support '.waitForTaskToken' service integration ");
 }

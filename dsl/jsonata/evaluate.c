@@ -109,6 +109,8 @@ static struct item lookup_global(struct evaluation *e, name_id name, int native)
 	struct item item;
 	if (str_eqz(text, "$")) {
 		item = sequence_unwrap(e->input);
+	} else if (name == e->states_name) {
+		item = e->states_item;
 	} else {
 		if (e->env->variable)
 			value = e->env->variable(e->env->data, text);

@@ -96,6 +96,8 @@ struct evaluation {
 	struct call_site *calls;
 	struct regex_scratch *regex_scratch;
 	int eval_depth;
+	name_id states_name; /* `$states` of the dialect */
+	struct item states_item;
 
 	jmp_buf escape;
 	struct jsonata_error *error;
@@ -128,6 +130,7 @@ struct thrown {
 };
 _Noreturn void throw_error(struct evaluation *e, const struct thrown *thrown);
 #define THROW(e, ...) throw_error((e), &(struct thrown){ __VA_ARGS__ })
+struct jsonata *compile_more(struct evaluation *e, struct str text, struct jsonata_error *ret_error);
 _Noreturn void throw_limit(struct evaluation *e, const char *text);
 /* An error with a message of its own (D3137, D3141 …). */
 _Noreturn void throw_message(struct evaluation *e, enum jsonata_code code, struct str message);

@@ -1,9 +1,10 @@
-/* test_real_definitions.c: other people's definitions: a validator's own test files, which say in their names whether they are right, and
- * real workflows, which all should be.
+/* test_real_definitions.c: other people's definitions: a validator's own test files, which say in their names whether
+ * they are right, and real workflows, which all should be.
  *
- * They lie outside of the tree: RATCHET_TEST_DATA/reference (default: ../shared beside the source). Where we judge otherwise the file stands in
- * definitions-known-misses.json with the reason; a listed file that agrees is a failure too, so that the list stays true.
- * A definition of which only parts that are "not supported yet" are refused is counted apart.
+ * They lie outside of the tree: RATCHET_TEST_DATA/reference (default: ../shared beside the source). Where we judge
+ * otherwise the file stands in definitions-known-misses.json with the reason; a listed file that agrees is a failure
+ * too, so that the list stays true. A definition of which only parts that are "not supported yet" are refused is
+ * counted apart.
  *
  *     test_real_definitions SOURCE_ROOT */
 #include "base/mem.h"
@@ -54,7 +55,8 @@ static void judge(struct tally *tally, const char *id, const char *path, bool sh
 		tally->known_misses++;
 	else {
 		tally->failed++;
-		printf("FAIL %s: %s%s\n%.*s", id, compiled ? "is accepted" : "is refused", reason ? ", but listed as a known miss" : "", STR_FMT(buffer_str(&report)));
+		printf("FAIL %s: %s%s\n%.*s", id, compiled ? "is accepted" : "is refused",
+		       reason ? ", but listed as a known miss" : "", STR_FMT(buffer_str(&report)));
 	}
 }
 
@@ -70,7 +72,8 @@ static bool judge_folder(struct tally *tally, const char *data, const char *fold
 		if (entry->fts_info != FTS_F || !str_ends(name, STR(".json")))
 			continue;
 		found = true;
-		judge(tally, entry->fts_path + strlen(data) + sizeof "/reference", entry->fts_path, !named || str_starts(name, STR("valid")));
+		judge(tally, entry->fts_path + strlen(data) + sizeof "/reference", entry->fts_path,
+		      !named || str_starts(name, STR("valid")));
 	}
 	if (walk)
 		fts_close(walk);
@@ -96,6 +99,7 @@ int main(int argc, char **argv)
 		printf("skipped: no definitions in %s/reference\n", data ? data : beside);
 		return 77;
 	}
-	printf("%u agreed, %u known misses, %u with parts not supported yet, %u failed\n", tally.agreed, tally.known_misses, tally.not_yet, tally.failed);
+	printf("%u agreed, %u known misses, %u with parts not supported yet, %u failed\n", tally.agreed,
+	       tally.known_misses, tally.not_yet, tally.failed);
 	return tally.failed || tally.known_misses != value_count(known);
 }

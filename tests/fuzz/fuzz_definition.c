@@ -1,4 +1,5 @@
-/* fuzz_definition.c: any bytes as a definition: it compiles or has diagnostics, each of them with a place inside the text.
+/* fuzz_definition.c: any bytes as a definition: it compiles or has diagnostics, each of them with a place inside the
+ * text.
  *
  * Built with clang -fsanitize=fuzzer it is a fuzz target. Built alone (-DFUZZ_ALONE) it mutates the definitions
  * that are given as files by itself: fuzz_definition ROUNDS SEED FILE... */
@@ -21,7 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 	assert((result == 0) == (diagnostics.errors == 0) && (result == 0) == (program != NULL));
 	size_t before = 0;
 	for (const struct diagnostic *d = diagnostics.first; d; d = d->next) {
-		assert(d->offset >= before && d->offset <= length && d->length <= length - d->offset + 1 && d->line >= 1 && d->column >= 1);
+		assert(d->offset >= before && d->offset <= length && d->length <= length - d->offset + 1 &&
+		       d->line >= 1 && d->column >= 1);
 		before = d->offset;
 		diagnostic_print(d, "-", text, true, &out);
 	}
@@ -35,8 +37,33 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 
 #ifdef FUZZ_ALONE
 /* Words that matter to the compiler: bytes alone would seldom hit them. */
-static const char *const words[] = { "\"Next\"", "\"End\":true", "\"States\"", "\"Type\":\"Map\"", "\"Type\":\"Choice\"", "\"Choices\":[", "\"$.a[*]\"", "\"$$\"", "null", "-1", "1e999", "{", "}", "[", "]",
-				     "\"\\ud800\"", "\"States.ALL\"", "\"ItemProcessor\":{", "\"Assign\":{", "\"x.$\":", "\"QueryLanguage\":\"JSONata\"", "\"{% 1 %}\"", "\"And\":[", "\"Not\":{", ",", ":", "\"\"" };
+static const char *const words[] = { "\"Next\"",
+				     "\"End\":true",
+				     "\"States\"",
+				     "\"Type\":\"Map\"",
+				     "\"Type\":\"Choice\"",
+				     "\"Choices\":[",
+				     "\"$.a[*]\"",
+				     "\"$$\"",
+				     "null",
+				     "-1",
+				     "1e999",
+				     "{",
+				     "}",
+				     "[",
+				     "]",
+				     "\"\\ud800\"",
+				     "\"States.ALL\"",
+				     "\"ItemProcessor\":{",
+				     "\"Assign\":{",
+				     "\"x.$\":",
+				     "\"QueryLanguage\":\"JSONata\"",
+				     "\"{% 1 %}\"",
+				     "\"And\":[",
+				     "\"Not\":{",
+				     ",",
+				     ":",
+				     "\"\"" };
 
 static void mutate(struct buffer *text, struct random *random)
 {
