@@ -34,7 +34,7 @@ enum {
 	ALIGNMENT = _Alignof(max_align_t),
 	BLOCK_FIRST = 4096,
 	BLOCK_LARGEST = 256 * 1024, /* blocks stop doubling here */
-	BLOCK_KEPT = 1024 * 1024, /* a larger one is not kept over a reset */
+	BLOCK_KEPT = 1024 * 1024,   /* a larger one is not kept over a reset */
 };
 
 struct on_reset {

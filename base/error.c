@@ -7,10 +7,9 @@
 
 static const struct {
 	const char *name, *text;
-} codes[] = {
-	{ "OK", "no error" },
+} codes[] = { { "OK", "no error" },
 #define X(name, text) { #name, text },
-	ERROR_CODES(X)
+	      ERROR_CODES(X)
 #undef X
 };
 

@@ -58,7 +58,7 @@ double random_double(struct random *random)
 void random_uuid(struct random *random, char ret_text[37])
 {
 	uint64_t high = random_u64(random), low = random_u64(random);
-	high = (high & ~0xf000ull) | 0x4000; /* version 4 */
+	high = (high & ~0xf000ull) | 0x4000;      /* version 4 */
 	low = (low & ~(3ull << 62)) | 2ull << 62; /* variant 1 */
 	snprintf(ret_text, 37, "%08x-%04x-%04x-%04x-%012llx", (unsigned)(high >> 32), (unsigned)(high >> 16 & 0xffff),
 		 (unsigned)(high & 0xffff), (unsigned)(low >> 48), (unsigned long long)(low & 0xffffffffffff));

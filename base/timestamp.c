@@ -123,7 +123,8 @@ bool timestamp_parse(struct str text, int64_t *ret_ms)
 const char *timestamp_format(int64_t ms, char buffer[TIMESTAMP_TEXT_MAX])
 {
 	int64_t days = floor_div(ms, MS_PER_DAY), year;
-	int month, day, rest = (int)(ms - days * MS_PER_DAY);
+	int month, day, rest = (int)(ms % MS_PER_DAY);
+	rest += rest < 0 ? MS_PER_DAY : 0;
 	timestamp_civil_from_days(days, &year, &month, &day);
 	snprintf(buffer, TIMESTAMP_TEXT_MAX, "%04lld-%02d-%02dT%02d:%02d:%02d.%03dZ", (long long)year, month, day,
 		 rest / 3600000, rest / 60000 % 60, rest / 1000 % 60, rest % 1000);

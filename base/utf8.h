@@ -11,7 +11,8 @@ static inline bool utf8_is_tail(unsigned char byte)
 	return (byte & 0xc0) == 0x80;
 }
 
-/* Bytes of the valid character that `at` begins with, of which `available` (at least 1) may be read; 0 if there is none. */
+/* Bytes of the valid character that `at` begins with, of which `available` (at least 1) may be read; 0 if there is
+ * none. */
 static inline size_t utf8_length(const char *at, size_t available)
 {
 	const unsigned char *p = (const unsigned char *)at;
@@ -27,7 +28,8 @@ static inline size_t utf8_length(const char *at, size_t available)
 	}
 	if (p[0] < 0xf5) {
 		unsigned char least = p[0] == 0xf0 ? 0x90 : 0x80, most = p[0] == 0xf4 ? 0x8f : 0xbf;
-		return available >= 4 && p[1] >= least && p[1] <= most && utf8_is_tail(p[2]) && utf8_is_tail(p[3]) ? 4 : 0;
+		return available >= 4 && p[1] >= least && p[1] <= most && utf8_is_tail(p[2]) && utf8_is_tail(p[3]) ? 4
+														   : 0;
 	}
 	return 0;
 }

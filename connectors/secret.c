@@ -13,7 +13,8 @@ int secret_check(const struct value *setting, struct wf_error *err)
 	if (setting && value_is(setting, VALUE_STRING))
 		return 0;
 	if (!setting || !value_is(setting, VALUE_OBJECT) || value_count(setting) != 1)
-		return error_set(err, ERR(INVALID), "expected a text, {env: NAME}, {file: PATH} or {secret: NAME}, found %s",
+		return error_set(err, ERR(INVALID),
+				 "expected a text, {env: NAME}, {file: PATH} or {secret: NAME}, found %s",
 				 setting ? value_kind_name(value_kind(setting)) : "nothing");
 	struct str kind = value_key_at(setting, 0);
 	if (!str_eqz(kind, "env") && !str_eqz(kind, "file") && !str_eqz(kind, "secret"))
@@ -36,7 +37,8 @@ static int read_file(const char *path, struct buffer *out, struct wf_error *err)
 		out->len += (size_t)n;
 		if (out->len - begin > SECRET_FILE_BYTES_MAX) {
 			close(fd);
-			return error_set(err, ERR(LIMIT), "the secret's file %s is larger than %d bytes", path, SECRET_FILE_BYTES_MAX);
+			return error_set(err, ERR(LIMIT), "the secret's file %s is larger than %d bytes", path,
+					 SECRET_FILE_BYTES_MAX);
 		}
 	}
 	int error = errno;
@@ -45,6 +47,7 @@ static int read_file(const char *path, struct buffer *out, struct wf_error *err)
 		return error_errno(err, error, "cannot read the secret's file %s", path);
 	if (out->len > begin && out->data[out->len - 1] == '\n')
 		out->len--;
+	*buffer_reserve(out, 1) = 0; /* as buffers end */
 	return 0;
 }
 
@@ -69,6 +72,7 @@ int secret_text(struct connector_host *host, const struct value *setting, struct
 		return 0;
 	}
 	if (!host->secret)
-		return error_set(err, ERR(UNSUPPORTED), "{secret: %s} needs a store with secrets; use {env: …} or {file: …}", text);
+		return error_set(err, ERR(UNSUPPORTED),
+				 "{secret: %s} needs a store with secrets; use {env: …} or {file: …}", text);
 	return host->secret(host, name, out, err);
 }

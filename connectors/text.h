@@ -2,7 +2,8 @@
 #pragma once
 #include "base/buffer.h"
 
-/* Appends `bytes` with everything that is not UTF-8 replaced by U+FFFD, one for each byte that cannot begin or go on. NUL counts as such. */
+/* Appends `bytes` with everything that is not UTF-8 replaced by U+FFFD, one for each byte that cannot begin or go on.
+ * NUL counts as such. */
 void text_clean(struct str bytes, struct buffer *out);
 
 /* The end of `text`, at most `len` bytes, beginning at a character. */

@@ -19,6 +19,14 @@ struct pending {
 	struct pending *next;
 };
 
+/* A name in some Assign. */
+struct assigned {
+	const struct djson *member;
+	struct str name;
+	uint32_t scope;
+	struct assigned *next;
+};
+
 struct compiler {
 	struct str source;
 	const struct limits *limits;
@@ -30,7 +38,9 @@ struct compiler {
 	struct pending *pending, **pending_tail;
 	struct str_map names;  /* of all states: the State's node */
 	struct str_map labels; /* of all distributed Maps */
-	bool terminal;         /* some scope has a terminal state */
+	struct assigned *assigned;
+	uint32_t duplicates; /* repeated keys */
+	bool terminal;       /* some scope has a terminal state */
 
 	/* while one scope is compiled */
 	uint32_t scope, depth;
@@ -51,7 +61,6 @@ struct report {
 	struct str expected;
 	enum diagnostic_code code;
 	enum diagnostic_severity severity;
-	struct str pointer; /* appended to the location's */
 };
 /* The value itself; a member's key, said of its object; an object that lacks something. */
 #define AT_VALUE(node) .location = (node), .offset = (node)->offset, .length = (node)->length
@@ -103,6 +112,8 @@ struct value *compile_value(struct compiler *c, const struct djson *node);
 /* A number given as `constant` (or JSONata) or by `path`. */
 struct number_field compile_number(struct compiler *c, const struct fields *fields, enum field constant,
 				   enum field path);
+/* The number of a number token. */
+double compile_double(struct compiler *c, const struct djson *node);
 /* A string copied into the program. */
 struct str compile_str(struct compiler *c, const struct djson *node);
 struct assignment compile_assign(struct compiler *c, const struct djson *node, enum query_language language);
@@ -124,7 +135,6 @@ void compile_map(struct compiler *c, const struct fields *fields, struct state *
 /* Puts a scope into the queue; its index. */
 uint32_t compile_scope_later(struct compiler *c, const struct djson *object, enum field_owner owner,
 			     uint32_t owner_state, uint32_t branch);
-const char *const *state_type_names(void);
 
 /* ---- resource.c ---- */
 void compile_resource(struct compiler *c, const struct djson *node, struct resource *ret_resource);

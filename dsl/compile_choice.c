@@ -11,13 +11,14 @@ struct operator_row {
 	bool path;
 };
 
+/* clang-format off */
 static const struct operator_row operators[] = {
-#define X(name, comparison, operand)                                                                                   \
-	{ #name, CHOICE_COMPARE, CHOICE_##comparison, CHOICE_##operand, false },                                       \
-	    { #name "Path", CHOICE_COMPARE, CHOICE_##comparison, CHOICE_##operand, true },
+#define X(name, comparison, operand)                                                      \
+	{ #name, CHOICE_COMPARE, CHOICE_##comparison, CHOICE_##operand, false },          \
+	{ #name "Path", CHOICE_COMPARE, CHOICE_##comparison, CHOICE_##operand, true },
 	CHOICE_OPERATORS(X)
 #undef X
-	    { "StringMatches", CHOICE_MATCHES },
+	{ "StringMatches", CHOICE_MATCHES },
 	{ "IsNull", CHOICE_IS_NULL },
 	{ "IsPresent", CHOICE_IS_PRESENT },
 	{ "IsNumeric", CHOICE_IS_NUMERIC },
@@ -28,6 +29,7 @@ static const struct operator_row operators[] = {
 	{ "Or", CHOICE_OR },
 	{ "Not", CHOICE_NOT },
 };
+/* clang-format on */
 
 static const struct operator_row *find_operator(struct str name)
 {

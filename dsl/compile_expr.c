@@ -1,7 +1,6 @@
 /* compile_expr.c: fields that hold paths, templates, JSONata or constants become expressions of the program's arena. */
 #include "base/mem.h"
 #include "dsl/compile.h"
-#include <stdlib.h>
 
 static void unref_value(void *data)
 {
@@ -20,6 +19,13 @@ struct value *compile_value(struct compiler *c, const struct djson *node)
 	}
 	arena_on_reset(c->arena, unref_value, value);
 	return value;
+}
+
+/* By the reader of payloads: strtod would heed the locale. */
+double compile_double(struct compiler *c, const struct djson *node)
+{
+	_cleanup_(value_unrefp) struct value *value = NULL;
+	return value_parse(node->text, NULL, &value, NULL) == 0 ? value_number(value) : 0;
 }
 
 struct str compile_str(struct compiler *c, const struct djson *node)
@@ -190,7 +196,7 @@ struct number_field compile_number(struct compiler *c, const struct fields *fiel
 	struct number_field number = { .value = -1, .field = field_name(constant) };
 	const struct djson *node = fields->at[constant];
 	if (node && node->kind == VALUE_NUMBER) {
-		number.value = (int64_t)strtod(arena_strdup(c->scratch, node->text), NULL);
+		number.value = (int64_t)compile_double(c, node);
 	} else if (node) {
 		number.expr = compile_template(c, node, QUERY_JSONATA);
 	} else if (path != FIELD_COUNT && fields->at[path]) {
@@ -234,8 +240,12 @@ struct assignment compile_assign(struct compiler *c, const struct djson *node, e
 			problem = "a shorter name";
 		else if (str_eqz(name, "states"))
 			problem = "another name: $states is reserved";
-		if (!problem)
+		if (!problem) {
+			struct assigned *assigned = ARENA_NEW(c->scratch, struct assigned);
+			*assigned = (struct assigned){ member, name, c->scope, c->assigned };
+			c->assigned = assigned;
 			continue;
+		}
 		ok = false;
 		report_key(c, node, member, str_of(problem), "Invalid variable name '%.*s'",
 			   STR_FMT(str_sub(name, 0, 100)));

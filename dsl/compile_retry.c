@@ -1,7 +1,6 @@
 /* compile_retry.c: Retry and Catch. */
 #include "base/mem.h"
 #include "dsl/compile.h"
-#include <stdlib.h>
 
 static bool is_standard_error(struct str name)
 {
@@ -70,7 +69,7 @@ static bool read_element(struct compiler *c, const struct djson *element, enum f
 
 static double number_of(struct compiler *c, const struct djson *node, double otherwise)
 {
-	return node ? strtod(arena_strdup(c->scratch, node->text), NULL) : otherwise;
+	return node ? compile_double(c, node) : otherwise;
 }
 
 static void compile_retrier(struct compiler *c, const struct djson *element, enum query_language language,

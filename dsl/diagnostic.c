@@ -13,7 +13,7 @@ const char *diagnostic_code_name(enum diagnostic_code code)
 }
 
 /* How much of a line is shown: definitions made by programs are often one line of a hundred thousand characters. */
-enum { LINE_BEFORE = 70, LINE_AFTER = 50 };
+enum { LINE_BEFORE = 100, LINE_AFTER = 80 };
 
 static bool utf8_continues(char c)
 {

@@ -1,8 +1,8 @@
 /* evaluation.h: what the evaluators of dsl/ share while one expression is evaluated: where it reads from, what it may
  * still use, and how it fails. Inside dsl/ only.
  *
- * The budget is counted down: steps for every node that is looked at, bytes for what is made, depth for nesting. A function
- * that loops or recurses asks; once it is told no it unwinds, and the evaluation fails with States.Runtime. */
+ * The budget is counted down: steps for every node that is looked at, bytes for what is made, depth for nesting. A
+ * function that loops or recurses asks; once it is told no it unwinds, and the evaluation fails with States.Runtime. */
 #pragma once
 #include "dsl/expr.h"
 
@@ -10,8 +10,8 @@ struct evaluation {
 	const struct expr_env *env;
 	const struct limits *limits; /* env's, or the defaults */
 	struct arena *arena;
-	int64_t steps, bytes, depth; /* what is left */
-	const char *exceeded; /* the limit that was reached, NULL as long as none was */
+	int64_t steps, bytes, depth;  /* what is left */
+	const char *exceeded;         /* the limit that was reached, NULL as long as none was */
 	struct expr_failure *failure; /* filled by evaluation_fail */
 };
 
@@ -59,7 +59,7 @@ static inline void evaluation_leave(struct evaluation *evaluation)
 
 /* Fills the failure; returns -1. */
 int evaluation_fail(struct evaluation *evaluation, const char *error, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 /* Fails because of `exceeded`; `text` is the expression. */
 int evaluation_fail_exceeded(struct evaluation *evaluation, struct str text);
 
@@ -68,6 +68,6 @@ int evaluation_fail_exceeded(struct evaluation *evaluation, struct str text);
 bool evaluation_equal(struct evaluation *evaluation, const struct value *a, const struct value *b);
 uint64_t evaluation_hash(struct evaluation *evaluation, const struct value *value);
 
-/* Appends a value as it reads inside a sentence: a string without quotes, {key=value, other=value}, [1, 2]. That is how AWS
- * prints objects in States.Format and in causes. False when the budget is spent. */
+/* Appends a value as it reads inside a sentence: a string without quotes, {key=value, other=value}, [1, 2]. That is how
+ * AWS prints objects in States.Format and in causes. False when the budget is spent. */
 bool evaluation_natural_text(struct evaluation *evaluation, const struct value *value, struct buffer *out);

@@ -1,5 +1,5 @@
-/* expr.c: the one interface over the expression languages (see expr.h): compiles paths, evaluates, and says what failed in
- * AWS's words. Templates are compiled in template.c, JSONata is bound in expr_jsonata.c. */
+/* expr.c: the one interface over the expression languages (see expr.h): compiles paths, evaluates, and says what failed
+ * in AWS's words. Templates are compiled in template.c, JSONata is bound in expr_jsonata.c. */
 #include "dsl/expr_internal.h"
 
 /* What a new object or array costs of the budget, for each member. */
@@ -93,14 +93,14 @@ static int fail_path(struct evaluation *ev, const struct jsonpath *path, const s
 	switch (style) {
 	case MISS_NOT_IN_INPUT:
 		return evaluation_fail(
-			ev, "States.Runtime",
-			"The JSONPath '%.*s' specified for the field '%s' could not be found in the input '%.*s'",
-			STR_FMT(text), field, STR_FMT(value_text(ev->env->input)));
+		    ev, "States.Runtime",
+		    "The JSONPath '%.*s' specified for the field '%s' could not be found in the input '%.*s'",
+		    STR_FMT(text), field, STR_FMT(value_text(ev->env->input)));
 	case MISS_CHOICE:
 		return evaluation_fail(
-			ev, "States.Runtime",
-			"Invalid path '%.*s': The choice state's condition path references an invalid value.",
-			STR_FMT(text));
+		    ev, "States.Runtime",
+		    "Invalid path '%.*s': The choice state's condition path references an invalid value.",
+		    STR_FMT(text));
 	case MISS_INVALID_PATH:
 		break;
 	}
@@ -192,7 +192,8 @@ int expr_eval(const struct expr *expr, const struct expr_env *env, struct arena 
 	return eval_expr(&ev, expr, field, miss_style(field), ret_value);
 }
 
-bool expr_eval_present(const struct expr *expr, const struct expr_env *env, struct arena *arena, struct value **ret_value)
+bool expr_eval_present(const struct expr *expr, const struct expr_env *env, struct arena *arena,
+		       struct value **ret_value)
 {
 	struct evaluation ev;
 	struct expr_failure failure;
@@ -215,9 +216,8 @@ bool expr_eval_present(const struct expr *expr, const struct expr_env *env, stru
 
 static int fail_put(struct evaluation *ev, const struct expr *expr, const struct value *at)
 {
-	return evaluation_fail(ev, "States.ResultPathMatchFailure",
-			       "Unable to apply ReferencePath %.*s to input %.*s", STR_FMT(expr->path->text),
-			       STR_FMT(value_text(at)));
+	return evaluation_fail(ev, "States.ResultPathMatchFailure", "Unable to apply ReferencePath %.*s to input %.*s",
+			       STR_FMT(expr->path->text), STR_FMT(value_text(at)));
 }
 
 int expr_put(const struct expr *expr, const struct value *document, const struct value *item, struct arena *arena,
@@ -294,13 +294,14 @@ struct reference_visitor {
 static void visit_path(void *data, const struct jsonpath *path)
 {
 	const struct reference_visitor *visitor = data;
-	struct str name = path->root == JSONPATH_VARIABLE ? path->variable :
-			  path->root == JSONPATH_CONTEXT  ? STR("$$") :
-							    STR("$");
+	struct str name = path->root == JSONPATH_VARIABLE  ? path->variable
+			  : path->root == JSONPATH_CONTEXT ? STR("$$")
+							   : STR("$");
 	visitor->visit(visitor->data, name, path->text);
 }
 
-void expr_references(const struct expr *expr, void (*visit)(void *data, struct str name, struct str reference), void *data)
+void expr_references(const struct expr *expr, void (*visit)(void *data, struct str name, struct str reference),
+		     void *data)
 {
 	struct reference_visitor visitor = { .visit = visit, .data = data };
 	switch (expr->kind) {

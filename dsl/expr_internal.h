@@ -17,14 +17,14 @@ enum expr_kind {
 };
 
 struct expr_member {
-	struct str key; /* OBJECT: as it will be, ".$" taken off */
+	struct str key;   /* OBJECT: as it will be, ".$" taken off */
 	struct str field; /* as it is written, for causes */
 	struct expr *expr;
 };
 
 struct expr {
 	enum expr_kind kind;
-	struct str text; /* PATH, INTRINSIC: as written */
+	struct str text;          /* PATH, INTRINSIC: as written */
 	const struct value *json; /* CONSTANT: the value; templates: the source; held by the arena */
 	const struct jsonpath *path;
 	const struct intrinsic_call *call;
@@ -37,9 +37,8 @@ struct expr {
 struct expr *expr_new_json(struct arena *arena, enum expr_kind kind, const struct value *json);
 
 /* Evaluates one EXPR_JSONATA (expr_jsonata.c). */
-int expr_jsonata_eval(const struct expr *expr, const struct expr_env *env, struct arena *arena, struct value **ret_value,
-		      struct expr_failure *ret_failure);
+int expr_jsonata_eval(const struct expr *expr, const struct expr_env *env, struct arena *arena,
+		      struct value **ret_value, struct expr_failure *ret_failure);
 void expr_jsonata_references(const struct expr *expr, void (*visit)(void *data, struct str name, struct str reference),
 			     void *data);
-bool expr_jsonata_is_constant(const struct expr *expr);
 bool expr_jsonata_is_input(const struct expr *expr);

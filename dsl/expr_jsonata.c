@@ -1,5 +1,5 @@
-/* expr_jsonata.c: binds dsl/jsonata/ to expr.h. Built without it (RATCHET_JSONATA not set), every field that has an expression
- * in it is refused with a clear problem. */
+/* expr_jsonata.c: binds dsl/jsonata/ to expr.h. Built without it (RATCHET_JSONATA not set), every field that has an
+ * expression in it is refused with a clear problem. */
 #include "dsl/expr_internal.h"
 
 #ifdef RATCHET_JSONATA
@@ -23,11 +23,13 @@ struct expr *expr_compile_jsonata_template(struct arena *arena, const struct val
 		*tail = problem;
 		tail = &problem->next;
 	}
+	if (!*ret_problems && jsonata_template_is_constant(expr->jsonata))
+		expr->kind = EXPR_CONSTANT;
 	return expr;
 }
 
-int expr_jsonata_eval(const struct expr *expr, const struct expr_env *env, struct arena *arena, struct value **ret_value,
-		      struct expr_failure *ret_failure)
+int expr_jsonata_eval(const struct expr *expr, const struct expr_env *env, struct arena *arena,
+		      struct value **ret_value, struct expr_failure *ret_failure)
 {
 	static const struct limits limits_default = { LIMITS_DEFAULT_FIELDS_ };
 	const struct limits *limits = env->limits ? env->limits : &limits_default;
@@ -64,11 +66,6 @@ void expr_jsonata_references(const struct expr *expr, void (*visit)(void *data, 
 	jsonata_template_references(expr->jsonata, visit, data);
 }
 
-bool expr_jsonata_is_constant(const struct expr *expr)
-{
-	return jsonata_template_is_constant(expr->jsonata);
-}
-
 bool expr_jsonata_is_input(const struct expr *expr)
 {
 	return jsonata_template_is_input(expr->jsonata);
@@ -76,7 +73,7 @@ bool expr_jsonata_is_input(const struct expr *expr)
 
 #else
 
-/* Whether a string "{% … %}" stands anywhere in it; *ret_found is the first. */
+/* Whether a string "{% … %}" stands anywhere in it. */
 static bool has_expression(const struct value *json)
 {
 	if (value_is(json, VALUE_STRING))
@@ -101,8 +98,8 @@ struct expr *expr_compile_jsonata_template(struct arena *arena, const struct val
 	return expr_constant(arena, json);
 }
 
-int expr_jsonata_eval(const struct expr *expr, const struct expr_env *env, struct arena *arena, struct value **ret_value,
-		      struct expr_failure *ret_failure)
+int expr_jsonata_eval(const struct expr *expr, const struct expr_env *env, struct arena *arena,
+		      struct value **ret_value, struct expr_failure *ret_failure)
 {
 	*ret_failure = (struct expr_failure){ .error = STR("States.QueryEvaluationError"),
 					      .cause = STR("JSONata is not supported yet"),
@@ -113,11 +110,6 @@ int expr_jsonata_eval(const struct expr *expr, const struct expr_env *env, struc
 void expr_jsonata_references(const struct expr *expr, void (*visit)(void *data, struct str name, struct str reference),
 			     void *data)
 {
-}
-
-bool expr_jsonata_is_constant(const struct expr *expr)
-{
-	return false;
 }
 
 bool expr_jsonata_is_input(const struct expr *expr)

@@ -20,14 +20,14 @@
 	X(Timestamp) X(TimestampPath) X(ToleratedFailureCount) X(ToleratedFailureCountPath) \
 	X(ToleratedFailurePercentage) X(ToleratedFailurePercentagePath) X(Transformation) X(Type) X(Version) \
 	X(WriterConfig)
-/* clang-format on */
 
 enum field {
 #define X(name) F_##name,
 	FIELD_NAMES(X)
 #undef X
-	    FIELD_COUNT
+	FIELD_COUNT
 };
+/* clang-format on */
 const char *field_name(enum field field);
 
 /* What a field may belong to: a state of each type (numbered as enum state_type), and the objects around and inside

@@ -62,20 +62,41 @@ static void check_name(struct compiler *c, const struct djson *state)
 	       "Duplicate State name: %.*s", STR_FMT(str_sub(state->key, 0, 200)));
 }
 
+/* Scopes whose states' names are to be collected. */
+struct unnamed {
+	const struct djson *object;
+	struct unnamed *next;
+};
+
+static void unnamed_add(struct compiler *c, struct unnamed ***tail, const struct djson *object)
+{
+	if (!object || object->kind != VALUE_OBJECT)
+		return;
+	struct unnamed *unnamed = ARENA_NEW(c->scratch, struct unnamed);
+	unnamed->object = object;
+	**tail = unnamed;
+	*tail = &unnamed->next;
+}
+
 /* Names of every scope, before any transition is looked at: a target in another scope is told apart from one that is
  * nowhere. */
 static void collect_names(struct compiler *c, const struct djson *root)
 {
-	for (const struct djson *node = root; node; node = djson_walk(node, root)) {
-		const struct djson *states =
-		    node->kind == VALUE_OBJECT &&
-			    (node == root || node->parent->kind == VALUE_ARRAY || str_eqz(node->key, "ItemProcessor") ||
-			     str_eqz(node->key, "Iterator"))
-			? djson_get(node, STR("States"))
-			: NULL;
-		if (states && states->kind == VALUE_OBJECT && djson_get(node, STR("StartAt")))
-			for (const struct djson *state = states->first; state; state = state->next)
-				check_name(c, state);
+	struct unnamed *list = NULL, **tail = &list;
+	unnamed_add(c, &tail, root);
+	for (; list; list = list->next) {
+		const struct djson *states = djson_get(list->object, STR("States"));
+		if (!states || states->kind != VALUE_OBJECT)
+			continue;
+		for (const struct djson *state = states->first; state; state = state->next) {
+			const struct djson *branches = djson_get(state, STR("Branches"));
+			check_name(c, state);
+			unnamed_add(c, &tail, djson_get(state, STR("ItemProcessor")));
+			unnamed_add(c, &tail, djson_get(state, STR("Iterator")));
+			if (branches && branches->kind == VALUE_ARRAY)
+				for (const struct djson *branch = branches->first; branch; branch = branch->next)
+					unnamed_add(c, &tail, branch);
+		}
 	}
 }
 
@@ -163,17 +184,65 @@ static void check_reachable(struct compiler *c, const struct djson *states, cons
 			       "State \"%.*s\" is not reachable.", STR_FMT(str_sub(state->key, 0, 200)));
 }
 
+/* ---- variables -------------------------------------------------------------------------- */
+
+/* A variable and the scope it lives in, as one key. */
+static struct str variable_key(struct compiler *c, uint32_t scope, struct str name)
+{
+	return arena_format(c->scratch, "%u %.*s", scope, STR_FMT(name));
+}
+
+/* Whether the Assign is a catcher's. */
+static bool of_catcher(const struct assigned *assigned)
+{
+	const struct djson *array = assigned->member->parent->parent->parent;
+	return array && str_eqz(array->key, "Catch");
+}
+
+/* An inner scope may read an outer one's variables but not assign to their names. AWS was seen to let it pass where
+ * only a catcher assigns the outer one. */
+static void check_variables(struct compiler *c)
+{
+	_cleanup_(str_map_done) struct str_map variables = { 0 };
+	const struct program *program = c->program;
+	for (struct assigned *a = c->assigned; a; a = a->next) {
+		struct str key = variable_key(c, a->scope, a->name);
+		if (!of_catcher(a) || !str_map_get(&variables, key))
+			str_map_put(&variables, key, a);
+	}
+	for (const struct assigned *a = c->assigned; a; a = a->next) {
+		const struct assigned *outer = NULL;
+		for (uint32_t owner = program->scopes[a->scope].owner; owner != STATE_NONE && !outer;) {
+			uint32_t scope = program->states[owner].scope;
+			outer = str_map_get(&variables, variable_key(c, scope, a->name));
+			owner = program->scopes[scope].owner;
+		}
+		if (!outer)
+			continue;
+		struct str place = djson_pointer(outer->member->parent, c->scratch);
+		report(c,
+		       &(struct report){
+			   AT_KEY(a->member->parent, a->member), .code = DIAGNOSTIC_DUPLICATE_VARIABLE_NAME,
+			   .severity = of_catcher(outer) ? DIAGNOSTIC_WARNING : DIAGNOSTIC_ERROR,
+			   .expected = expecting(c, "another name; %.*s assigns it in a scope around this one",
+						 STR_FMT(str_sub(place, 0, 300))) },
+		       "Duplicate variable name: %.*s", STR_FMT(a->name));
+	}
+}
+
 /* ---- the whole -------------------------------------------------------------------------- */
 
+/* Repeated keys; those of states were told by their names. */
 static void report_duplicates(struct compiler *c, const struct djson *root)
 {
 	for (const struct djson *node = root; node; node = djson_walk(node, root)) {
-		bool state = node->parent && str_eqz(node->parent->key, "States");
-		if (node->duplicate && !state)
-			report(c,
-			       &(struct report){ AT_KEY(node, node), .code = DIAGNOSTIC_INVALID_JSON_DESCRIPTION,
-						 .expected = STR("each field once") },
-			       "Duplicate field '%.*s'", STR_FMT(str_sub(node->key, 0, 200)));
+		const struct djson *state = node->duplicate ? str_map_get(&c->names, node->key) : NULL;
+		if (!node->duplicate || (state && state->parent == node->parent))
+			continue;
+		report(c,
+		       &(struct report){ AT_KEY(node, node), .code = DIAGNOSTIC_INVALID_JSON_DESCRIPTION,
+					 .expected = STR("each field once") },
+		       "Duplicate field '%.*s'", STR_FMT(str_sub(node->key, 0, 200)));
 	}
 }
 
@@ -193,6 +262,8 @@ static void compile_machine(struct compiler *c, const struct djson *root)
 {
 	read_machine_language(c, root);
 	collect_names(c, root);
+	if (c->duplicates)
+		report_duplicates(c, root);
 	compile_scope_later(c, root, OWNER_MACHINE, STATE_NONE, 0);
 	for (struct pending *pending = c->pending; pending; pending = pending->next) {
 		if (c->program->states_count > c->limits->states) {
@@ -203,6 +274,7 @@ static void compile_machine(struct compiler *c, const struct djson *root)
 		}
 		compile_scope(c, pending);
 	}
+	check_variables(c);
 	const struct djson *states = djson_get(root, STR("States"));
 	if (!c->terminal && c->program->states_count)
 		report(c,
@@ -222,7 +294,6 @@ static void compile_machine(struct compiler *c, const struct djson *root)
 static bool read_text(struct compiler *c, struct djson **ret_root)
 {
 	struct djson_problem problem;
-	uint32_t duplicates = 0;
 	if ((int64_t)c->source.len > c->limits->definition_bytes) {
 		report(c,
 		       &(struct report){
@@ -233,7 +304,7 @@ static bool read_text(struct compiler *c, struct djson **ret_root)
 	bool blank = true;
 	for (size_t i = 0; i < c->source.len && blank; i++)
 		blank = c->source.ptr[i] && strchr(" \t\r\n", c->source.ptr[i]);
-	*ret_root = blank ? NULL : djson_read(c->source, c->limits->json_depth, c->scratch, &duplicates, &problem);
+	*ret_root = blank ? NULL : djson_read(c->source, c->limits->json_depth, c->scratch, &c->duplicates, &problem);
 	if (!*ret_root && !blank) {
 		report(c,
 		       &(struct report){ .offset = problem.offset,
@@ -248,8 +319,6 @@ static bool read_text(struct compiler *c, struct djson **ret_root)
 		       "Definition must be a valid JSON object");
 		return false;
 	}
-	if (duplicates)
-		report_duplicates(c, *ret_root);
 	return true;
 }
 

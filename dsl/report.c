@@ -31,11 +31,8 @@ void report(struct compiler *c, const struct report *r, const char *format, ...)
 	va_start(args, format);
 	d->message = arena_vformat(c->scratch, format, args);
 	va_end(args);
-	if (r->location) {
+	if (r->location)
 		d->location = djson_pointer(r->location, c->scratch);
-		if (r->pointer.len)
-			d->location = arena_format(c->scratch, "%.*s%.*s", STR_FMT(d->location), STR_FMT(r->pointer));
-	}
 	d->expected = r->expected;
 	d->offset = r->offset;
 	d->length = r->length;
@@ -124,7 +121,7 @@ static void wrong_kind(struct compiler *c, const struct djson *node, const struc
 
 static bool number_fits(struct compiler *c, const struct djson *node, const struct field_row *row)
 {
-	double number = strtod(arena_strdup(c->scratch, node->text), NULL);
+	double number = compile_double(c, node);
 	if ((row->flags & FIELD_INTEGER) && number != floor(number)) {
 		report_value(c, node, expecting(c, "a whole number, not %.*s", STR_FMT(str_sub(node->text, 0, 40))),
 			     "Expected value of type Integer");

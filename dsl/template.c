@@ -1,7 +1,8 @@
-/* template.c: compiles payload templates: JSON in which a key that ends in `.$` has a path or an intrinsic function as value.
+/* template.c: compiles payload templates: JSON in which a key that ends in `.$` has a path or an intrinsic function as
+ * value.
  *
- * What has no expression in it stays one constant, however large, and is shared by every evaluation; only the objects and
- * arrays on the way to an expression are made anew. */
+ * What has no expression in it stays one constant, however large, and is shared by every evaluation; only the objects
+ * and arrays on the way to an expression are made anew. */
 #include "dsl/expr_internal.h"
 
 struct compiler {
@@ -81,8 +82,8 @@ static void check_duplicate(struct compiler *c, const struct value *object, stru
 	if (!value_get(object, plain))
 		return;
 	add_problem(c, (struct expr_problem){
-			       .message = arena_format(c->arena, "The field '%.*s' stands twice: as '%.*s' and as '%.*s'",
-						       STR_FMT(plain), STR_FMT(plain), STR_FMT(key)) });
+			   .message = arena_format(c->arena, "The field '%.*s' stands twice: as '%.*s' and as '%.*s'",
+						   STR_FMT(plain), STR_FMT(plain), STR_FMT(key)) });
 }
 
 static struct expr *compile_members(struct compiler *c, const struct value *json)
@@ -110,8 +111,7 @@ static struct expr *compile_members(struct compiler *c, const struct value *json
 		constant = constant && !dynamic && members[i].expr->kind == EXPR_CONSTANT;
 		c->pointer.len = len;
 	}
-	struct expr *expr =
-		expr_new_json(c->arena, constant ? EXPR_CONSTANT : object ? EXPR_OBJECT : EXPR_ARRAY, json);
+	struct expr *expr = expr_new_json(c->arena, constant ? EXPR_CONSTANT : object ? EXPR_OBJECT : EXPR_ARRAY, json);
 	expr->members = members;
 	expr->count = constant ? 0 : count;
 	return expr;

@@ -147,7 +147,6 @@ static void on_finished(struct connector_host *host, struct task_key key, const 
 		return;
 	answer(engine, task, result);
 	end_task(engine, task);
-	dispatch_queue(engine);
 }
 
 /* ---- starting -------------------------------------------------------------------------------- */
@@ -248,7 +247,6 @@ void dispatch_start(struct engine *engine, struct resident *resident, const stru
 	str_map_put(&dispatch->tasks, key_text(&task->request.key), task);
 	link_last(&dispatch->queue_first, &dispatch->queue_last, task);
 	dispatch->queued++;
-	dispatch_queue(engine);
 }
 
 void dispatch_cancel(struct engine *engine, uint64_t execution_id, uint64_t task_id)
@@ -266,7 +264,6 @@ void dispatch_cancel(struct engine *engine, uint64_t execution_id, uint64_t task
 	case TASK_RUNNING:
 		task->connector->class->cancel(task->connector, task->request.key);
 		end_task(engine, task);
-		dispatch_queue(engine);
 		break;
 	case TASK_ENDED:
 		break;

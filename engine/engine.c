@@ -93,6 +93,7 @@ int engine_new(const struct engine_options *options, struct engine **ret_engine,
 		engine_free(engine);
 		return r;
 	}
+	engine->recovery.active = true; /* until engine_recover has gone through: what is loaded is brought back to life */
 	engine->housekeeping_ms = engine_now_ms(engine) + 1000;
 	store_count_open(engine->store, on_open_counted, errand_new(engine, NULL));
 	engine->loop->set_turn(engine->loop, engine_turn, engine);

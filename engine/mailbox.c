@@ -107,3 +107,18 @@ bool mailbox_full(const struct engine *engine)
 {
 	return engine->inputs_queued >= (uint64_t)engine->limits.input_queue;
 }
+
+void mailbox_forget(struct engine *engine, struct resident *resident)
+{
+	if (!resident->ready)
+		return;
+	LIST(struct resident) others;
+	LIST_INIT(&others);
+	for (struct resident *other; (other = LIST_TAKE(&engine->ready));)
+		if (other != resident)
+			LIST_ADD(&others, other);
+	for (struct resident *other; (other = LIST_TAKE(&others));)
+		LIST_ADD(&engine->ready, other);
+	resident->ready = false;
+	engine->ready_count--;
+}

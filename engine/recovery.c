@@ -20,7 +20,7 @@ static void list_active(struct engine *engine);
 void engine_recover(struct engine *engine)
 {
 	struct recovery *recovery = &engine->recovery;
-	recovery->asked = recovery->active = true;
+	recovery->asked = true;
 	recovery->after = (struct store_open_row){ 0, INT64_MIN };
 	recovery->horizon_ms = INT64_MIN;
 	list_active(engine);
@@ -69,7 +69,7 @@ void recovery_progress(struct engine *engine, struct resident *resident)
 		resident->recovering = false;
 		recovery->loading--;
 	}
-	if (!recovery->active || recovery->loading)
+	if (!recovery->asked || !recovery->active || recovery->loading)
 		return;
 	if (recovery->page_last)
 		recovery->active = false;

@@ -77,6 +77,8 @@ bool mailbox_has_ready(const struct engine *engine);
 struct resident *mailbox_take(struct engine *engine);
 /* Puts it on the list if it is in memory and has inputs. */
 void mailbox_ready(struct engine *engine, struct resident *resident);
+/* Takes one off the list out of its turn (rare). */
+void mailbox_forget(struct engine *engine, struct resident *resident);
 /* Starts are refused beyond the limit. */
 bool mailbox_full(const struct engine *engine);
 
@@ -183,6 +185,7 @@ struct request {
 
 	/* what is asked */
 	struct machine *machine; /* of the execution, or to be changed */
+	struct naming *naming; /* start: the name it waits for */
 	struct str execution_arn, name, error_text, cause_text;
 	struct str input, trace_header; /* start */
 	struct value *value; /* start: the parsed input; a task's output */
@@ -193,6 +196,7 @@ struct request {
 
 	/* on the way */
 	bool by_id; /* resolve: looking by the id that the name encodes */
+	uint64_t id;
 	struct store_execution row;
 	struct resident *resident; /* resolve: in memory; valid in `found` only */
 	uint32_t record; /* history: the next record to read */
@@ -266,6 +270,8 @@ struct change {
 	struct request *request; /* or NULL */
 };
 
+/* The machine that an ARN names; NULL with the request failed. */
+struct machine *registry_ask(struct request *request, struct str arn);
 int registry_load(struct engine *engine, struct wf_error *err);
 void registry_free(struct engine *engine);
 struct machine *registry_find(struct engine *engine, struct str name);
@@ -301,6 +307,9 @@ void naming_done(struct engine *engine, struct resident *resident);
 /* A failed batch said that the name exists: looks again. */
 void start_again(struct engine *engine, struct resident *resident);
 
+/* Parses a JSON text of a caller's into request->value, refusing what is none or too long: `problem` is AWS's sentence around it. */
+bool request_parse_json(struct request *request, struct str text, enum engine_error_code code, const char *problem);
+
 /* ---- tasks (dispatch.c) ---------------------------------------------------------------------------------- */
 
 struct dispatch {
@@ -316,13 +325,14 @@ struct dispatch {
 	char *work_dir; /* the last one made */
 };
 void dispatch_init(struct engine *engine);
+/* Queues it. */
 void dispatch_start(struct engine *engine, struct resident *resident, const struct command *command);
 void dispatch_cancel(struct engine *engine, uint64_t execution_id, uint64_t task_id);
 /* Gives on heartbeats that have waited long enough, or all of one execution whose timer is due; when the next one is (INT64_MAX: none). */
 void dispatch_beats(struct engine *engine, int64_t now_ms);
 void dispatch_beats_of(struct engine *engine, uint64_t execution_id);
 int64_t dispatch_next_beat_ms(const struct engine *engine);
-/* Starts what the bound now allows. */
+/* Starts what the bound now allows; in the turn only, so never from within a connector's report. */
 void dispatch_queue(struct engine *engine);
 void dispatch_free(struct engine *engine);
 

@@ -277,6 +277,7 @@ bool engine_turn(void *data)
 	requests_answer(engine);
 	if (engine->halted)
 		return false;
+	dispatch_queue(engine);
 
 	int64_t now_ms = engine_now_ms(engine);
 	recovery_horizon(engine, now_ms);

@@ -1,7 +1,7 @@
 /* config.c: reads the configuration (config.h). */
 #include "server/config.h"
 #include "base/mem.h"
-#include "server/yaml.h"
+#include "server/yaml_reader.h"
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>

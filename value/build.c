@@ -1,7 +1,7 @@
 /* build.c: making values, counting references, freeing.
  *
- * Freeing is a list, not a recursion: a group of owners whose last reference is gone is linked through their unused reference
- * counts, so that a value nested a million levels deep needs no stack. */
+ * Freeing is a list, not a recursion: a group of owners whose last reference is gone is linked through their unused
+ * reference counts, so that a value nested a million levels deep needs no stack. */
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "value/node.h"
@@ -13,7 +13,9 @@
 /* ---- constants --------------------------------------------------------------------------- */
 
 /* Never counted and never written to, so threads may share them. */
-static const struct owner constant_owner = { .refs = 1, .text = "nulltruefalse", .text_len = 13, .type = OWNER_CONSTANT };
+static const struct owner constant_owner = {
+	.refs = 1, .text = "nulltruefalse", .text_len = 13, .type = OWNER_CONSTANT
+};
 #define CONSTANT_OWNER ((struct owner *)&constant_owner)
 static const struct value constant_null = { .owner = CONSTANT_OWNER, .kind = VALUE_NULL, .offset = 0, .len = 4 };
 static const struct value constant_true = { .owner = CONSTANT_OWNER, .kind = VALUE_BOOL, .offset = 4, .len = 4 };
@@ -127,8 +129,8 @@ struct value *value_from_number_text(struct str token)
 	return value;
 }
 
-/* Copies text into memory of three times its size (a byte may become U+FFFD); returns the new length. What is not UTF-8 is
- * replaced, lone surrogates are kept, and two halves of a pair that have met become one character. */
+/* Copies text into memory of three times its size (a byte may become U+FFFD); returns the new length. What is not UTF-8
+ * is replaced, lone surrogates are kept, and two halves of a pair that have met become one character. */
 static size_t sanitize(struct str text, char *to)
 {
 	char *start = to;

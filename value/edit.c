@@ -23,7 +23,7 @@ static struct value *with_step(const struct value *value, const struct value_ste
 {
 	bool is_key = step->index < 0;
 	struct value *copy = !is_key || (value && value_kind(value) == VALUE_OBJECT) ? value_copy_container(value, 1)
-										      : value_new_object(1);
+										     : value_new_object(1);
 	if (is_key)
 		value_object_take(copy, step->key, item);
 	else if ((size_t)step->index == copy->count)
@@ -35,7 +35,8 @@ static struct value *with_step(const struct value *value, const struct value_ste
 	return copy;
 }
 
-struct value *value_with(const struct value *value, const struct value_step *steps, size_t count, const struct value *item)
+struct value *value_with(const struct value *value, const struct value_step *steps, size_t count,
+			 const struct value *item)
 {
 	/* Down the path first, as it may turn out to lead nowhere; then up again, copying. */
 	_cleanup_free_ const struct value **path = count ? mem_alloc(count * sizeof *path) : NULL;

@@ -27,18 +27,18 @@ struct owner {
 		struct owner *next_dead; /* while a group of owners is being freed */
 	};
 	const char *text; /* compact; built: NULL until it was asked for */
-	size_t text_len; /* built: as soon as NODE_MEASURED says so */
+	size_t text_len;  /* built: as soon as NODE_MEASURED says so */
 	enum owner_type type;
 };
 
 enum node_flag {
-	NODE_UNBUILT = 1, /* a document's root whose tree is not there yet, or whose text is not checked yet */
-	NODE_UNCHECKED = 2, /* an object whose keys were not looked at for duplicates yet */
-	NODE_ESCAPED = 4, /* a string whose token has escapes, and which is not decoded yet */
-	NODE_DECODED = 8, /* a string whose bytes are at `bytes`, not in the text */
+	NODE_UNBUILT = 1,    /* a document's root whose tree is not there yet, or whose text is not checked yet */
+	NODE_UNCHECKED = 2,  /* an object whose keys were not looked at for duplicates yet */
+	NODE_ESCAPED = 4,    /* a string whose token has escapes, and which is not decoded yet */
+	NODE_DECODED = 8,    /* a string whose bytes are at `bytes`, not in the text */
 	NODE_CONVERTED = 16, /* a document's number that was converted to `number` */
-	NODE_INTEGER = 32, /* a built number that is `integer` */
-	NODE_MEASURED = 64, /* a built value whose text_len is known */
+	NODE_INTEGER = 32,   /* a built number that is `integer` */
+	NODE_MEASURED = 64,  /* a built value whose text_len is known */
 	NODE_FATHOMED = 128, /* a built container whose depth is known */
 
 	NODE_NOT_READY = NODE_UNBUILT | NODE_UNCHECKED,
@@ -49,17 +49,18 @@ struct index;
 /* What an array or object holds. */
 struct children {
 	union {
-		struct value *nodes; /* of a document */
+		struct value *nodes;  /* of a document */
 		struct value **items; /* of a built value */
 	};
-	struct str *keys; /* of an object */
-	struct index *index; /* of an object with many keys: a document's once it is checked, a built one's once a key was sought */
+	struct str *keys;    /* of an object */
+	struct index *index; /* of an object with many keys: a document's once it is checked, a built one's once a key
+				was sought */
 };
 
 struct value {
 	struct owner *owner;
-	uint8_t kind; /* enum value_kind */
-	uint8_t flags; /* enum node_flag */
+	uint8_t kind;   /* enum value_kind */
+	uint8_t flags;  /* enum node_flag */
 	uint16_t depth; /* UINT16_MAX: that or more */
 	uint32_t count; /* elements, members; a document's decoded string: its bytes */
 	union {
@@ -89,9 +90,9 @@ struct document {
 	struct census census;
 	bool is_trusted; /* not scanned yet; the census is empty */
 	bool is_damaged;
-	void *tree; /* all nodes but the root, their children and keys; NULL until somebody looks */
+	void *tree;          /* all nodes but the root, their children and keys; NULL until somebody looks */
 	struct arena extras; /* decoded strings, indexes */
-	char text[]; /* followed by TEXT_PADDING zero bytes */
+	char text[];         /* followed by TEXT_PADDING zero bytes */
 };
 
 /* Bytes after a text that may be read: scanning looks at 16 at a time and stops at a NUL. */

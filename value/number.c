@@ -1,7 +1,7 @@
 /* number.c: numbers between text, double and int64.
  *
- * A number's token is what counts: it is converted when somebody asks, compared digit by digit as a decimal, and never printed
- * anew. Doubles that were computed are printed with the fewest digits that read back the same. */
+ * A number's token is what counts: it is converted when somebody asks, compared digit by digit as a decimal, and never
+ * printed anew. Doubles that were computed are printed with the fewest digits that read back the same. */
 #include "base/mem.h"
 #include "value/bytes.h"
 #include "value/node.h"
@@ -17,7 +17,7 @@
  * the point between them. */
 struct decimal {
 	bool negative;
-	bool is_extreme; /* the exponent is too large to count with: `scale` only tells its direction */
+	bool is_extreme;          /* the exponent is too large to count with: `scale` only tells its direction */
 	const char *first, *last; /* NULL: the number is zero */
 	size_t digits;
 	int64_t scale;
@@ -112,12 +112,13 @@ bool number_token_to_int64(struct str token, int64_t *ret_number)
 /* A NUL, or whatever else ends a number, must follow the token. */
 double number_from_token(struct str token)
 {
-	static const double tens[] = { 1e0,  1e1,  1e2,	 1e3,  1e4,  1e5,  1e6,	 1e7,  1e8,  1e9,  1e10, 1e11,
+	static const double tens[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
 				       1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
 	struct decimal d = decimal_of(token);
 	uint64_t digits;
 	/* Both are exact as doubles, so one operation rounds once: to the nearest. */
-	if (FLT_EVAL_METHOD == 0 && d.scale >= -22 && d.scale <= 22 && decimal_digits(&d, &digits) && digits <= 1ull << 53) {
+	if (FLT_EVAL_METHOD == 0 && d.scale >= -22 && d.scale <= 22 && decimal_digits(&d, &digits) &&
+	    digits <= 1ull << 53) {
 		double number = d.scale < 0 ? (double)digits / tens[-d.scale] : (double)digits * tens[d.scale];
 		return token.ptr[0] == '-' ? -number : number;
 	}
@@ -138,8 +139,8 @@ static int log2_of_power_of_10(int k)
 	return (k * 1741647) >> 19;
 }
 
-/* The product of a 128-bit power and a number, without its lowest 128 bits; what was cut off is remembered in the lowest bit, so
- * that the result compares with whole numbers as the exact product does. */
+/* The product of a 128-bit power and a number, without its lowest 128 bits; what was cut off is remembered in the
+ * lowest bit, so that the result compares with whole numbers as the exact product does. */
 static uint64_t multiply_to_odd(struct power power, uint64_t number)
 {
 	unsigned __int128 low = (unsigned __int128)power.low * number;
@@ -147,10 +148,11 @@ static uint64_t multiply_to_odd(struct power power, uint64_t number)
 	return (uint64_t)(sum >> 64) | ((uint64_t)sum > 1);
 }
 
-/* Schubfach, by Raffaello Giulietti ("The Schubfach way to render doubles"). A double stands for all numbers that round to it, an
- * interval [lower, upper] around it. With 10^k just below the interval's width, at most one multiple of 10^(k+1) is in it, which is
- * then the shortest; else one of the two multiples of 10^k on either side is, and the nearer is taken. All is counted in quarters of
- * 10^k, so that the interval's borders, half a unit in the last place away, are as exact as the number. */
+/* Schubfach, by Raffaello Giulietti ("The Schubfach way to render doubles"). A double stands for all numbers that round
+ * to it, an interval [lower, upper] around it. With 10^k just below the interval's width, at most one multiple of
+ * 10^(k+1) is in it, which is then the shortest; else one of the two multiples of 10^k on either side is, and the
+ * nearer is taken. All is counted in quarters of 10^k, so that the interval's borders, half a unit in the last place
+ * away, are as exact as the number. */
 static void shortest_decimal(double number, uint64_t *ret_digits, int *ret_exponent)
 {
 	uint64_t bits;
@@ -160,7 +162,7 @@ static void shortest_decimal(double number, uint64_t *ret_digits, int *ret_expon
 	uint64_t c = biased ? fraction | 1ull << 52 : fraction; /* number = c × 2^q */
 	int q = (biased ? biased : 1) - 1075;
 	bool narrow = fraction == 0 && biased > 1; /* at a power of two, the numbers below are twice as dense */
-	bool with_borders = c % 2 == 0; /* halves round to even */
+	bool with_borders = c % 2 == 0;            /* halves round to even */
 
 	int k = log10_of_power_of_2(q, narrow);
 	int shift = q + log2_of_power_of_10(-k) + 1;

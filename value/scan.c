@@ -264,9 +264,12 @@ static char *scan_value(struct scanner *s, char *p, int depth_max)
 bool scan_json(char *text, size_t len, int depth_max, bool refuse_space, size_t *ret_len, struct census *ret_census,
 	       struct scan_problem *ret_problem)
 {
-	struct scanner s = {
-		.text = text, .end = text + len, .run = text, .out = text, .refuse_space = refuse_space, .problem = ret_problem
-	};
+	struct scanner s = { .text = text,
+			     .end = text + len,
+			     .run = text,
+			     .out = text,
+			     .refuse_space = refuse_space,
+			     .problem = ret_problem };
 	assert(depth_max <= DEPTH_MOST);
 	char *p = scan_value(&s, text, depth_max);
 	if (!p)

@@ -8,9 +8,9 @@ struct scan_problem {
 	char message[160];
 };
 
-/* Checks `len` bytes of text, which TEXT_PADDING zero bytes follow, against RFC 8259, and squeezes white space out of them, in
- * place; or, with `refuse_space`, takes white space between tokens for a mistake and changes nothing. True, and the new
- * length and the census; or false and the problem, and the text is a ruin. */
+/* Checks `len` bytes of text, which TEXT_PADDING zero bytes follow, against RFC 8259, and squeezes white space out of
+ * them, in place; or, with `refuse_space`, takes white space between tokens for a mistake and changes nothing. True,
+ * and the new length and the census; or false and the problem, and the text is a ruin. */
 bool scan_json(char *text, size_t len, int depth_max, bool refuse_space, size_t *ret_len, struct census *ret_census,
 	       struct scan_problem *ret_problem);
 

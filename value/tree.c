@@ -1,8 +1,8 @@
 /* tree.c: documents: from text to a root, and, when somebody looks inside, to a tree of nodes.
  *
  * Scanning has counted the values, members and containers, so the tree is one allocation of exactly the right size.
- * Building is one pass: nodes of containers that are still open wait on a stack; when one closes, its nodes (they are on top)
- * are moved to their place in the tree, side by side, and its own node is pushed. */
+ * Building is one pass: nodes of containers that are still open wait on a stack; when one closes, its nodes (they are
+ * on top) are moved to their place in the tree, side by side, and its own node is pushed. */
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "value/bytes.h"
@@ -107,7 +107,8 @@ static size_t offset_before_compacting(struct str text, size_t compact_offset)
 static bool build_tree(struct document *document, bool refuse_duplicates, size_t *ret_duplicate);
 static struct str key_token(const char *start);
 
-int value_parse(struct str text, const struct value_parse_options *options, struct value **ret_value, struct wf_error *err)
+int value_parse(struct str text, const struct value_parse_options *options, struct value **ret_value,
+		struct wf_error *err)
 {
 	int depth_max = options && options->depth_max > 0 ? options->depth_max : DEPTH_DEFAULT;
 	if (text.len > UINT32_MAX - TEXT_PADDING)
@@ -236,7 +237,7 @@ struct str value_string(const struct value *value)
 struct frame {
 	const char *start;
 	size_t nodes_before, keys_before; /* on the stacks */
-	uint16_t depth; /* of what is in it, so far */
+	uint16_t depth;                   /* of what is in it, so far */
 };
 
 struct builder {
@@ -290,7 +291,8 @@ static inline const char *build_key(struct builder *b, const char *p)
 	return end + 1;
 }
 
-static inline void push_node(struct builder *b, enum value_kind kind, unsigned flags, const char *start, const char *end)
+static inline void push_node(struct builder *b, enum value_kind kind, unsigned flags, const char *start,
+			     const char *end)
 {
 	b->nodes[b->nodes_count++] = (struct value){
 		.owner = &b->document->owner,
@@ -329,9 +331,8 @@ static inline const char *build_scalar(struct builder *b, const char *start)
 
 static void open_container(struct builder *b, const char *start)
 {
-	b->frames[b->frames_count++] = (struct frame){
-		.start = start, .nodes_before = b->nodes_count, .keys_before = b->keys_count
-	};
+	b->frames[b->frames_count++] =
+	    (struct frame){ .start = start, .nodes_before = b->nodes_count, .keys_before = b->keys_count };
 }
 
 static void *place(struct builder *b, const void *bytes, size_t size)
@@ -442,8 +443,9 @@ static bool build_tree(struct document *document, bool refuse_duplicates, size_t
 	size_t keys_bytes = census->members * sizeof(struct str), nodes_bytes = census->values * sizeof(struct value);
 	/* The root waits on the stack like any other node, but ends up in the document. */
 	size_t tree_bytes =
-		nodes_bytes - sizeof(struct value) + keys_bytes + census->containers * sizeof(struct children);
-	_cleanup_free_ char *stacks = mem_alloc(nodes_bytes + keys_bytes + (size_t)census->depth * sizeof(struct frame));
+	    nodes_bytes - sizeof(struct value) + keys_bytes + census->containers * sizeof(struct children);
+	_cleanup_free_ char *stacks =
+	    mem_alloc(nodes_bytes + keys_bytes + (size_t)census->depth * sizeof(struct frame));
 	document->tree = mem_alloc(tree_bytes);
 	struct builder b = {
 		.document = document,
@@ -495,7 +497,8 @@ static void build_document(struct document *document)
 		struct scan_problem problem;
 		size_t len;
 		document->is_trusted = false;
-		if (!scan_json(document->text, document->root.len, DEPTH_TRUSTED, true, &len, &document->census, &problem)) {
+		if (!scan_json(document->text, document->root.len, DEPTH_TRUSTED, true, &len, &document->census,
+			       &problem)) {
 			set_damaged(document);
 			return;
 		}

@@ -34,7 +34,7 @@ const char *value_kind_name(enum value_kind kind);
 /* ---- reading ---------------------------------------------------------------------------- */
 
 struct value_parse_options {
-	int depth_max; /* 0: 512 */
+	int depth_max; /* 0: 512; at most 4096 */
 	bool refuse_duplicate_keys;
 };
 
@@ -44,7 +44,7 @@ struct value_parse_options {
 int value_parse(struct str text, const struct value_parse_options *options, struct value **ret_value, struct wf_error *err);
 
 /* The same for text that value_text() printed earlier and our own store kept: not validated again (asserted lazily when the tree is built:
- * a damaged text gives a null value and value_damaged() true). Copies. */
+ * a damaged text gives a null value and value_damaged() true). Nested at most 4,096 deep. Copies. value_damaged looks. */
 struct value *value_from_trusted_text(struct str text);
 bool value_damaged(const struct value *value);
 
@@ -71,14 +71,17 @@ const struct value *value_getz(const struct value *object, const char *key);
 /* Index of a key, or -1. */
 ptrdiff_t value_index_of(const struct value *object, struct str key);
 
-/* Deep equality: objects regardless of order, numbers by value (1 equals 1.0). */
+/* Deep equality: objects regardless of order, numbers by value (1 equals 1.0; exact, however many digits). Takes time in
+ * proportion to the shorter text: see value_text_len on values that share items. */
 bool value_equal(const struct value *a, const struct value *b);
 
 /* ---- text ------------------------------------------------------------------------------- */
 
 /* Compact JSON text; made at the first call, then cached; borrowed, as long-lived as the value. */
 struct str value_text(const struct value *value);
-/* Its length in bytes (value_text(value).len). */
+/* Its length in bytes (value_text(value).len), without making the text: counted once per value, so that it is cheap even where
+ * built values share items and the text would not fit into memory (it stops at SIZE_MAX). Whoever lets outside input build values asks
+ * before he asks for the text. */
 size_t value_text_len(const struct value *value);
 /* Appends the compact text. */
 void value_write(const struct value *value, struct buffer *buffer);
@@ -87,7 +90,7 @@ void value_write_pretty(const struct value *value, struct buffer *buffer);
 /* Appends a string as a JSON string token, quotes included (control characters, quote and backslash escaped, the rest as it is). */
 void value_write_string(struct str text, struct buffer *buffer);
 /* Appends the shortest text that reads back as the same double: integers up to 2^53 without exponent or ".0";
- * else like JavaScript's Number.prototype.toString. NaN and infinities: "null". */
+ * else like JavaScript's Number.prototype.toString (-0: "0"). NaN and infinities: "null". */
 void value_write_double(double number, struct buffer *buffer);
 
 /* ---- making ----------------------------------------------------------------------------- */
@@ -102,7 +105,9 @@ struct value *value_from_int(int64_t number);
 struct value *value_from_double(double number); /* must be finite */
 /* A number with exactly this token, which must be a valid JSON number (asserted). */
 struct value *value_from_number_text(struct str token);
-struct value *value_from_string(struct str text); /* bytes that are not UTF-8 are replaced by U+FFFD */
+/* Bytes that are not UTF-8 are replaced by U+FFFD each; lone surrogates in their three-byte form are kept, two that make a pair are
+ * joined. The same for keys. */
+struct value *value_from_string(struct str text);
 
 /* Builders. A new array or object may be filled as long as nobody else holds it (asserted: one reference, text not yet made).
  * `_take` variants take over the caller's reference of `item`. */
@@ -127,5 +132,6 @@ struct value_step {
  * array that has the index (index == count appends), else NULL is returned. count 0 returns a new reference to `item`. */
 struct value *value_with(const struct value *value, const struct value_step *steps, size_t count, const struct value *item);
 
-/* Nesting: 0 for a scalar, 1 for [] or {} or [1]. */
+/* Nesting: 0 for a scalar, 1 for [] or {} or [1]; 65,535 means that or more. Counted once per value, without a stack, like
+ * value_text_len. A key that stands twice counts both times. */
 int value_depth(const struct value *value);

@@ -1,8 +1,8 @@
 /* write.c: from values to text.
  *
- * What has a text is copied; only built values are put together. Since they may nest without bound, and share items so that the
- * text is far larger than what is in memory, everything here walks with a stack of its own, and lengths are measured once
- * per value and remembered: value_text_len is cheap, and tells whether value_text is affordable. */
+ * What has a text is copied; only built values are put together. Since they may nest without bound, and share items so
+ * that the text is far larger than what is in memory, everything here walks with a stack of its own, and lengths are
+ * measured once per value and remembered: value_text_len is cheap, and tells whether value_text is affordable. */
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "value/bytes.h"
@@ -141,7 +141,7 @@ static size_t known_len(const struct value *value)
 		return value->len;
 	if (!(value->flags & NODE_MEASURED)) {
 		struct value *node = (struct value *)value;
-		node->owner->text_len = value->kind == VALUE_STRING ? string_token_len(value_string(value))
+		node->owner->text_len = value->kind == VALUE_STRING   ? string_token_len(value_string(value))
 					: value->flags & NODE_INTEGER ? number_write_int(value->integer, text)
 								      : number_write_double(value->number, text);
 		node->flags |= NODE_MEASURED;

@@ -5,7 +5,8 @@
  *     "scale={$.width}:-2"    the value inside the text; null is empty, arrays and objects their JSON text
  *     "{{$.x}"                the plain text {$.x}
  *
- * A path is $ with any of .name, ['name'] and [0] behind it. No shell sees the result: a value is one argument, whatever is in it. */
+ * A path is $ with any of .name, ['name'] and [0] behind it. No shell sees the result: a value is one argument,
+ * whatever is in it. */
 #include "base/mem.h"
 #include "connectors/exec/exec.h"
 
@@ -22,7 +23,8 @@ struct step {
 
 static int path_broken(const struct path *path, struct wf_error *err)
 {
-	return error_set(err, ERR(INVALID), "\"%.*s\" is no path: expected $ followed by .name, ['name'] or [0]", STR_FMT(path->text));
+	return error_set(err, ERR(INVALID), "\"%.*s\" is no path: expected $ followed by .name, ['name'] or [0]",
+			 STR_FMT(path->text));
 }
 
 /* The next step; 1, 0 at the end, negative if it is no path. */
@@ -69,7 +71,9 @@ static int path_find(struct str text, const struct value *input, const struct va
 	while ((r = path_next(&path, &step, err)) > 0) {
 		if (!input)
 			continue;
-		at = step.index < 0 ? value_get(at, step.name) : value_is(at, VALUE_ARRAY) ? value_at(at, (size_t)step.index) : NULL;
+		at = step.index < 0              ? value_get(at, step.name)
+		     : value_is(at, VALUE_ARRAY) ? value_at(at, (size_t)step.index)
+						 : NULL;
 		if (!at)
 			return error_set(err, ERR(INVALID), "the task's input has nothing at %.*s", STR_FMT(text));
 	}
@@ -86,7 +90,9 @@ static int append_value(const struct value *value, struct str path, struct buffe
 	case VALUE_STRING: {
 		struct str text = value_string(value);
 		if (memchr(text.ptr, 0, text.len))
-			return error_set(err, ERR(INVALID), "the text at %.*s has a NUL character, which no argument can hold", STR_FMT(path));
+			return error_set(err, ERR(INVALID),
+					 "the text at %.*s has a NUL character, which no argument can hold",
+					 STR_FMT(path));
 		buffer_add(out, text);
 		return 0;
 	}
@@ -100,7 +106,8 @@ static int append_value(const struct value *value, struct str path, struct buffe
 	return 0;
 }
 
-static int add_argument(const struct value *value, struct str path, struct buffer *out, uint32_t *count, struct wf_error *err)
+static int add_argument(const struct value *value, struct str path, struct buffer *out, uint32_t *count,
+			struct wf_error *err)
 {
 	_cleanup_(buffer_done) struct buffer text = { 0 };
 	int r = append_value(value, path, &text, err);
@@ -112,7 +119,8 @@ static int add_argument(const struct value *value, struct str path, struct buffe
 }
 
 /* An element that is nothing but a path. */
-static int expand_whole(struct str path, const struct value *input, struct buffer *out, uint32_t *count, struct wf_error *err)
+static int expand_whole(struct str path, const struct value *input, struct buffer *out, uint32_t *count,
+			struct wf_error *err)
 {
 	const struct value *value;
 	int r = path_find(path, input, &value, err);
@@ -143,7 +151,8 @@ static bool path_end(struct str element, size_t from, size_t *ret_end)
 	return false;
 }
 
-int exec_argument_expand(struct str element, const struct value *input, struct buffer *out, uint32_t *count, struct wf_error *err)
+int exec_argument_expand(struct str element, const struct value *input, struct buffer *out, uint32_t *count,
+			 struct wf_error *err)
 {
 	if (memchr(element.ptr, 0, element.len))
 		return error_set(err, ERR(INVALID), "an argument cannot hold a NUL character");
@@ -161,7 +170,9 @@ int exec_argument_expand(struct str element, const struct value *input, struct b
 		}
 		size_t end;
 		if (!path_end(element, i + 1, &end))
-			return error_set(err, ERR(INVALID), "\"%.*s\" has a {$ without its }; a plain {$ is written {{$", STR_FMT(element));
+			return error_set(err, ERR(INVALID),
+					 "\"%.*s\" has a {$ without its }; a plain {$ is written {{$",
+					 STR_FMT(element));
 		struct str path = str_sub(element, i + 1, end - i - 1);
 		if (i == 0 && end + 1 == element.len)
 			return expand_whole(path, input, out, count, err);

@@ -1,4 +1,5 @@
-/* The exec connector's section of the configuration: which programs there are. One table says which fields a program may have. */
+/* The exec connector's section of the configuration: which programs there are. One table says which fields a program
+ * may have. */
 #include "base/mem.h"
 #include "connectors/exec/exec.h"
 #include "connectors/secret.h"
@@ -30,7 +31,8 @@ static int wrong_kind(const struct value *value, const char *expected, struct wf
 	return error_set(err, ERR(INVALID), "expected %s, found %s", expected, value_kind_name(value_kind(value)));
 }
 
-/* A non-empty text without NUL. A path with a slash is made absolute: the program runs in another folder than the server. */
+/* A non-empty text without NUL. A path with a slash is made absolute: the program runs in another folder than the
+ * server. */
 static int read_path(const struct value *value, bool bare_name, char **ret_path, struct wf_error *err)
 {
 	struct str text = value_string(value);
@@ -65,8 +67,9 @@ static int read_args(struct exec_program *program, const struct value *value, st
 	uint32_t count = 0;
 	for (size_t i = 0; i < value_count(value); i++) {
 		const struct value *element = value_at(value, i);
-		int r = value_is(element, VALUE_STRING) ? exec_argument_expand(value_string(element), NULL, &unused, &count, err) :
-							  wrong_kind(element, "a text", err);
+		int r = value_is(element, VALUE_STRING)
+			    ? exec_argument_expand(value_string(element), NULL, &unused, &count, err)
+			    : wrong_kind(element, "a text", err);
 		if (r < 0) {
 			char index[24];
 			in_member(err, (struct str){ index, (size_t)snprintf(index, sizeof index, "%zu", i) });
@@ -83,9 +86,9 @@ static int read_env(struct exec_program *program, const struct value *value, str
 		return wrong_kind(value, "an object of texts", err);
 	for (size_t i = 0; i < value_count(value); i++) {
 		struct str name = value_key_at(value, i);
-		int r = !name.len || memchr(name.ptr, 0, name.len) || memchr(name.ptr, '=', name.len) ?
-				error_set(err, ERR(INVALID), "that is no name for an environment variable") :
-				secret_check(value_at(value, i), err);
+		int r = !name.len || memchr(name.ptr, 0, name.len) || memchr(name.ptr, '=', name.len)
+			    ? error_set(err, ERR(INVALID), "that is no name for an environment variable")
+			    : secret_check(value_at(value, i), err);
 		if (r < 0) {
 			in_member(err, name);
 			return r;
@@ -134,7 +137,9 @@ static int read_errors(struct exec_program *program, const struct value *value, 
 			status = status * 10 + (key.ptr[k] - '0');
 		}
 		if (!number || status > 255 || !name.len || str_starts(name, STR("States."))) {
-			error_set(err, ERR(INVALID), "expected an exit status (1 to 255) and an error name that does not begin with States.");
+			error_set(
+			    err, ERR(INVALID),
+			    "expected an exit status (1 to 255) and an error name that does not begin with States.");
 			in_member(err, key);
 			return ERR(INVALID);
 		}
@@ -147,8 +152,9 @@ static const struct field {
 	const char *name;
 	int (*read)(struct exec_program *program, const struct value *value, struct wf_error *err);
 } fields[] = {
-	{ "program", read_program }, { "args", read_args }, { "cwd", read_cwd }, { "env", read_env }, { "timeout_s", read_timeout },
-	{ "max_concurrent", read_max_concurrent }, { "output", read_output }, { "errors", read_errors },
+	{ "program", read_program }, { "args", read_args },         { "cwd", read_cwd },
+	{ "env", read_env },         { "timeout_s", read_timeout }, { "max_concurrent", read_max_concurrent },
+	{ "output", read_output },   { "errors", read_errors },
 };
 
 static int read_field(struct exec_program *program, struct str name, const struct value *value, struct wf_error *err)
@@ -156,7 +162,9 @@ static int read_field(struct exec_program *program, struct str name, const struc
 	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
 		if (str_eqz(name, fields[i].name))
 			return fields[i].read(program, value, err);
-	return error_set(err, ERR(INVALID), "there is no such setting; known are program, args, cwd, env, timeout_s, max_concurrent, output, errors");
+	return error_set(
+	    err, ERR(INVALID),
+	    "there is no such setting; known are program, args, cwd, env, timeout_s, max_concurrent, output, errors");
 }
 
 static bool valid_name(struct str name)
@@ -165,7 +173,8 @@ static bool valid_name(struct str name)
 		return false;
 	for (size_t i = 0; i < name.len; i++) {
 		char c = name.ptr[i];
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-'))
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+		      c == '-'))
 			return false;
 	}
 	return true;
@@ -229,6 +238,7 @@ struct str exec_program_error_name(const struct exec_program *program, int statu
 {
 	char text[16];
 	int len = snprintf(text, sizeof text, "%d", status);
-	const struct value *name = program->errors ? value_get(program->errors, (struct str){ text, (size_t)len }) : NULL;
+	const struct value *name =
+	    program->errors ? value_get(program->errors, (struct str){ text, (size_t)len }) : NULL;
 	return name ? value_string(name) : STR_EMPTY;
 }

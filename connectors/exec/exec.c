@@ -1,15 +1,16 @@
-/* exec: runs the programs that the configuration allows, each under a guard process (exec.h draws the processes, guard.c has the promises).
+/* exec: runs the programs that the configuration allows, each under a guard process (exec.h draws the processes,
+ * guard.c has the promises).
  *
- *     start ──► QUEUED (its program's places are taken) ──► RUNNING ──► the guard reports the end ──► finished
- *                  └─ cancel: gone                             └─ cancel, timeout_s, too much output: `ending` is set, the guard is told,
- *                                                                 the task keeps its place until nothing of it is alive
+ *     start ──► QUEUED (its places are taken) ──► RUNNING ──► the guard reports the end ──► finished
+ *                  └─ cancel: gone                   └─ cancel, timeout_s, too much output: `ending` is set,
+ *                                                       the guard is told; it keeps its place until all is dead
  *
- * The input goes to stdin as a sealed memory file, so nothing has to be written while the program runs and a program that does not read it is no
- * trouble. stdout is collected up to limits.exec_output_bytes; each line of stderr is a heartbeat and a line of the live log. */
-#include "base/mem.h"
+ * The input goes to stdin as a sealed memory file, so nothing has to be written while the program runs and a program
+ * that does not read it is no trouble. stdout is collected up to limits.exec_output_bytes; each line of stderr is a
+ * heartbeat and a line of the live log. */
 #include "connectors/exec/exec.h"
+#include "base/mem.h"
 #include "connectors/outcome.h"
-#include "connectors/secret.h"
 #include "connectors/text.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -22,10 +23,10 @@
 #include <unistd.h>
 
 #define LOG_LINE_MAX 4096 /* longer lines of stderr are cut into pieces */
-#define CAUSE_TAIL 4096 /* what a cause shows of stderr */
+#define CAUSE_TAIL 4096   /* what a cause shows of stderr */
 #define READ_AT_ONCE 65536
 #define READ_BURST (4 * READ_AT_ONCE) /* before others get their turn */
-#define READ_LEFT_MAX (8 << 20) /* what is still taken from the pipes when everything is dead */
+#define READ_LEFT_MAX (8 << 20)       /* what is still taken from the pipes when everything is dead */
 
 enum ending { ENDING_NONE, ENDING_CANCELLED, ENDING_TIMED_OUT, ENDING_TOO_LARGE };
 
@@ -33,9 +34,9 @@ struct exec {
 	struct connector connector;
 	struct exec_config config;
 	struct spawner spawner;
-	char *lock_dir; /* absolute; NULL: none */
-	struct str_map tasks; /* struct task_key → task; not those that were cancelled */
-	struct exec_task *running, *running_last; /* all that have a guard */
+	char *lock_dir;           /* absolute; NULL: none */
+	struct str_map tasks;     /* struct task_key → task; not those that were cancelled */
+	struct exec_list running; /* all that have a guard */
 	uint32_t running_count;
 };
 
@@ -45,7 +46,11 @@ struct exec_task {
 	struct task_key key;
 	struct buffer spec; /* for the guard; see exec.h */
 	struct value *input;
-	struct exec_task *next, *previous; /* in its program's queue, or in exec->running */
+	struct exec_list *list; /* it is in: its program's waiting, exec->running, or another's heirs */
+	struct exec_task *next, *previous;
+	struct exec_list heirs; /* the same command, waiting for this cancelled one to be gone */
+	uint64_t command;       /* hash of the arguments */
+	pid_t pid;              /* 0: not yet known */
 	enum ending ending;
 	int control, out, log; /* -1: closed */
 	struct loop_watch control_watch, out_watch, log_watch;
@@ -67,129 +72,21 @@ static struct loop *loop_of(const struct exec_task *task)
 
 /* ---- lists */
 
-static void list_append(struct exec_task **first, struct exec_task **last, struct exec_task *task)
+static void list_append(struct exec_list *list, struct exec_task *task)
 {
+	task->list = list;
 	task->next = NULL;
-	task->previous = *last;
-	*(*last ? &(*last)->next : first) = task;
-	*last = task;
+	task->previous = list->last;
+	*(list->last ? &list->last->next : &list->first) = task;
+	list->last = task;
 }
 
-static void list_remove(struct exec_task **first, struct exec_task **last, struct exec_task *task)
+static void list_remove(struct exec_task *task)
 {
-	*(task->previous ? &task->previous->next : first) = task->next;
-	if (task->next)
-		task->next->previous = task->previous;
-	else
-		*last = task->previous;
+	*(task->previous ? &task->previous->next : &task->list->first) = task->next;
+	*(task->next ? &task->next->previous : &task->list->last) = task->previous;
 	task->next = task->previous = NULL;
-}
-
-/* ---- the spec: what the guard must know */
-
-static void spec_variable(struct buffer *list, uint32_t *count, const char *name, struct str text)
-{
-	_cleanup_(buffer_done) struct buffer entry = { 0 };
-	buffer_printf(&entry, "%s=", name);
-	buffer_add(&entry, text);
-	/* A NUL would end it early: what follows it is dropped, which is all that an environment can hold. */
-	buffer_blob(list, (struct str){ entry.data, strlen(entry.data) });
-	++*count;
-}
-
-static bool is_configured(const struct exec_program *program, const char *name)
-{
-	return program->env && value_getz(program->env, name);
-}
-
-/* PATH and its like from our own environment; everything else there stays with us. */
-static void spec_base_environment(const struct exec_program *program, struct buffer *list, uint32_t *count)
-{
-	static const struct {
-		const char *name, *otherwise;
-	} rows[] = { { "PATH", "/usr/local/bin:/usr/bin:/bin" }, { "HOME", "/" }, { "LANG", "C.UTF-8" }, { "TMPDIR", NULL } };
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		const char *text = getenv(rows[i].name);
-		text = text ? text : rows[i].otherwise;
-		if (text && !is_configured(program, rows[i].name))
-			spec_variable(list, count, rows[i].name, str_of(text));
-	}
-}
-
-static int spec_configured_environment(const struct exec_task *task, struct buffer *list, uint32_t *count, struct wf_error *err)
-{
-	const struct value *env = task->program->env;
-	for (size_t i = 0; env && i < value_count(env); i++) {
-		_cleanup_(buffer_done) struct buffer text = { 0 };
-		_cleanup_free_ char *name = mem_strndup(value_key_at(env, i).ptr, value_key_at(env, i).len);
-		int r = secret_text(task->exec->connector.host, value_at(env, i), &text, err);
-		if (r < 0) {
-			error_prefix(err, "cannot set %s", name);
-			return r;
-		}
-		spec_variable(list, count, name, buffer_str(&text));
-	}
-	return 0;
-}
-
-static int spec_environment(struct exec_task *task, const struct task_request *request, struct str work_dir, struct wf_error *err)
-{
-	_cleanup_(buffer_done) struct buffer list = { 0 };
-	uint32_t count = 0;
-	char attempt[16];
-	snprintf(attempt, sizeof attempt, "%u", request->attempt);
-	spec_base_environment(task->program, &list, &count);
-	int r = spec_configured_environment(task, &list, &count, err);
-	if (r < 0)
-		return r;
-	spec_variable(&list, &count, "RATCHET_WORKDIR", work_dir);
-	spec_variable(&list, &count, "RATCHET_EXECUTION_ARN", request->execution_arn);
-	spec_variable(&list, &count, "RATCHET_STATE", request->state_name);
-	spec_variable(&list, &count, "RATCHET_IDEMPOTENCY_KEY", request->idempotency_key);
-	spec_variable(&list, &count, "RATCHET_ATTEMPT", str_of(attempt));
-	if (request->trace_parent.len)
-		spec_variable(&list, &count, "TRACEPARENT", request->trace_parent);
-	buffer_varint(&task->spec, count);
-	buffer_add(&task->spec, buffer_str(&list));
-	return 0;
-}
-
-static int spec_arguments(struct exec_task *task, struct wf_error *err)
-{
-	_cleanup_(buffer_done) struct buffer list = { 0 };
-	uint32_t count = 1;
-	buffer_blob(&list, str_of(task->program->program));
-	const struct value *args = task->program->args;
-	for (size_t i = 0; args && i < value_count(args); i++) {
-		int r = exec_argument_expand(value_string(value_at(args, i)), task->input, &list, &count, err);
-		if (r < 0)
-			return r;
-	}
-	buffer_varint(&task->spec, count);
-	buffer_add(&task->spec, buffer_str(&list));
-	return 0;
-}
-
-static int spec_write(struct exec_task *task, const struct task_request *request, struct wf_error *err)
-{
-	struct connector_host *host = task->exec->connector.host;
-	_cleanup_(buffer_done) struct buffer work_dir = { 0 };
-	if (request->work_dir.len && !host->work_dir) {
-		buffer_add(&work_dir, request->work_dir);
-	} else if (host->work_dir) {
-		const char *path = host->work_dir(host, request->key.execution_id, err);
-		if (!path || !*path)
-			return err && err->code ? err->code : error_set(err, ERR(IO), "the execution has no work folder");
-		buffer_addz(&work_dir, path);
-	}
-	buffer_blob(&task->spec, str_of(task->program->program));
-	buffer_blob(&task->spec, task->program->cwd ? str_of(task->program->cwd) : buffer_str(&work_dir));
-	_cleanup_free_ char *lock = !task->exec->lock_dir ? NULL :
-							    mem_printf("%s/%llx-%llx.lock", task->exec->lock_dir,
-								       (unsigned long long)task->key.execution_id, (unsigned long long)task->key.event_id);
-	buffer_blob(&task->spec, str_of(lock));
-	int r = spec_arguments(task, err);
-	return r < 0 ? r : spec_environment(task, request, buffer_str(&work_dir), err);
+	task->list = NULL;
 }
 
 /* ---- descriptors */
@@ -307,7 +204,8 @@ static bool take_progress(struct exec_task *task, struct str line)
 {
 	struct connector_host *host = task->exec->connector.host;
 	_cleanup_(value_unrefp) struct value *object = NULL;
-	if (!line.len || line.ptr[0] != '{' || value_parse(line, &(struct value_parse_options){ .depth_max = 16 }, &object, NULL) < 0)
+	if (!line.len || line.ptr[0] != '{' ||
+	    value_parse(line, &(struct value_parse_options){ .depth_max = 16 }, &object, NULL) < 0)
 		return false;
 	const struct value *progress = value_getz(object, "progress");
 	if (!progress || !value_is(progress, VALUE_NUMBER))
@@ -438,7 +336,8 @@ static void outcome_output(struct outcome *outcome, struct exec_task *task)
 		outcome_succeeded(outcome, output);
 	} else {
 		outcome_failed(outcome, TASK_FAILED, STR("Exec.InvalidOutput"));
-		buffer_printf(&outcome->cause, "%.*s exited with status 0, but what it printed is not JSON: %s%s%s. It begins with: ",
+		buffer_printf(&outcome->cause,
+			      "%.*s exited with status 0, but what it printed is not JSON: %s%s%s. It begins with: ",
 			      STR_FMT(task->program->name), err.message, *err.where ? " at " : "", err.where);
 		text_clean(str_sub(text, 0, 200), &outcome->cause);
 		add_tail(outcome, task);
@@ -467,11 +366,13 @@ static void outcome_signal(struct outcome *outcome, struct exec_task *task, int 
 		buffer_addz(&outcome->error, name);
 	else
 		buffer_printf(&outcome->error, "%d", signal);
-	buffer_printf(&outcome->cause, "%.*s was ended by signal %d (%s).", STR_FMT(task->program->name), signal, name ? name : "real-time");
+	buffer_printf(&outcome->cause, "%.*s was ended by signal %d (%s).", STR_FMT(task->program->name), signal,
+		      name ? name : "real-time");
 	add_tail(outcome, task);
 }
 
-static void outcome_start_failed(struct outcome *outcome, const struct exec_task *task, const struct guard_report *report)
+static void outcome_start_failed(struct outcome *outcome, const struct exec_task *task,
+				 const struct guard_report *report)
 {
 	static const char *const what[] = { [GUARD_STAGE_SPEC] = "its guard could not read what to start",
 					    [GUARD_STAGE_LOCK] = "the task's lock file cannot be made",
@@ -480,8 +381,9 @@ static void outcome_start_failed(struct outcome *outcome, const struct exec_task
 					    [GUARD_STAGE_EXEC] = "the program cannot be executed" };
 	outcome_failed(outcome, TASK_START_FAILED, STR("Exec.StartFailed"));
 	bool known = report->stage >= 0 && (size_t)report->stage < sizeof what / sizeof *what;
-	buffer_printf(&outcome->cause, "%.*s did not start: %s: %s%s%s.", STR_FMT(task->program->name), known ? what[report->stage] : "its guard failed",
-		      strerror(report->number), report->stage == GUARD_STAGE_EXEC ? ": " : "",
+	buffer_printf(&outcome->cause, "%.*s did not start: %s: %s%s%s.", STR_FMT(task->program->name),
+		      known ? what[report->stage] : "its guard failed", strerror(report->number),
+		      report->stage == GUARD_STAGE_EXEC ? ": " : "",
 		      report->stage == GUARD_STAGE_EXEC ? task->program->program : "");
 }
 
@@ -492,14 +394,17 @@ static void outcome_set(struct outcome *outcome, struct exec_task *task, const s
 		return;
 	case ENDING_TIMED_OUT:
 		outcome_failed(outcome, TASK_TIMED_OUT, STR("States.Timeout"));
-		buffer_printf(&outcome->cause, "%.*s ran longer than its timeout_s of %g seconds and was ended.", STR_FMT(task->program->name),
-			      (double)task->program->timeout_ms / 1000);
+		buffer_printf(&outcome->cause, "%.*s ran longer than its timeout_s of %g seconds and was ended.",
+			      STR_FMT(task->program->name), (double)task->program->timeout_ms / 1000);
 		add_tail(outcome, task);
 		return;
 	case ENDING_TOO_LARGE:
 		outcome_failed(outcome, TASK_FAILED, STR("Exec.OutputTooLarge"));
-		buffer_printf(&outcome->cause, "%.*s printed more than %lld bytes and was ended. Let it write a file and print its path, or raise limits.exec_output_bytes.",
-			      STR_FMT(task->program->name), (long long)task->exec->connector.host->limits->exec_output_bytes);
+		buffer_printf(&outcome->cause,
+			      "%.*s printed more than %lld bytes and was ended. Let it write a file and print its "
+			      "path, or raise limits.exec_output_bytes.",
+			      STR_FMT(task->program->name),
+			      (long long)task->exec->connector.host->limits->exec_output_bytes);
 		add_tail(outcome, task);
 		return;
 	case ENDING_NONE:
@@ -507,7 +412,8 @@ static void outcome_set(struct outcome *outcome, struct exec_task *task, const s
 	}
 	if (!report) {
 		outcome_failed(outcome, TASK_FAILED, STR("Exec.GuardLost"));
-		buffer_printf(&outcome->cause, "The guard of %.*s was killed, so how the program ended is not known.", STR_FMT(task->program->name));
+		buffer_printf(&outcome->cause, "The guard of %.*s was killed, so how the program ended is not known.",
+			      STR_FMT(task->program->name));
 		add_tail(outcome, task);
 	} else if (report->kind == GUARD_START_FAILED) {
 		outcome_start_failed(outcome, task, report);
@@ -533,9 +439,15 @@ static void task_finish(struct exec_task *task, const struct guard_report *repor
 	struct task_key key = task->key;
 	if (!cancelled)
 		str_map_remove(&exec->tasks, task_key_str(&key));
-	list_remove(&exec->running, &exec->running_last, task);
+	list_remove(task);
 	exec->running_count--;
 	program->running--;
+	if (!report && task->pid)
+		kill(-task->pid, SIGKILL); /* what its guard would have done */
+	for (struct exec_task *heir; (heir = task->heirs.first);) {
+		list_remove(heir);
+		list_append(&program->waiting, heir);
+	}
 	task_free(task);
 	if (!cancelled)
 		outcome_report(&outcome, host, key);
@@ -559,6 +471,9 @@ static void on_control(struct loop_watch *watch, int fd, unsigned events)
 		if (task->ending == ENDING_NONE && host->log)
 			host->log(host, task->key, STR("waiting for an earlier run of this task to end"));
 		return;
+	case GUARD_FORKED:
+		task->pid = report.number;
+		return;
 	case GUARD_STARTED:
 		if (task->ending == ENDING_NONE && task->program->timeout_ms)
 			loop_timer_set(loop_of(task), &task->deadline, task->program->timeout_ms);
@@ -577,7 +492,8 @@ static void on_deadline(struct loop_timer *timer)
 
 /* ---- starting */
 
-static void watch(struct exec_task *task, struct loop_watch *watch, int fd, void (*callback)(struct loop_watch *, int, unsigned))
+static void watch(struct exec_task *task, struct loop_watch *watch, int fd,
+		  void (*callback)(struct loop_watch *, int, unsigned))
 {
 	watch->callback = callback;
 	watch->data = task;
@@ -607,7 +523,7 @@ static int launch(struct exec_task *task, struct wf_error *err)
 	watch(task, &task->log_watch, task->log, on_log);
 	task->deadline.callback = on_deadline;
 	task->deadline.data = task;
-	list_append(&exec->running, &exec->running_last, task);
+	list_append(&exec->running, task);
 	exec->running_count++;
 	task->program->running++;
 	return 0;
@@ -617,18 +533,32 @@ static int launch(struct exec_task *task, struct wf_error *err)
 static void fill_places(struct exec *exec, struct exec_program *program)
 {
 	struct connector_host *host = exec->connector.host;
-	while (program->first && program->running < program->max_concurrent) {
-		struct exec_task *task = program->first;
+	while (program->waiting.first && program->running < program->max_concurrent) {
+		struct exec_task *task = program->waiting.first;
 		struct wf_error err = { 0 };
-		list_remove(&program->first, &program->last, task);
+		list_remove(task);
 		if (launch(task, &err) == 0)
 			continue;
 		struct task_key key = task->key;
 		str_map_remove(&exec->tasks, task_key_str(&key));
 		task_free(task);
 		host->finished(host, key,
-			       &(struct task_result){ .end = TASK_START_FAILED, .error = STR("Exec.StartFailed"), .cause = str_of(err.message) });
+			       &(struct task_result){ .end = TASK_START_FAILED,
+						      .error = STR("Exec.StartFailed"),
+						      .cause = str_of(err.message) });
 	}
+}
+
+/* The list in which the task must wait, or NULL. A cancelled program has some seconds to end; until it has, the same
+ * command of the same execution, its retry say, must not run beside it: both would write the same files. */
+static struct exec_list *must_wait(const struct exec_task *task)
+{
+	for (struct exec_task *other = task->exec->running.first; other; other = other->next)
+		if (other->ending == ENDING_CANCELLED && other->key.execution_id == task->key.execution_id &&
+		    other->program == task->program && other->command == task->command)
+			return &other->heirs;
+	struct exec_program *program = task->program;
+	return program->waiting.first || program->running >= program->max_concurrent ? &program->waiting : NULL;
 }
 
 static int exec_start(struct connector *connector, const struct task_request *request, struct wf_error *err)
@@ -636,7 +566,8 @@ static int exec_start(struct connector *connector, const struct task_request *re
 	struct exec *exec = exec_of(connector);
 	struct exec_program *program = str_map_get(&exec->config.by_name, request->api);
 	if (!program)
-		return error_set(err, ERR(NOT_FOUND), "the configuration has no program exec/%.*s", STR_FMT(request->api));
+		return error_set(err, ERR(NOT_FOUND), "the configuration has no program exec/%.*s",
+				 STR_FMT(request->api));
 	if (str_map_get(&exec->tasks, task_key_str(&request->key)))
 		return error_set(err, ERR(EXISTS), "that task runs already");
 	struct exec_task *task = NEW(struct exec_task);
@@ -645,8 +576,8 @@ static int exec_start(struct connector *connector, const struct task_request *re
 	task->key = request->key;
 	task->control = task->out = task->log = -1;
 	task->input = request->parameters ? value_ref(request->parameters) : value_new_null();
-	bool waits = program->first || program->running >= program->max_concurrent;
-	int r = spec_write(task, request, err);
+	int r = exec_spec_write(&exec->connector, exec->lock_dir, program, request, &task->spec, &task->command, err);
+	struct exec_list *waits = r == 0 ? must_wait(task) : NULL;
 	if (r == 0 && !waits)
 		r = launch(task, err);
 	if (r < 0) {
@@ -655,7 +586,7 @@ static int exec_start(struct connector *connector, const struct task_request *re
 		return r;
 	}
 	if (waits)
-		list_append(&program->first, &program->last, task);
+		list_append(waits, task);
 	str_map_put(&exec->tasks, task_key_str(&request->key), task);
 	return 0;
 }
@@ -667,7 +598,7 @@ static void exec_cancel(struct connector *connector, struct task_key key)
 	if (!task)
 		return;
 	if (task->control < 0) {
-		list_remove(&task->program->first, &task->program->last, task);
+		list_remove(task);
 		task_free(task);
 		return;
 	}
@@ -686,18 +617,24 @@ static uint32_t exec_running(const struct connector *connector)
 	return exec_of(connector)->running_count;
 }
 
+static void free_list(struct exec_list *list)
+{
+	for (struct exec_task *task; (task = list->first);) {
+		for (struct exec_task *heir; (heir = task->heirs.first);) {
+			list_remove(heir);
+			task_free(heir);
+		}
+		list_remove(task);
+		task_free(task);
+	}
+}
+
 static void exec_free(struct connector *connector)
 {
 	struct exec *exec = exec_of(connector);
 	for (size_t i = 0; i < exec->config.count; i++)
-		for (struct exec_task *task, *next = exec->config.programs[i].first; (task = next);) {
-			next = task->next;
-			task_free(task);
-		}
-	for (struct exec_task *task, *next = exec->running; (task = next);) {
-		next = task->next;
-		task_free(task); /* its guard sees the closed socket and kills everything */
-	}
+		free_list(&exec->config.programs[i].waiting);
+	free_list(&exec->running); /* the guards see their sockets close and kill everything */
 	spawner_stop(&exec->spawner);
 	str_map_done(&exec->tasks);
 	exec_config_done(&exec->config);
@@ -714,7 +651,8 @@ static const struct connector_class exec_class = {
 	.free = exec_free,
 };
 
-int connector_exec_new(struct connector_host *host, const struct value *config, const char *lock_dir, struct connector **ret_connector, struct wf_error *err)
+int connector_exec_new(struct connector_host *host, const struct value *config, const char *lock_dir,
+		       struct connector **ret_connector, struct wf_error *err)
 {
 	_cleanup_free_ char *absolute = NULL;
 	if (lock_dir) {

@@ -1,13 +1,16 @@
 /* The spawner and the guards: the processes between the engine and the programs of exec tasks. exec.h draws them.
  *
- * A guard owes the engine three things:
+ * A guard owes the engine three things.
  *
- *   - Nothing survives. The guard is a subreaper, so every descendant of the program, whatever sessions and daemons it makes, ends up as the guard's child.
- *     It reports the end only when none is left. When its control socket closes, because the engine was killed or lets go of
- *     the task, it kills them all at once.
- *   - No two at a time. It holds the task's lock file before it starts the program, and so waits for the guard of an engine that crashed. The
- *     program inherits the lock as well: should somebody kill the guard itself, the lock lasts as long as any of the task's processes.
- *   - One report. GUARD_ENDED with the program's own status, or GUARD_START_FAILED with the reason.
+ * Nothing survives. The guard is a subreaper, so every descendant of the program, whatever sessions and daemons it
+ * makes, ends up as the guard's child. It reports the end only when none is left. When its control socket closes,
+ * because the engine was killed or lets go of the task, it kills them all at once.
+ *
+ * No two at a time. It holds the task's lock file before it starts the program, and so waits for the guard of an
+ * engine that crashed. The program inherits the lock as well: should somebody kill the guard itself, the lock lasts
+ * as long as any of the task's processes.
+ *
+ * One report. GUARD_ENDED with the program's own status, or GUARD_START_FAILED with the reason.
  *
  *     WAIT FOR LOCK ──► RUNNING ──► TERMINATING ──► KILLING ──► all gone: report, unlock, exit
  *                          └─ engine gone, or ordered to kill ─────▲
@@ -36,7 +39,8 @@
 #define LOCK_POLL_MS 10
 #define KILL_POLL_MS 20
 #define SPEC_BYTES_MAX (64 << 20)
-#define PROGRAM_FILES_SOFT 1024 /* what programs expect; the engine's own limit may be huge, and select() breaks on that */
+#define PROGRAM_FILES_SOFT                                                                                             \
+	1024 /* what programs expect; the engine's own limit may be huge, and select() breaks on that */
 
 enum phase { RUNNING, TERMINATING, KILLING };
 
@@ -49,13 +53,15 @@ struct guard {
 	int control; /* to the engine; -1 once it is gone */
 	int signals; /* signalfd for SIGCHLD */
 	int started; /* read end of the pipe that tells how exec went; -1 once known */
-	int lock; /* -1: none */
+	int lock;    /* -1: none */
 	struct spec spec;
 	pid_t program;
 	enum phase phase;
 	int64_t kill_at_ms; /* TERMINATING */
 	bool program_ended; /* its zombie is kept until the end, so that its number cannot become somebody else's */
-	bool others_alive; /* children but the program; of the last look */
+	bool others_alive;  /* children but the program; of the last look */
+	pid_t asked[64];    /* strays that were asked to end */
+	unsigned asked_count;
 	int status;
 	bool by_signal;
 	bool start_failed;
@@ -111,8 +117,9 @@ static bool read_spec(int fd, struct spec *spec)
 	if (pread(fd, bytes, (size_t)info.st_size, 0) != info.st_size)
 		return false;
 	struct reader reader = reader_of((struct str){ bytes, (size_t)info.st_size });
-	return (spec->program = read_text(&reader)) && (spec->cwd = read_text(&reader)) && (spec->lock = read_text(&reader)) &&
-	       (spec->argv = read_list(&reader)) && (spec->environment = read_list(&reader));
+	return (spec->program = read_text(&reader)) && (spec->cwd = read_text(&reader)) &&
+	       (spec->lock = read_text(&reader)) && (spec->argv = read_list(&reader)) &&
+	       (spec->environment = read_list(&reader));
 }
 
 /* ---- the engine's orders */
@@ -142,7 +149,8 @@ static void take_order(struct guard *guard)
 static bool lock_is_current(int fd, const char *path)
 {
 	struct stat ours, there;
-	return fstat(fd, &ours) == 0 && stat(path, &there) == 0 && ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+	return fstat(fd, &ours) == 0 && stat(path, &there) == 0 && ours.st_ino == there.st_ino &&
+	       ours.st_dev == there.st_dev;
 }
 
 /* Waits until nobody else holds this task's lock, or until the engine wants the task no more (then it exits). */
@@ -166,7 +174,8 @@ static void take_lock(struct guard *guard)
 			poll(&(struct pollfd){ .fd = guard->control, .events = POLLIN }, 1, LOCK_POLL_MS);
 			take_order(guard);
 			if (guard->phase != RUNNING) {
-				report(guard->control, (struct guard_report){ .kind = GUARD_ENDED, .number = SIGTERM, .by_signal = true });
+				report(guard->control, (struct guard_report){
+							   .kind = GUARD_ENDED, .number = SIGTERM, .by_signal = true });
 				_exit(0);
 			}
 		}
@@ -183,8 +192,8 @@ static _Noreturn void child_fails(int pipe, enum guard_stage stage)
 	_exit(127);
 }
 
-/* Executes the program, looking a bare name up in the PATH that it is given itself. (execvpe would hand a file that is no
- * executable to a shell.) Returns only on failure, errno says why. */
+/* Executes the program, looking a bare name up in the PATH that it is given itself. (execvpe would hand a file that is
+ * no executable to a shell.) Returns only on failure, errno says why. */
 static void execute(const struct spec *spec)
 {
 	if (strchr(spec->program, '/')) {
@@ -247,6 +256,7 @@ static void start_program(struct guard *guard, const int fds[GUARD_FDS])
 		become_program(guard, fds, pair[1], self);
 	if (guard->program < 0)
 		give_up(guard, GUARD_STAGE_FORK, errno);
+	report(guard->control, (struct guard_report){ .kind = GUARD_FORKED, .number = guard->program });
 	close(pair[1]);
 	guard->started = pair[0];
 	for (int i = GUARD_SPEC; i < GUARD_FDS; i++)
@@ -264,16 +274,17 @@ static void take_start(struct guard *guard)
 	guard->started = -1;
 	if (n == (ssize_t)sizeof message) {
 		guard->start_failed = true;
-		guard->failure = (struct guard_report){ .kind = GUARD_START_FAILED, .stage = message[0], .number = message[1] };
+		guard->failure =
+		    (struct guard_report){ .kind = GUARD_START_FAILED, .stage = message[0], .number = message[1] };
 	} else {
-		report(guard->control, (struct guard_report){ .kind = GUARD_STARTED, .number = guard->program });
+		report(guard->control, (struct guard_report){ .kind = GUARD_STARTED });
 	}
 }
 
 /* ---- ending */
 
 /* Calls visit for each child there is. */
-static void each_child(struct guard *guard, void (*visit)(struct guard *guard, pid_t pid, int signal), int signal)
+static void each_child(struct guard *guard, void (*visit)(struct guard *guard, pid_t pid))
 {
 	int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -288,33 +299,58 @@ static void each_child(struct guard *guard, void (*visit)(struct guard *guard, p
 				continue;
 			}
 			if (pid)
-				visit(guard, pid, signal);
+				visit(guard, pid);
 			pid = 0;
 		}
 	close(fd);
 }
 
-static void signal_child(struct guard *guard, pid_t pid, int signal)
+/* Asks a stray to end: a child of ours that has left the program's group. Once each: to be asked twice means something
+ * else to some programs. */
+static void terminate_stray(struct guard *guard, pid_t pid)
+{
+	if (pid == guard->program || getpgid(pid) == guard->program)
+		return;
+	for (unsigned i = 0; i < guard->asked_count; i++)
+		if (guard->asked[i] == pid)
+			return;
+	if (guard->asked_count < sizeof guard->asked / sizeof *guard->asked)
+		guard->asked[guard->asked_count++] = pid;
+	kill(pid, SIGTERM);
+	kill(pid, SIGCONT);
+}
+
+/* The program's group at first, and each stray when its parent is gone and it becomes our child. */
+static void terminate_all(struct guard *guard, bool first)
+{
+	if (first) {
+		if (kill(-guard->program, SIGTERM) < 0)
+			kill(guard->program, SIGTERM); /* not yet in its session */
+		kill(-guard->program, SIGCONT);        /* a stopped process would not hear it */
+	}
+	each_child(guard, terminate_stray);
+}
+
+static void kill_child(struct guard *guard, pid_t pid)
 {
 	if (pid != guard->program)
-		kill(pid, signal);
+		kill(pid, SIGKILL);
 }
 
-/* The program's group, and whatever has left it and become our child. What hides deeper follows when its parent is gone. */
-static void signal_all(struct guard *guard, int signal)
+static void kill_all(struct guard *guard)
 {
-	if (kill(-guard->program, signal) < 0)
-		kill(guard->program, signal); /* not yet in its session */
-	each_child(guard, signal_child, signal);
+	if (kill(-guard->program, SIGKILL) < 0)
+		kill(guard->program, SIGKILL);
+	each_child(guard, kill_child);
 }
 
-static void reap_child(struct guard *guard, pid_t pid, int signal)
+static void reap_child(struct guard *guard, pid_t pid)
 {
 	if (pid != guard->program)
 		waitpid(pid, NULL, WNOHANG);
 }
 
-static void note_child(struct guard *guard, pid_t pid, int signal)
+static void note_child(struct guard *guard, pid_t pid)
 {
 	guard->others_alive |= pid != guard->program;
 }
@@ -323,16 +359,17 @@ static void note_child(struct guard *guard, pid_t pid, int signal)
 static bool reap(struct guard *guard)
 {
 	siginfo_t info = { 0 };
-	if (!guard->program_ended && waitid(P_PID, (id_t)guard->program, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid) {
+	if (!guard->program_ended && waitid(P_PID, (id_t)guard->program, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	    info.si_pid) {
 		guard->program_ended = true;
 		guard->status = info.si_status;
 		guard->by_signal = info.si_code != CLD_EXITED;
 	}
-	each_child(guard, reap_child, 0);
+	each_child(guard, reap_child);
 	if (!guard->program_ended)
 		return false;
 	guard->others_alive = false;
-	each_child(guard, note_child, 0);
+	each_child(guard, note_child);
 	if (guard->others_alive)
 		return false;
 	/* The list may miss one that was born or adopted while we read it; waitpid misses none. */
@@ -343,7 +380,7 @@ static bool reap(struct guard *guard)
 		if (pid < 0 && errno == ECHILD)
 			return true;
 		if (pid <= 0) {
-			each_child(guard, signal_child, SIGKILL);
+			each_child(guard, kill_child);
 			poll(NULL, 0, KILL_POLL_MS);
 		}
 	}
@@ -359,7 +396,7 @@ static int poll_timeout(const struct guard *guard)
 
 static void watch_over(struct guard *guard)
 {
-	enum phase signalled = RUNNING;
+	bool asked = false;
 	while (!reap(guard)) {
 		if (guard->program_ended && guard->phase == RUNNING) {
 			guard->phase = TERMINATING;
@@ -367,12 +404,11 @@ static void watch_over(struct guard *guard)
 		}
 		if (guard->phase == TERMINATING && now_ms() >= guard->kill_at_ms)
 			guard->phase = KILLING;
-		if (guard->phase == TERMINATING && signalled == RUNNING) {
-			signal_all(guard, SIGTERM);
-			signal_all(guard, SIGCONT); /* a stopped process would not hear it */
-			signalled = TERMINATING;
+		if (guard->phase == TERMINATING) {
+			terminate_all(guard, !asked);
+			asked = true;
 		} else if (guard->phase == KILLING) {
-			signal_all(guard, SIGKILL);
+			kill_all(guard);
 		}
 		struct pollfd fds[] = { { .fd = guard->control, .events = POLLIN },
 					{ .fd = guard->signals, .events = POLLIN },
@@ -414,8 +450,10 @@ static _Noreturn void guard_run(const int fds[GUARD_FDS])
 		unlink(guard.spec.lock); /* while we hold it: whoever opened it meanwhile sees that it is not current */
 		close(guard.lock);
 	}
-	report(guard.control, guard.start_failed ? guard.failure :
-						   (struct guard_report){ .kind = GUARD_ENDED, .number = guard.status, .by_signal = guard.by_signal });
+	report(guard.control, guard.start_failed ? guard.failure
+						 : (struct guard_report){ .kind = GUARD_ENDED,
+									  .number = guard.status,
+									  .by_signal = guard.by_signal });
 	_exit(0);
 }
 
@@ -430,7 +468,9 @@ static bool receive_fds(int socket, int fds[GUARD_FDS], bool *ret_complete)
 		char space[CMSG_SPACE(sizeof(int) * GUARD_FDS)];
 	} control;
 	struct iovec data = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space };
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space
+	};
 	ssize_t n;
 	do
 		n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
@@ -450,7 +490,8 @@ void exec_guard_main(int argc, char **argv)
 {
 	prctl(PR_SET_NAME, "ratchet-spawner");
 	fcntl(GUARD_SPAWNER_FD, F_SETFD, FD_CLOEXEC);
-	/* What ends the spawner and the guards is the engine's end of their sockets, never a signal meant for the whole group. */
+	/* What ends the spawner and the guards is the engine's end of their sockets, never a signal meant for the whole
+	 * group. */
 	static const int ignored[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGCHLD };
 	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
 		signal(ignored[i], SIG_IGN); /* SIGCHLD too: ended guards vanish by themselves */
@@ -463,7 +504,9 @@ void exec_guard_main(int argc, char **argv)
 			guard_run(fds);
 		}
 		if (pid < 0)
-			report(fds[GUARD_CONTROL], (struct guard_report){ .kind = GUARD_START_FAILED, .stage = GUARD_STAGE_FORK, .number = complete ? errno : EMFILE });
+			report(fds[GUARD_CONTROL], (struct guard_report){ .kind = GUARD_START_FAILED,
+									  .stage = GUARD_STAGE_FORK,
+									  .number = complete ? errno : EMFILE });
 		for (int i = 0; i < GUARD_FDS; i++)
 			if (fds[i] >= 0)
 				close(fds[i]);

@@ -1,4 +1,6 @@
-/* The engine's end of the spawner: starts it, hands it the descriptors of a new task, ends it. See exec.h for the processes. */
+/* The engine's end of the spawner: starts it, hands it the descriptors of a new task, ends it. See exec.h for the
+ * processes. */
+#include "base/mem.h"
 #include "connectors/exec/exec.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +18,20 @@
 
 extern char **environ;
 
-/* Its own session, so that a Ctrl-C at the server's terminal ends no task; default signals; nothing of ours open but its socket. */
+/* Ours and GUARD_MARK; to be freed, the texts stay where they are. */
+static char **marked_environment(void)
+{
+	size_t count = 0;
+	while (environ[count])
+		count++;
+	char **environment = mem_alloc(sizeof *environment * (count + 2));
+	environment[0] = GUARD_MARK "=1";
+	memcpy(environment + 1, environ, sizeof *environment * (count + 1));
+	return environment;
+}
+
+/* Its own session, so that a Ctrl-C at the server's terminal ends no task; default signals; nothing of ours open but
+ * its socket. */
 static int spawn(int socket, pid_t *ret_pid)
 {
 	posix_spawn_file_actions_t actions;
@@ -36,7 +51,10 @@ static int spawn(int socket, pid_t *ret_pid)
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
 	char *argv[] = { "ratchet", EXEC_GUARD_ARGUMENT, NULL };
-	int r = posix_spawn(ret_pid, "/proc/self/exe", &actions, &attributes, argv, environ);
+	const char *program = getenv(GUARD_PROGRAM);
+	char **environment = marked_environment();
+	int r = posix_spawn(ret_pid, program ? program : "/proc/self/exe", &actions, &attributes, argv, environment);
+	free(environment);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attributes);
 	return r;
@@ -45,6 +63,9 @@ static int spawn(int socket, pid_t *ret_pid)
 static int spawner_start(struct spawner *spawner, struct wf_error *err)
 {
 	int pair[2];
+	if (getenv(GUARD_MARK))
+		return error_set(err, ERR(INTERNAL),
+				 "this program does not begin with exec_guard_main, so it cannot guard exec tasks");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_errno(err, errno, "cannot make a socket for the guard of exec tasks");
 	struct timeval timeout = { .tv_sec = SEND_TIMEOUT_S };
@@ -78,7 +99,8 @@ void spawner_stop(struct spawner *spawner)
 	close(spawner->socket); /* it sees the end, waits for its guards and exits */
 	for (int64_t end = now_ms() + STOP_TIMEOUT_MS; waitpid(spawner->pid, NULL, WNOHANG) == 0;) {
 		if (now_ms() > end) {
-			/* A program in uninterruptible sleep, say. The guards go on by themselves; only the spawner is ours to reap. */
+			/* A program in uninterruptible sleep, say. The guards go on by themselves; only the spawner is
+			 * ours to reap. */
 			kill(spawner->pid, SIGKILL);
 			waitpid(spawner->pid, NULL, 0);
 			break;
@@ -96,7 +118,9 @@ static int send_fds(int socket, const int fds[GUARD_FDS])
 		char space[CMSG_SPACE(sizeof(int) * GUARD_FDS)];
 	} control = { 0 };
 	struct iovec data = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space };
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space
+	};
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 	header->cmsg_level = SOL_SOCKET;
 	header->cmsg_type = SCM_RIGHTS;

@@ -1,10 +1,12 @@
 /* libcurl's multi interface driven by our loop.
  *
- *     loop: descriptor ready ──► curl_multi_socket_action ──► curl says what to watch next (on_socket), when to be called (on_timer)
- *                                                        └──► ended transfers: take_ended ──► done()
+ *     loop: descriptor ready, timer ──► curl_multi_socket_action ──► on_socket: what to watch next
+ *                                                              ├──► on_timer: when to be called
+ *                                                              └──► take_ended: done()
  *
- * libcurl must not be entered from within its own callbacks, so those only note things; `done` is called from take_ended, where sending and
- * cancelling are fine. A handle that has been used is reset and kept with its buffers: what is dear about a request is making all that, not sending it. */
+ * libcurl must not be entered from within its own callbacks, so those only note things; `done` is called from
+ * take_ended, where sending and cancelling are fine. A handle that has been used is reset and kept with its buffers:
+ * what is dear about a request is making all that, not sending it. */
 #include "connectors/http/client.h"
 #include "base/mem.h"
 #include "connectors/text.h"
@@ -93,7 +95,8 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *s
 		*socket = (struct http_socket){ .watch = { .callback = on_ready, .data = socket }, .client = client };
 		curl_multi_assign(client->multi, fd, socket);
 	}
-	loop_watch_fd(client->loop, &socket->watch, fd, (what & CURL_POLL_IN ? LOOP_READ : 0u) | (what & CURL_POLL_OUT ? LOOP_WRITE : 0u));
+	loop_watch_fd(client->loop, &socket->watch, fd,
+		      (what & CURL_POLL_IN ? LOOP_READ : 0u) | (what & CURL_POLL_OUT ? LOOP_WRITE : 0u));
 	return 0;
 }
 
@@ -323,7 +326,8 @@ static bool is_token(struct str text)
 {
 	for (size_t i = 0; i < text.len; i++) {
 		unsigned char c = (unsigned char)text.ptr[i];
-		if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c && strchr("!#$%&'*+-.^_`|~", c))))
+		if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+		      (c && strchr("!#$%&'*+-.^_`|~", c))))
 			return false;
 	}
 	return text.len > 0;
@@ -351,14 +355,20 @@ static bool is_url(struct str url)
 static int check(const struct http_request *request, struct wf_error *err)
 {
 	if (!is_url(request->url))
-		return error_set(err, ERR(INVALID), "expected a URL that begins with http:// or https:// and has no spaces, found \"%.*s\"",
-				 (int)(request->url.len < 200 ? request->url.len : 200), request->url.ptr);
+		return error_set(
+		    err, ERR(INVALID),
+		    "expected a URL that begins with http:// or https:// and has no spaces, found \"%.*s\"",
+		    (int)(request->url.len < 200 ? request->url.len : 200), request->url.ptr);
 	if (!is_token(request->method))
-		return error_set(err, ERR(INVALID), "\"%.*s\" is no HTTP method", (int)(request->method.len < 40 ? request->method.len : 40), request->method.ptr);
+		return error_set(err, ERR(INVALID), "\"%.*s\" is no HTTP method",
+				 (int)(request->method.len < 40 ? request->method.len : 40), request->method.ptr);
 	for (size_t i = 0; i < request->headers_count; i++)
 		if (!is_token(request->headers[i].name) || !is_field_value(request->headers[i].value))
-			return error_set(err, ERR(INVALID), "the header \"%.*s\" cannot be sent: its name or value has characters that headers cannot hold",
-					 (int)(request->headers[i].name.len < 80 ? request->headers[i].name.len : 80), request->headers[i].name.ptr);
+			return error_set(err, ERR(INVALID),
+					 "the header \"%.*s\" cannot be sent: its name or value has characters that "
+					 "headers cannot hold",
+					 (int)(request->headers[i].name.len < 80 ? request->headers[i].name.len : 80),
+					 request->headers[i].name.ptr);
 	return 0;
 }
 
@@ -429,7 +439,8 @@ static void set_fixed(struct http_call *call)
 		curl_easy_setopt(easy, CURLOPT_CAINFO, client->ca_file);
 }
 
-int http_client_send(struct http_client *client, const struct http_request *request, http_done *done, void *data, struct http_call **ret_call, struct wf_error *err)
+int http_client_send(struct http_client *client, const struct http_request *request, http_done *done, void *data,
+		     struct http_call **ret_call, struct wf_error *err)
 {
 	int r = check(request, err);
 	if (r < 0)
@@ -452,7 +463,8 @@ int http_client_send(struct http_client *client, const struct http_request *requ
 	CURLMcode added = code == CURLE_OK ? curl_multi_add_handle(client->multi, call->easy) : CURLM_OK;
 	if (code != CURLE_OK || added != CURLM_OK) {
 		call_rest(call);
-		return error_set(err, ERR(INVALID), "the request cannot be made: %s", code != CURLE_OK ? curl_easy_strerror(code) : curl_multi_strerror(added));
+		return error_set(err, ERR(INVALID), "the request cannot be made: %s",
+				 code != CURLE_OK ? curl_easy_strerror(code) : curl_multi_strerror(added));
 	}
 	call->previous = NULL;
 	call->next = client->running;
@@ -484,7 +496,8 @@ static void initialize_curl(void)
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-/* What the environment says, and this machine: a workflow that calls its neighbour must not go through the company's proxy. */
+/* What the environment says, and this machine: a workflow that calls its neighbour must not go through the company's
+ * proxy. */
 static char *no_proxy_list(void)
 {
 	const char *given = getenv("no_proxy");
@@ -492,7 +505,8 @@ static char *no_proxy_list(void)
 	return mem_printf("localhost,127.0.0.1,::1%s%s", given && *given ? "," : "", given ? given : "");
 }
 
-int http_client_new(struct loop *loop, const struct http_client_options *options, struct http_client **ret_client, struct wf_error *err)
+int http_client_new(struct loop *loop, const struct http_client_options *options, struct http_client **ret_client,
+		    struct wf_error *err)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	pthread_once(&once, initialize_curl);

@@ -1,7 +1,9 @@
-/* client.h: HTTP requests on the loop, over one libcurl multi handle: what http, lambda and others that speak HTTP stand on.
+/* client.h: HTTP requests on the loop, over one libcurl multi handle: what http, lambda and others that speak HTTP
+ * stand on.
  *
- * Connections are kept and shared by all requests of a client; handles and buffers are pooled. Certificates are verified, redirects are answers like any other, and nothing but
- * http and https is ever spoken. A proxy is taken from the environment (https_proxy …) as usual, but never for this machine itself.
+ * Connections are kept and shared by all requests of a client; handles and buffers are pooled. Certificates are
+ * verified, redirects are answers like any other, and nothing but http and https is ever spoken. A proxy is taken from
+ * the environment (https_proxy …) as usual, but never for this machine itself.
  *
  * All on the loop's thread. Callbacks come from the loop, never from within http_client_send. */
 #pragma once
@@ -13,9 +15,9 @@ struct http_client;
 struct http_call;
 
 struct http_client_options {
-	int64_t connect_timeout_ms; /* 0: 10 s */
+	int64_t connect_timeout_ms;    /* 0: 10 s */
 	long connections_per_host_max; /* 0: 512 */
-	const char *ca_file; /* NULL: the system's */
+	const char *ca_file;           /* NULL: the system's */
 };
 
 struct http_header {
@@ -25,23 +27,23 @@ struct http_header {
 /* Borrowed during http_client_send. */
 struct http_request {
 	struct str method; /* as it goes out: "GET", "POST" … */
-	struct str url; /* http:// or https:// */
+	struct str url;    /* http:// or https:// */
 	const struct http_header *headers;
 	size_t headers_count;
 	struct str body;
-	bool has_body; /* an empty body is one too (Content-Length: 0) */
+	bool has_body;               /* an empty body is one too (Content-Length: 0) */
 	const char *user, *password; /* basic authentication; NULL: none */
-	int64_t timeout_ms; /* for the whole request */
+	int64_t timeout_ms;          /* for the whole request */
 	size_t response_bytes_max;
 };
 
 enum http_failure {
-	HTTP_ANSWERED, /* whatever the status */
+	HTTP_ANSWERED,   /* whatever the status */
 	HTTP_UNRESOLVED, /* the name has no address */
 	HTTP_UNCONNECTED,
 	HTTP_UNTRUSTED, /* TLS: certificate or handshake */
 	HTTP_TIMED_OUT,
-	HTTP_BROKEN, /* it closed early, or what it said is not HTTP */
+	HTTP_BROKEN,    /* it closed early, or what it said is not HTTP */
 	HTTP_TOO_LARGE, /* more than response_bytes_max */
 };
 
@@ -50,7 +52,7 @@ struct http_response {
 	enum http_failure failure;
 	struct str failure_text; /* a sentence, unless HTTP_ANSWERED */
 	long status;
-	struct str status_text; /* "OK"; empty with HTTP/2 */
+	struct str status_text;            /* "OK"; empty with HTTP/2 */
 	const struct http_header *headers; /* names as the server wrote them */
 	size_t headers_count;
 	struct str body;
@@ -58,13 +60,15 @@ struct http_response {
 
 typedef void http_done(void *data, const struct http_response *response);
 
-int http_client_new(struct loop *loop, const struct http_client_options *options, struct http_client **ret_client, struct wf_error *err);
+int http_client_new(struct loop *loop, const struct http_client_options *options, struct http_client **ret_client,
+		    struct wf_error *err);
 /* Cancels what is under way, without calls. Takes NULL. */
 void http_client_free(struct http_client *client);
 
-/* Sends a request; `done` is called once, unless it is cancelled. ERR(INVALID) if the URL, the method or a header is not one that can be sent: then it is
- * not called. */
-int http_client_send(struct http_client *client, const struct http_request *request, http_done *done, void *data, struct http_call **ret_call, struct wf_error *err);
+/* Sends a request; `done` is called once, unless it is cancelled. ERR(INVALID) if the URL, the method or a header is
+ * not one that can be sent: then it is not called. */
+int http_client_send(struct http_client *client, const struct http_request *request, http_done *done, void *data,
+		     struct http_call **ret_call, struct wf_error *err);
 void http_call_cancel(struct http_call *call);
 /* Requests under way. */
 uint32_t http_client_running(const struct http_client *client);

@@ -1,11 +1,18 @@
 /* http: AWS's HTTP Task, arn:aws:states:::http:invoke.
  *
- *     Parameters   ApiEndpoint, Method (both required), Headers, QueryParameters, RequestBody,
- *                  Authentication.ConnectionArn or InvocationConfig.ConnectionArn (here optional: a name in the configuration's `connections`),
- *                  Transform {RequestBodyEncoding: NONE | URL_ENCODED, RequestEncodingOptions {ArrayFormat: INDICES | REPEAT | COMMAS | BRACKETS}}
- *     Result       {Headers: {name: [value, …]}, ResponseBody, StatusCode, StatusText}; names of headers in lower case, a JSON body as its value
- *     Errors       a status that is not 2xx: States.Http.StatusCode.N, its cause the body; no answer, or none within timeout_s: States.Http.Socket;
- *                  an answer larger than limits.http_response_bytes: States.DataLimitExceeded
+ *     ApiEndpoint, Method    required
+ *     Headers, QueryParameters, RequestBody
+ *     Authentication.ConnectionArn or InvocationConfig.ConnectionArn: here optional, a name in the configuration's
+ *                            `connections`
+ *     Transform              {RequestBodyEncoding: NONE | URL_ENCODED,
+ *                             RequestEncodingOptions: {ArrayFormat: INDICES | REPEAT | COMMAS | BRACKETS}}
+ *
+ * The result is {Headers: {name: [value, …]}, ResponseBody, StatusCode, StatusText}, with names of headers in lower
+ * case and a JSON body as its value.
+ *
+ *     States.Http.StatusCode.N     a status that is not 2xx; the cause is the body
+ *     States.Http.Socket           no answer, or none within timeout_s
+ *     States.DataLimitExceeded     an answer larger than limits.http_response_bytes
  *
  * Unlike AWS: plain http is allowed, a connection is optional, redirects are not followed. */
 #include "base/mem.h"
@@ -69,8 +76,19 @@ static struct buffer *add_header(struct building *building, struct str name)
 /* Those that are the connection's business, not the task's: they would let a task speak past the request it makes. */
 static bool is_forbidden(struct str name)
 {
-	static const char *const names[] = { "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer",
-					     "upgrade", "expect", "proxy-authorization", "proxy-authenticate", "proxy-connection", "via" };
+	static const char *const names[] = { "host",
+					     "content-length",
+					     "transfer-encoding",
+					     "connection",
+					     "keep-alive",
+					     "te",
+					     "trailer",
+					     "upgrade",
+					     "expect",
+					     "proxy-authorization",
+					     "proxy-authenticate",
+					     "proxy-connection",
+					     "via" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (text_same(name, str_of(names[i])))
 			return true;
@@ -82,12 +100,14 @@ static int add_headers(struct building *building, const struct value *headers, s
 	if (!headers)
 		return 0;
 	if (!value_is(headers, VALUE_OBJECT))
-		return error_set(err, ERR(INVALID), "expected an object for Headers, found %s", value_kind_name(value_kind(headers)));
+		return error_set(err, ERR(INVALID), "expected an object for Headers, found %s",
+				 value_kind_name(value_kind(headers)));
 	for (size_t i = 0; i < value_count(headers); i++) {
 		struct str name = value_key_at(headers, i);
 		const struct value *value = value_at(headers, i);
 		if (is_forbidden(name))
-			return error_set(err, ERR(INVALID), "the header \"%.*s\" cannot be set by a task", STR_FMT(name));
+			return error_set(err, ERR(INVALID), "the header \"%.*s\" cannot be set by a task",
+					 STR_FMT(name));
 		struct buffer *text = add_header(building, name);
 		if (!text)
 			return error_set(err, ERR(LIMIT), "a request has %d headers at most", HEADERS_MAX);
@@ -129,19 +149,24 @@ static const struct value *find_connection(const struct http *http, struct str a
 	return value_get(http->connections, slash ? str_sub(name, 0, (size_t)(slash - name.ptr)) : name);
 }
 
-static int add_connection(const struct http *http, struct building *building, const struct value *parameters, struct wf_error *err)
+static int add_connection(const struct http *http, struct building *building, const struct value *parameters,
+			  struct wf_error *err)
 {
 	const struct value *arn = connection_arn(parameters);
 	if (!arn)
 		return 0;
 	const struct value *connection = find_connection(http, value_string(arn));
 	if (!connection)
-		return error_set(err, ERR(NOT_FOUND), "the configuration has no connection \"%.*s\" (http: connections:)", STR_FMT(value_string(arn)));
-	const struct value *headers = value_getz(connection, "headers"), *query = value_getz(connection, "query"), *basic = value_getz(connection, "basic");
+		return error_set(err, ERR(NOT_FOUND),
+				 "the configuration has no connection \"%.*s\" (http: connections:)",
+				 STR_FMT(value_string(arn)));
+	const struct value *headers = value_getz(connection, "headers"), *query = value_getz(connection, "query"),
+			   *basic = value_getz(connection, "basic");
 	int r = 0;
 	for (size_t i = 0; headers && i < value_count(headers) && r == 0; i++) {
 		struct buffer *text = add_header(building, value_key_at(headers, i));
-		r = text ? secret_text(building->host, value_at(headers, i), text, err) : error_set(err, ERR(LIMIT), "too many headers");
+		r = text ? secret_text(building->host, value_at(headers, i), text, err)
+			 : error_set(err, ERR(LIMIT), "too many headers");
 	}
 	for (size_t i = 0; query && i < value_count(query) && r == 0; i++) {
 		_cleanup_(buffer_done) struct buffer text = { 0 };
@@ -167,7 +192,8 @@ static int required_text(const struct value *parameters, const char *name, struc
 	*ret_text = value ? value_string(value) : STR_EMPTY;
 	if (ret_text->len)
 		return 0;
-	return error_set(err, ERR(INVALID), "the HTTP task needs %s, a text; its parameters have %s", name, value ? value_kind_name(value_kind(value)) : "none");
+	return error_set(err, ERR(INVALID), "the HTTP task needs %s, a text; its parameters have %s", name,
+			 value ? value_kind_name(value_kind(value)) : "none");
 }
 
 /* The endpoint up to its fragment, ready for parameters to be appended. */
@@ -197,7 +223,10 @@ static bool is_json_type(struct str type)
 
 static int form_arrays(const struct value *transform, enum form_arrays *ret_arrays, struct wf_error *err)
 {
-	static const char *const names[] = { [FORM_INDICES] = "INDICES", [FORM_REPEAT] = "REPEAT", [FORM_COMMAS] = "COMMAS", [FORM_BRACKETS] = "BRACKETS" };
+	static const char *const names[] = { [FORM_INDICES] = "INDICES",
+					     [FORM_REPEAT] = "REPEAT",
+					     [FORM_COMMAS] = "COMMAS",
+					     [FORM_BRACKETS] = "BRACKETS" };
 	const struct value *options = value_getz(transform, "RequestEncodingOptions");
 	const struct value *format = options ? value_getz(options, "ArrayFormat") : NULL;
 	*ret_arrays = FORM_INDICES;
@@ -211,7 +240,8 @@ static int form_arrays(const struct value *transform, enum form_arrays *ret_arra
 	return error_set(err, ERR(INVALID), "ArrayFormat must be INDICES, REPEAT, COMMAS or BRACKETS");
 }
 
-static int add_form(struct building *building, const struct value *body, const struct value *transform, struct wf_error *err)
+static int add_form(struct building *building, const struct value *body, const struct value *transform,
+		    struct wf_error *err)
 {
 	enum form_arrays arrays;
 	int r = form_arrays(transform, &arrays, err);
@@ -228,7 +258,8 @@ static int add_form(struct building *building, const struct value *body, const s
 /* A text under a type that is not JSON goes out as it is; everything else as JSON. */
 static int add_body(struct building *building, const struct value *parameters, struct wf_error *err)
 {
-	const struct value *body = value_getz(parameters, "RequestBody"), *transform = value_getz(parameters, "Transform");
+	const struct value *body = value_getz(parameters, "RequestBody"),
+			   *transform = value_getz(parameters, "Transform");
 	if (!body)
 		return 0;
 	building->request.has_body = true;
@@ -243,15 +274,18 @@ static int add_body(struct building *building, const struct value *parameters, s
 		if (text)
 			buffer_addz(text, "application/json");
 	}
-	bool plain = type && value_is(body, VALUE_STRING) && !is_json_type(buffer_str(&building->texts[type - building->headers]));
+	bool plain = type && value_is(body, VALUE_STRING) &&
+		     !is_json_type(buffer_str(&building->texts[type - building->headers]));
 	buffer_add(&building->body, plain ? value_string(body) : value_text(body));
 	return 0;
 }
 
-static int build(const struct http *http, struct building *building, const struct value *parameters, struct wf_error *err)
+static int build(const struct http *http, struct building *building, const struct value *parameters,
+		 struct wf_error *err)
 {
 	if (!parameters || !value_is(parameters, VALUE_OBJECT))
-		return error_set(err, ERR(INVALID), "the HTTP task needs an object of parameters with ApiEndpoint and Method");
+		return error_set(err, ERR(INVALID),
+				 "the HTTP task needs an object of parameters with ApiEndpoint and Method");
 	int r = required_text(parameters, "Method", &building->request.method, err);
 	if (r == 0)
 		r = add_url(building, parameters, err);
@@ -326,12 +360,33 @@ static struct str status_text(const struct http_response *response)
 	static const struct {
 		long status;
 		const char *text;
-	} rows[] = { { 200, "OK" }, { 201, "Created" }, { 202, "Accepted" }, { 204, "No Content" }, { 206, "Partial Content" },
-		     { 301, "Moved Permanently" }, { 302, "Found" }, { 303, "See Other" }, { 304, "Not Modified" }, { 307, "Temporary Redirect" },
-		     { 308, "Permanent Redirect" }, { 400, "Bad Request" }, { 401, "Unauthorized" }, { 403, "Forbidden" }, { 404, "Not Found" },
-		     { 405, "Method Not Allowed" }, { 409, "Conflict" }, { 410, "Gone" }, { 413, "Content Too Large" }, { 415, "Unsupported Media Type" },
-		     { 422, "Unprocessable Content" }, { 429, "Too Many Requests" }, { 500, "Internal Server Error" }, { 501, "Not Implemented" },
-		     { 502, "Bad Gateway" }, { 503, "Service Unavailable" }, { 504, "Gateway Timeout" } };
+	} rows[] = { { 200, "OK" },
+		     { 201, "Created" },
+		     { 202, "Accepted" },
+		     { 204, "No Content" },
+		     { 206, "Partial Content" },
+		     { 301, "Moved Permanently" },
+		     { 302, "Found" },
+		     { 303, "See Other" },
+		     { 304, "Not Modified" },
+		     { 307, "Temporary Redirect" },
+		     { 308, "Permanent Redirect" },
+		     { 400, "Bad Request" },
+		     { 401, "Unauthorized" },
+		     { 403, "Forbidden" },
+		     { 404, "Not Found" },
+		     { 405, "Method Not Allowed" },
+		     { 409, "Conflict" },
+		     { 410, "Gone" },
+		     { 413, "Content Too Large" },
+		     { 415, "Unsupported Media Type" },
+		     { 422, "Unprocessable Content" },
+		     { 429, "Too Many Requests" },
+		     { 500, "Internal Server Error" },
+		     { 501, "Not Implemented" },
+		     { 502, "Bad Gateway" },
+		     { 503, "Service Unavailable" },
+		     { 504, "Gateway Timeout" } };
 	for (size_t i = 0; !response->status_text.len && i < sizeof rows / sizeof *rows; i++)
 		if (rows[i].status == response->status)
 			return str_of(rows[i].text);
@@ -356,7 +411,8 @@ static void http_answered(const struct http_task *task, const struct http_respon
 {
 	if (response->failure == HTTP_TOO_LARGE) {
 		outcome_failed(outcome, TASK_FAILED, STR("States.DataLimitExceeded"));
-		buffer_addz(&outcome->cause, "The state/task 'http' returned a result with a size exceeding the maximum number of bytes service limit.");
+		buffer_addz(&outcome->cause, "The state/task 'http' returned a result with a size exceeding the "
+					     "maximum number of bytes service limit.");
 	} else if (response->failure != HTTP_ANSWERED) {
 		outcome_failed(outcome, TASK_FAILED, STR("States.Http.Socket"));
 		text_clean(response->failure_text, &outcome->cause);
@@ -404,8 +460,10 @@ static int check_part(const struct value *connection, size_t index, struct wf_er
 	bool basic = str_eqz(name, "basic");
 	if (!basic && !str_eqz(name, "headers") && !str_eqz(name, "query"))
 		return error_set(err, ERR(INVALID), "\"%.*s\": expected headers, query or basic", STR_FMT(name));
-	if (!value_is(part, VALUE_OBJECT) || (basic && (!value_getz(part, "username") || !value_getz(part, "password"))))
-		return error_set(err, ERR(INVALID), "\"%.*s\" must be an object%s", STR_FMT(name), basic ? " with username and password" : "");
+	if (!value_is(part, VALUE_OBJECT) ||
+	    (basic && (!value_getz(part, "username") || !value_getz(part, "password"))))
+		return error_set(err, ERR(INVALID), "\"%.*s\" must be an object%s", STR_FMT(name),
+				 basic ? " with username and password" : "");
 	for (size_t i = 0; i < value_count(part); i++) {
 		int r = secret_check(value_at(part, i), err);
 		if (r < 0) {
@@ -418,7 +476,9 @@ static int check_part(const struct value *connection, size_t index, struct wf_er
 
 static int check_connections(const struct value *connections, struct wf_error *err)
 {
-	int r = value_is(connections, VALUE_OBJECT) ? 0 : error_set(err, ERR(INVALID), "expected an object from names or ARNs to connections");
+	int r = value_is(connections, VALUE_OBJECT)
+		    ? 0
+		    : error_set(err, ERR(INVALID), "expected an object from names or ARNs to connections");
 	for (size_t i = 0; i < value_count(connections) && r == 0; i++) {
 		const struct value *connection = value_at(connections, i);
 		if (!value_is(connection, VALUE_OBJECT))
@@ -433,7 +493,8 @@ static int check_connections(const struct value *connections, struct wf_error *e
 	return r;
 }
 
-int connector_http_new(struct connector_host *host, const struct value *config, struct connector **ret_connector, struct wf_error *err)
+int connector_http_new(struct connector_host *host, const struct value *config, struct connector **ret_connector,
+		       struct wf_error *err)
 {
 	static const char *const own[] = { "connections", NULL };
 	const struct value *connections = config ? value_getz(config, "connections") : NULL;

@@ -7,7 +7,8 @@
 
 /* ---- settings */
 
-static int read_seconds(const struct value *config, const char *name, double otherwise, int64_t *ret_ms, struct wf_error *err)
+static int read_seconds(const struct value *config, const char *name, double otherwise, int64_t *ret_ms,
+			struct wf_error *err)
 {
 	const struct value *value = value_getz(config, name);
 	double seconds = value ? value_number(value) : otherwise;
@@ -35,7 +36,8 @@ static int read_connections(const struct value *config, long *ret_count, struct 
 
 static int check_names(const struct value *config, const char *const *others, struct wf_error *err)
 {
-	static const char *const common[] = { "timeout_s", "connect_timeout_s", "ca_file", "max_connections_per_host", NULL };
+	static const char *const common[] = { "timeout_s", "connect_timeout_s", "ca_file", "max_connections_per_host",
+					      NULL };
 	for (size_t i = 0; i < value_count(config); i++) {
 		struct str name = value_key_at(config, i);
 		bool known = false;
@@ -52,13 +54,14 @@ static int check_names(const struct value *config, const char *const *others, st
 	return 0;
 }
 
-int http_tasks_init(struct http_tasks *tasks, const struct connector_class *class, struct connector_host *host, const struct value *config,
-		    double timeout_s, const char *const *others, struct wf_error *err)
+int http_tasks_init(struct http_tasks *tasks, const struct connector_class *class, struct connector_host *host,
+		    const struct value *config, double timeout_s, const char *const *others, struct wf_error *err)
 {
 	_cleanup_(value_unrefp) struct value *nothing = value_new_object(0);
 	config = config && !value_is(config, VALUE_NULL) ? config : nothing;
 	if (!value_is(config, VALUE_OBJECT))
-		return error_set(err, ERR(INVALID), "expected an object, found %s", value_kind_name(value_kind(config)));
+		return error_set(err, ERR(INVALID), "expected an object, found %s",
+				 value_kind_name(value_kind(config)));
 	struct http_client_options options = { 0 };
 	_cleanup_free_ char *ca_file = NULL;
 	const struct value *ca = value_getz(config, "ca_file");
@@ -119,7 +122,8 @@ static void on_later(struct loop_timer *timer)
 	task_answered(timer->data, NULL);
 }
 
-int http_tasks_start(struct http_tasks *tasks, const struct task_request *request, struct http_request *sent, struct http_task **ret_task, struct wf_error *err)
+int http_tasks_start(struct http_tasks *tasks, const struct task_request *request, struct http_request *sent,
+		     struct http_task **ret_task, struct wf_error *err)
 {
 	if (str_map_get(&tasks->tasks, task_key_str(&request->key)))
 		return error_set(err, ERR(EXISTS), "that task runs already");

@@ -1,16 +1,19 @@
 /* lambda: functions behind the Lambda Invoke API, POST {endpoint}/2015-03-31/functions/{name or ARN}/invocations.
  *
- *     arn:aws:lambda:…:function:NAME     the effective input is the event, the function's answer the result
- *     arn:aws:states:::lambda:invoke     Parameters FunctionName, Payload, InvocationType, ClientContext, Qualifier, LogType; the result wraps the answer:
- *                                        {ExecutedVersion, LogResult, Payload, SdkHttpMetadata, SdkResponseMetadata, StatusCode}
+ * With a function's ARN as the resource the effective input is the event, and the function's answer is the result.
+ * arn:aws:states:::lambda:invoke has the parameters FunctionName, Payload, InvocationType, ClientContext, Qualifier
+ * and LogType, and wraps the answer: {ExecutedVersion, LogResult, Payload, SdkHttpMetadata, SdkResponseMetadata,
+ * StatusCode}.
  *
  * Errors as AWS reports them:
  *
- *     the function failed (X-Amz-Function-Error)   its errorType, else Lambda.Unknown; the cause is its answer to the letter
- *     the service refused                          Lambda.NAME by its x-amzn-ErrorType; without one ServiceException (5xx), TooManyRequestsException (429),
- *                                                  ResourceNotFoundException (404), AWSLambdaException
- *     no answer                                    Lambda.SdkClientException
- *     an answer above http_response_bytes          States.DataLimitExceeded */
+ *     the function failed             its errorType, else Lambda.Unknown; the cause is its answer to the letter
+ *      (X-Amz-Function-Error)
+ *     the service refused             Lambda.NAME by its x-amzn-ErrorType; without one ServiceException (5xx),
+ *                                     TooManyRequestsException (429), ResourceNotFoundException (404),
+ *                                     AWSLambdaException
+ *     no answer                       Lambda.SdkClientException
+ *     above http_response_bytes       States.DataLimitExceeded */
 #include "base/mem.h"
 #include "connectors/http/encode.h"
 #include "connectors/http/tasks.h"
@@ -32,9 +35,12 @@ static int invoke_function(const struct task_request *request, struct str *ret_f
 		*ret_function = request->resource_arn;
 		return 0;
 	}
-	const struct value *name = value_is(request->parameters, VALUE_OBJECT) ? value_getz(request->parameters, "FunctionName") : NULL;
+	const struct value *name =
+	    value_is(request->parameters, VALUE_OBJECT) ? value_getz(request->parameters, "FunctionName") : NULL;
 	*ret_function = name ? value_string(name) : STR_EMPTY;
-	return ret_function->len ? 0 : error_set(err, ERR(INVALID), "lambda:invoke needs FunctionName, a text that is not empty");
+	return ret_function->len
+		   ? 0
+		   : error_set(err, ERR(INVALID), "lambda:invoke needs FunctionName, a text that is not empty");
 }
 
 /* A text is sent as it is where it is JSON itself, as AWS does with Payload; everything else is sent as JSON. */
@@ -66,22 +72,22 @@ static void add_header(struct invoke_headers *headers, struct str name, struct s
 static void add_headers(struct invoke_headers *headers, const struct task_request *request)
 {
 	static const struct {
-		const char *parameter;
-		struct str header;
-	} rows[] = { { "InvocationType", { "X-Amz-Invocation-Type", 21 } },
-		     { "ClientContext", { "X-Amz-Client-Context", 20 } },
-		     { "LogType", { "X-Amz-Log-Type", 14 } } };
+		const char *parameter, *header;
+	} rows[] = { { "InvocationType", "X-Amz-Invocation-Type" },
+		     { "ClientContext", "X-Amz-Client-Context" },
+		     { "LogType", "X-Amz-Log-Type" } };
 	add_header(headers, STR("Content-Type"), STR("application/json"));
 	if (request->trace_parent.len)
 		add_header(headers, STR("traceparent"), request->trace_parent);
 	for (size_t i = 0; !request->lambda_arn && i < sizeof rows / sizeof *rows; i++) {
 		const struct value *value = value_getz(request->parameters, rows[i].parameter);
 		if (value && value_is(value, VALUE_STRING))
-			add_header(headers, rows[i].header, value_string(value));
+			add_header(headers, str_of(rows[i].header), value_string(value));
 	}
 }
 
-static void write_url(const struct lambda *lambda, const struct task_request *request, struct str function, struct buffer *url)
+static void write_url(const struct lambda *lambda, const struct task_request *request, struct str function,
+		      struct buffer *url)
 {
 	buffer_addz(url, lambda->endpoint);
 	buffer_addz(url, "/2015-03-31/functions/");
@@ -132,7 +138,8 @@ static struct str request_id(const struct http_response *response)
 /* The words of AWS's SDK. */
 static void add_service_details(struct buffer *cause, long status, struct str code, struct str id)
 {
-	buffer_printf(cause, " (Service: AWSLambda; Status Code: %ld; Error Code: %.*s; Request ID: %.*s; Proxy: null)", status, STR_FMT(code), STR_FMT(id));
+	buffer_printf(cause, " (Service: AWSLambda; Status Code: %ld; Error Code: %.*s; Request ID: %.*s; Proxy: null)",
+		      status, STR_FMT(code), STR_FMT(id));
 }
 
 static void not_found(const struct http_task *task, struct outcome *outcome)
@@ -145,8 +152,10 @@ static void not_found(const struct http_task *task, struct outcome *outcome)
 static void too_large(const struct http_task *task, struct outcome *outcome)
 {
 	outcome_failed(outcome, TASK_FAILED, STR("States.DataLimitExceeded"));
-	buffer_printf(&outcome->cause, "The state/task '%s' returned a result with a size exceeding the maximum number of bytes service limit.",
-		      task->plain ? task->about : "lambda");
+	buffer_printf(
+	    &outcome->cause,
+	    "The state/task '%s' returned a result with a size exceeding the maximum number of bytes service limit.",
+	    task->plain ? task->about : "lambda");
 }
 
 static void no_answer(const struct http_response *response, struct outcome *outcome)
@@ -167,9 +176,10 @@ static struct str error_code(struct str type, long status)
 		type = str_sub(type, (size_t)(hash - type.ptr) + 1, type.len);
 	if (type.len)
 		return type;
-	return status == 404 ? STR("ResourceNotFoundException") : status == 429 ? STR("TooManyRequestsException") :
-	       status >= 500			 ? STR("ServiceException") :
-						   STR("AWSLambdaException");
+	return status == 404   ? STR("ResourceNotFoundException")
+	       : status == 429 ? STR("TooManyRequestsException")
+	       : status >= 500 ? STR("ServiceException")
+			       : STR("AWSLambdaException");
 }
 
 static void service_failed(const struct http_response *response, struct outcome *outcome)
@@ -209,7 +219,8 @@ static void function_failed(const struct http_response *response, struct outcome
 /* AllHttpHeaders has each value in an array, HttpHeaders the first by itself. */
 static struct value *http_metadata(const struct http_response *response)
 {
-	struct value *all = value_new_object(response->headers_count), *first = value_new_object(response->headers_count);
+	struct value *all = value_new_object(response->headers_count),
+		     *first = value_new_object(response->headers_count);
 	for (size_t i = 0; i < response->headers_count; i++) {
 		struct str name = response->headers[i].name;
 		if (value_get(all, name))
@@ -231,7 +242,8 @@ static struct value *http_metadata(const struct http_response *response)
 static struct value *wrap(const struct http_response *response, struct value *payload)
 {
 	struct value *result = value_new_object(6);
-	struct str version = http_response_header(response, "X-Amz-Executed-Version"), log = http_response_header(response, "X-Amz-Log-Result");
+	struct str version = http_response_header(response, "X-Amz-Executed-Version"),
+		   log = http_response_header(response, "X-Amz-Log-Result");
 	if (version.ptr)
 		value_object_take(result, STR("ExecutedVersion"), value_from_string(version));
 	if (log.ptr)
@@ -304,8 +316,11 @@ static int read_endpoint(const struct value *config, const char *given, char **r
 {
 	const struct value *configured = config ? value_getz(config, "endpoint") : NULL;
 	struct str endpoint = given && *given ? str_of(given) : configured ? value_string(configured) : STR_EMPTY;
-	if ((endpoint.len || configured) && !str_starts(endpoint, STR("http://")) && !str_starts(endpoint, STR("https://"))) {
-		error_set(err, ERR(INVALID), "the Lambda endpoint must be a URL that begins with http:// or https://, found \"%.*s\"", STR_FMT(endpoint));
+	if ((endpoint.len || configured) && !str_starts(endpoint, STR("http://")) &&
+	    !str_starts(endpoint, STR("https://"))) {
+		error_set(err, ERR(INVALID),
+			  "the Lambda endpoint must be a URL that begins with http:// or https://, found \"%.*s\"",
+			  STR_FMT(endpoint));
 		error_where(err, "/endpoint");
 		return ERR(INVALID);
 	}
@@ -315,7 +330,8 @@ static int read_endpoint(const struct value *config, const char *given, char **r
 	return 0;
 }
 
-int connector_lambda_new(struct connector_host *host, const struct value *config, const char *endpoint, struct connector **ret_connector, struct wf_error *err)
+int connector_lambda_new(struct connector_host *host, const struct value *config, const char *endpoint,
+			 struct connector **ret_connector, struct wf_error *err)
 {
 	static const char *const own[] = { "endpoint", NULL };
 	_cleanup_free_ char *url = NULL;

@@ -1,6 +1,6 @@
 /* collections.c: the intrinsic functions of arrays, objects and numbers. Elements are shared, not copied. */
-#include "dsl/intrinsics/intrinsics.h"
 #include "base/map.h"
+#include "dsl/intrinsics/intrinsics.h"
 #include <assert.h>
 
 /* What one element of a new array costs. */

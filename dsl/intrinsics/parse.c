@@ -13,7 +13,7 @@ struct parser {
 
 #define REFUSE(p, ...) (jsonpath_refuse((p)->arena, (p)->problem, (p)->at, 1, __VA_ARGS__), false)
 
-#define REFUSE_CALL(p, ...) \
+#define REFUSE_CALL(p, ...)                                                                                            \
 	((struct intrinsic_call *)jsonpath_refuse((p)->arena, (p)->problem, (p)->at, 1, __VA_ARGS__))
 
 static struct intrinsic_call *parse_call(struct parser *p);
@@ -189,7 +189,8 @@ static struct intrinsic_call *parse_call(struct parser *p)
 	p->depth--;
 	if (call->count < call->row->least || call->count > call->row->most) {
 		p->at = start;
-		return REFUSE_CALL(p, "%s takes %s, not %u", call->row->name, arguments_wanted(p, call->row), call->count);
+		return REFUSE_CALL(p, "%s takes %s, not %u", call->row->name, arguments_wanted(p, call->row),
+				   call->count);
 	}
 	call->text = str_sub(p->text, start, p->at - start);
 	return call;
@@ -208,7 +209,8 @@ struct intrinsic_call *intrinsic_compile(struct arena *arena, struct str text, s
 	return call;
 }
 
-void intrinsic_paths(const struct intrinsic_call *call, void (*visit)(void *data, const struct jsonpath *path), void *data)
+void intrinsic_paths(const struct intrinsic_call *call, void (*visit)(void *data, const struct jsonpath *path),
+		     void *data)
 {
 	for (uint32_t i = 0; i < call->count; i++) {
 		const struct intrinsic_argument *argument = &call->arguments[i];

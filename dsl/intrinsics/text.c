@@ -1,4 +1,5 @@
-/* text.c: the intrinsic functions that make or read text: Format, StringToJson, JsonToString, StringSplit, Base64, Hash, UUID. */
+/* text.c: the intrinsic functions that make or read text: Format, StringToJson, JsonToString, StringSplit, Base64,
+ * Hash, UUID. */
 #include "dsl/intrinsics/intrinsics.h"
 #include <assert.h>
 #include <nettle/base64.h>
@@ -15,8 +16,8 @@ static struct value *finish(const struct intrinsic_run *run, struct buffer *out)
 	return text;
 }
 
-/* Each {} is replaced by the next argument; \{ \} \' \\ stand for the character. The template is read as it was written, so
- * that an escaped brace is not taken for a place. */
+/* Each {} is replaced by the next argument; \{ \} \' \\ stand for the character. The template is read as it was
+ * written, so that an escaped brace is not taken for a place. */
 struct value *intrinsic_format(const struct intrinsic_run *run)
 {
 	const struct intrinsic_argument *first = &run->call->arguments[0];
@@ -33,7 +34,8 @@ struct value *intrinsic_format(const struct intrinsic_run *run)
 			i++;
 		} else if (c == '{' && next == '}') {
 			places++;
-			if (used < run->count && !evaluation_natural_text(run->evaluation, run->arguments[used++], &out))
+			if (used < run->count &&
+			    !evaluation_natural_text(run->evaluation, run->arguments[used++], &out))
 				break;
 			i++;
 		} else {
@@ -42,7 +44,8 @@ struct value *intrinsic_format(const struct intrinsic_run *run)
 	}
 	if (!run->evaluation->exceeded && places != run->count - 1) {
 		buffer_done(&out);
-		return intrinsic_fail(run, "The template has %zu occurrences of {} but there are %zu arguments for them",
+		return intrinsic_fail(run,
+				      "The template has %zu occurrences of {} but there are %zu arguments for them",
 				      places, run->count - 1);
 	}
 	return finish(run, &out);
@@ -156,7 +159,7 @@ struct value *intrinsic_hash(const struct intrinsic_run *run)
 		const char *name;
 		const struct nettle_hash *algorithm;
 	} algorithms[] = {
-		{ "MD5", &nettle_md5 },	      { "SHA-1", &nettle_sha1 },     { "SHA-256", &nettle_sha256 },
+		{ "MD5", &nettle_md5 },        { "SHA-1", &nettle_sha1 },     { "SHA-256", &nettle_sha256 },
 		{ "SHA-384", &nettle_sha384 }, { "SHA-512", &nettle_sha512 },
 	};
 	const struct value *data = run->arguments[0];

@@ -33,6 +33,8 @@
 	X(S0303, "Invalid regular expression: {!value}")                                                               \
 	X(S0401, "Type parameters can only be applied to functions and arrays")                                        \
 	X(S0402, "Choice groups containing parameterized types are not supported")                                     \
+	X(S0900, "Reference to '{!token}' at the top level is not supported.")                                         \
+	X(S0901, "Reference to '{!token}' is not supported in this field.")                                            \
 	X(T0410, "Argument {index} of function {token} does not match function signature")                             \
 	X(T0411, "Context value is not a compatible type with argument {index} of function {token}")                   \
 	X(T0412, "Argument {index} of function {token} must be an array of {type}")                                    \

@@ -95,6 +95,8 @@ struct evaluation {
 	struct item input;
 	struct call_site *calls;
 	struct regex_scratch *regex_scratch;
+	struct picture *pictures[4]; /* date/time pictures parsed last */
+	unsigned picture_next;
 	int eval_depth;
 	name_id states_name; /* `$states` of the dialect */
 	struct item states_item;

@@ -33,7 +33,8 @@ enum jsonata_states_field {
 
 struct jsonata_options {
 	enum jsonata_flavour flavour;
-	int depth_max; /* nesting of the expression's text; 0: 256 */
+	int depth_max; /* nesting of the expression's text; 0: 1000 */
+	unsigned states_fields; /* dialect: which of $states' fields may be named (JSONATA_STATES_…) */
 };
 
 /* A mistake in the text, or an error of an evaluation. Texts live in the arena that was passed. */
@@ -68,15 +69,22 @@ struct jsonata_env {
 	int64_t steps_max, depth_max, bytes_max; /* 0: limits.h's defaults */
 };
 
-enum jsonata_outcome { JSONATA_VALUE, JSONATA_UNDEFINED, JSONATA_ERROR };
+enum jsonata_outcome {
+	JSONATA_VALUE,
+	JSONATA_UNDEFINED,
+	JSONATA_FUNCTION, /* the result is a function, which is no value */
+	JSONATA_ERROR,
+};
 
 /* Evaluates. JSONATA_VALUE sets *ret_value (yours; parts that are the input's are shared with it); JSONATA_ERROR sets
  * *ret_error, whose texts live in `arena`, as does everything the evaluation needs. */
 enum jsonata_outcome jsonata_evaluate(const struct jsonata *program, const struct jsonata_env *env, struct arena *arena,
 				      struct value **ret_value, struct jsonata_error *ret_error);
 
-/* The source text, and the names of the variables it reads but does not bind itself (functions that exist are left out). */
+/* The source text. */
 struct str jsonata_text(const struct jsonata *program);
+/* Calls `visit` for each variable that it reads and does not bind itself, built-in functions excepted; `reference` is the name with
+ * the fields that follow it ("$states.input.a"). A name may come several times. */
 void jsonata_references(const struct jsonata *program, void (*visit)(void *data, struct str name, struct str reference),
 			void *data);
 
@@ -89,7 +97,7 @@ void jsonata_explain(const struct jsonata *program, struct buffer *buffer);
 bool jsonata_is_template_text(struct str text);
 struct str jsonata_template_inner(struct str text, size_t *ret_offset);
 
-/* A mistake in a template: where (JSON pointer below it, "" for itself) and what. Offsets count from the string's start. */
+/* A mistake in a template: where ("" for itself, "/a/b[0]" below it) and what. Offsets count from the string's start. */
 struct jsonata_template_problem {
 	struct str pointer;
 	struct str message;
@@ -116,6 +124,10 @@ struct jsonata_failure {
  * 0 and *ret_value (yours), or -1 and *ret_failure (texts in `arena`). */
 int jsonata_template_evaluate(const struct jsonata_template *tmpl, const struct jsonata_env *env, struct str field,
 			      struct arena *arena, struct value **ret_value, struct jsonata_failure *ret_failure);
+
+/* The failure when the result, evaluated without one, is not of the type that the field needs ("array", "string", "number" …). */
+struct jsonata_failure jsonata_template_wrong_type(const struct jsonata_template *tmpl, struct str field, const char *expected,
+						   const struct value *result, struct arena *arena);
 
 void jsonata_template_references(const struct jsonata_template *tmpl,
 				 void (*visit)(void *data, struct str name, struct str reference), void *data);

@@ -49,6 +49,7 @@ struct jsonata *jsonata_compile(struct arena *arena, struct str text, const stru
 	struct compiler c = {
 		.arena = arena, .program = program, .text = program->text, .flavour = program->flavour,
 		.depth_max = options && options->depth_max ? options->depth_max : 1000, .error = ret_error,
+		.states_fields = options ? options->states_fields : 0,
 	};
 	return compile(&c) ? program : NULL;
 }
@@ -238,10 +239,10 @@ static enum jsonata_outcome guarded_run(struct evaluation *e, struct value **ret
 {
 	if (setjmp(e->escape))
 		return JSONATA_ERROR;
-	struct value *value = item_to_value(e, run(e), e->states);
-	if (!value)
-		return JSONATA_UNDEFINED;
-	*ret_value = value;
+	struct item item = run(e);
+	if (is_nothing(item) || item.kind == ITEM_FUNCTION)
+		return is_nothing(item) ? JSONATA_UNDEFINED : JSONATA_FUNCTION;
+	*ret_value = item_to_value(e, item, e->states);
 	return JSONATA_VALUE;
 }
 

@@ -189,6 +189,7 @@ struct compiler {
 	struct token spent; /* the one before */
 	int depth, depth_max;
 	uint32_t labels;
+	unsigned states_fields; /* dialect: which of $states' fields may be named */
 	struct jsonata_error *error;
 	jmp_buf *escape;
 };

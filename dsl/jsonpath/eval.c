@@ -1,11 +1,11 @@
 /* eval.c: finds what a path names.
  *
- * A definite path is a loop of lookups and gives the node itself. An indefinite one walks: each token hands on every node that
- * it selects to the next one, and what reaches the end is collected in a list, in document order. Values are shared, never
- * copied.
+ * A definite path is a loop of lookups and gives the node itself. An indefinite one walks: each token hands on every
+ * node that it selects to the next one, and what reaches the end is collected in a list, in document order. Values are
+ * shared, never copied.
  *
- * As long as every token before is definite, a token that does not apply is a miss; below an indefinite token it only selects
- * nothing. */
+ * As long as every token before is definite, a token that does not apply is a miss; below an indefinite token it only
+ * selects nothing. */
 #include "dsl/jsonpath/jsonpath.h"
 
 /* What one more reference in a result list costs. */
@@ -16,7 +16,7 @@ struct walk {
 	struct evaluation *ev;
 	const struct value *document;
 	bool require;
-	struct value *list; /* results of an indefinite path */
+	struct value *list;   /* results of an indefinite path */
 	struct value *single; /* the result of a definite one */
 	struct jsonpath_miss miss;
 };
@@ -86,7 +86,7 @@ static enum jsonpath_status walk_properties(struct walk *w, const struct jsonpat
 	for (uint32_t i = 0; i < token->count; i++) {
 		const struct value *member = value_get(node, token->names[i]);
 		enum jsonpath_status status =
-			member ? walk(w, index + 1, member) : missing_property(w, index, false, node);
+		    member ? walk(w, index + 1, member) : missing_property(w, index, false, node);
 		if (status != JSONPATH_FOUND)
 			return status;
 	}
@@ -235,7 +235,8 @@ static enum jsonpath_status walk_scan(struct walk *w, uint32_t index, const stru
 	return status;
 }
 
-/* ---- the walk ------------------------------------------------------------------------------------------------------ */
+/* ---- the walk ------------------------------------------------------------------------------------------------------
+ */
 
 static enum jsonpath_status apply(struct walk *w, const struct jsonpath_token *token, uint32_t index,
 				  const struct value *node)
@@ -273,8 +274,8 @@ static enum jsonpath_status walk(struct walk *w, uint32_t index, const struct va
 			return JSONPATH_EXCEEDED;
 		if (token->kind == JSONPATH_PROPERTY) {
 			if (!value_is(node, VALUE_OBJECT))
-				return token->upstream_definite ? missed(w, MISS_NOT_OBJECT, index, node) :
-								  JSONPATH_FOUND;
+				return token->upstream_definite ? missed(w, MISS_NOT_OBJECT, index, node)
+								: JSONPATH_FOUND;
 			next = value_get(node, token->name);
 			if (!next)
 				return missing_property(w, index, token->upstream_definite, node);

@@ -6,24 +6,24 @@
  *     test    = value operator value | path | "!" path        the latter two ask whether the path finds something
  *     value   = path | 'text' | "text" | number | true | false | null | [json] | {json} | /pattern/flags | word
  *
- * A bare word stands for itself as text: state machines are written like that ([?(@.Name == Receipt)]). The recursion is
- * bounded: parentheses and negations count as nesting. */
+ * A bare word stands for itself as text: state machines are written like that ([?(@.Name == Receipt)]). The recursion
+ * is bounded: parentheses and negations count as nesting. */
 #include "dsl/jsonpath/filter.h"
 
-enum { NESTING_MAX = 128 };
+enum { NESTING_MAX = 64 };
 
 struct parser {
 	struct arena *arena;
 	struct str text;
 	size_t at;
-	size_t offset; /* of `text` in the whole expression */
+	size_t offset;  /* of `text` in the whole expression */
 	unsigned depth; /* of filters around */
 	unsigned nesting;
 	struct expr_problem *problem;
 };
 
 #define REFUSE(p, ...) (jsonpath_refuse((p)->arena, (p)->problem, (p)->offset + (p)->at, 1, __VA_ARGS__), false)
-#define REFUSE_FILTER(p, ...) \
+#define REFUSE_FILTER(p, ...)                                                                                          \
 	((struct jsonpath_filter *)jsonpath_refuse((p)->arena, (p)->problem, (p)->offset + (p)->at, 1, __VA_ARGS__))
 
 static char peek(const struct parser *p, size_t ahead)
@@ -161,10 +161,10 @@ static int32_t hex4(struct str text, size_t at)
 		return -1;
 	for (size_t i = at; i < at + 4; i++) {
 		char c = text.ptr[i];
-		int digit = is_digit(c) ? c - '0' :
-			    c >= 'a' && c <= 'f' ? c - 'a' + 10 :
-			    c >= 'A' && c <= 'F' ? c - 'A' + 10 :
-						   -1;
+		int digit = is_digit(c)            ? c - '0'
+			    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+			    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+						   : -1;
 		if (digit < 0)
 			return -1;
 		number = number * 16 + digit;
@@ -191,10 +191,10 @@ static size_t unescape(struct str text, size_t i, struct buffer *out)
 		buffer_byte(out, c);
 		return 2;
 	}
-	int32_t low = unit >= 0xd800 && unit < 0xdc00 && i + 7 < text.len && text.ptr[i + 6] == '\\' &&
-				      text.ptr[i + 7] == 'u' ?
-			      hex4(text, i + 8) :
-			      -1;
+	int32_t low =
+	    unit >= 0xd800 && unit < 0xdc00 && i + 7 < text.len && text.ptr[i + 6] == '\\' && text.ptr[i + 7] == 'u'
+		? hex4(text, i + 8)
+		: -1;
 	if (low >= 0xdc00 && low < 0xe000) {
 		add_utf8(out, 0x10000 + (((uint32_t)unit - 0xd800) << 10) + ((uint32_t)low - 0xdc00));
 		return 12;
@@ -270,8 +270,13 @@ static bool parse_pattern(struct parser *p, struct filter_operand *ret_operand)
 		char letter;
 		uint32_t option;
 	} flags[] = {
-		{ 'i', PCRE2_CASELESS }, { 'm', PCRE2_MULTILINE }, { 's', PCRE2_DOTALL }, { 'x', PCRE2_EXTENDED },
-		{ 'u', 0 },		 { 'd', 0 },		    { 'U', PCRE2_UCP },
+		{ 'i', PCRE2_CASELESS },
+		{ 'm', PCRE2_MULTILINE },
+		{ 's', PCRE2_DOTALL },
+		{ 'x', PCRE2_EXTENDED },
+		{ 'u', 0 },
+		{ 'd', 0 },
+		{ 'U', PCRE2_UCP },
 	};
 	size_t end = p->at + 1;
 	while (end < p->text.len && p->text.ptr[end] != '/')
@@ -279,8 +284,8 @@ static bool parse_pattern(struct parser *p, struct filter_operand *ret_operand)
 	if (end >= p->text.len)
 		return REFUSE(p, "the pattern is not closed");
 	struct str raw = str_sub(p->text, p->at + 1, end - p->at - 1);
-	uint32_t options = PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF | PCRE2_MATCH_INVALID_UTF |
-			   PCRE2_NEVER_BACKSLASH_C;
+	uint32_t options =
+	    PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C;
 	for (end++; end < p->text.len && is_letter(p->text.ptr[end]); end++) {
 		size_t i = 0;
 		while (i < sizeof(flags) / sizeof(*flags) && flags[i].letter != p->text.ptr[end])
@@ -335,8 +340,7 @@ static bool parse_path(struct parser *p, struct filter_operand *ret_operand)
 		p->at++;
 	}
 	struct str text = str_sub(p->text, start, p->at - start);
-	const struct jsonpath *path =
-		jsonpath_compile_inner(p->arena, text, p->depth, p->offset + start, p->problem);
+	const struct jsonpath *path = jsonpath_compile_inner(p->arena, text, p->depth, p->offset + start, p->problem);
 	*ret_operand = (struct filter_operand){ .kind = OPERAND_PATH, .path = path };
 	return path != NULL;
 }
@@ -428,9 +432,9 @@ static struct jsonpath_filter *parse_operand(struct parser *p)
 			inner = parse_test(p, true);
 		} else {
 			struct jsonpath_filter *not = ARENA_NEW(p->arena, struct jsonpath_filter);
-			not->kind = FILTER_NOT;
-			not->first = parse_operand(p);
-			inner = not->first ? not : NULL;
+			not ->kind = FILTER_NOT;
+			not ->first = parse_operand(p);
+			inner = not ->first ? not : NULL;
 		}
 	} else if (take(p, "(")) {
 		inner = parse_or(p);

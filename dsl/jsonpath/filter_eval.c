@@ -1,15 +1,16 @@
 /* filter_eval.c: decides whether an item passes a filter.
  *
- * Comparisons follow Jayway: a path that finds nothing is "undefined", which is equal to nothing, not even to itself; numbers
- * and strings that read as numbers compare as numbers for `==` but not for `<`; all other kinds are never equal to each other. */
+ * Comparisons follow Jayway: a path that finds nothing is "undefined", which is equal to nothing, not even to itself;
+ * numbers and strings that read as numbers compare as numbers for `==` but not for `<`; all other kinds are never equal
+ * to each other. */
 #include "dsl/jsonpath/filter.h"
 
-/* Work that one match of a pattern may take: PCRE2 counts backtracking steps. */
-enum { MATCH_LIMIT = 1000000, HEAP_LIMIT_KIB = 4096 };
+/* Memory that one match of a pattern may take. */
+enum { HEAP_LIMIT_KIB = 4096 };
 
 struct operand {
 	const struct value *value; /* NULL: undefined or a pattern */
-	struct value *owned; /* to be released */
+	struct value *owned;       /* to be released */
 };
 
 static enum jsonpath_verdict verdict(bool yes)
@@ -114,6 +115,35 @@ static int64_t size_of(const struct value *value)
 	return characters;
 }
 
+/* PCRE2 does not tell what a match cost, only that it went past a limit. So the first try is small and free, and each
+ * larger one is paid for in full beforehand: a pattern that backtracks for ever spends the whole budget after a few
+ * items. */
+static bool match_text(struct evaluation *ev, const pcre2_code *pattern, struct str text)
+{
+	static const uint32_t limits[] = { 1000, 30000, 1000000 };
+	pcre2_match_context *context = pcre2_match_context_create(NULL);
+	pcre2_match_data *data = pcre2_match_data_create_from_pattern(pattern, NULL);
+	bool found = false;
+	size_t try = 0;
+	while (context && data) {
+		pcre2_set_match_limit(context, limits[try]);
+		pcre2_set_heap_limit(context, HEAP_LIMIT_KIB);
+		int r = pcre2_match(pattern, (PCRE2_SPTR)text.ptr, text.len, 0, 0, data, context);
+		found = r >= 0;
+		if (r != PCRE2_ERROR_MATCHLIMIT && r != PCRE2_ERROR_HEAPLIMIT)
+			break;
+		if (r == PCRE2_ERROR_HEAPLIMIT || ++try == sizeof(limits) / sizeof(*limits)) {
+			ev->exceeded = "expression_steps";
+			break;
+		}
+		if (!evaluation_steps(ev, limits[try]))
+			break;
+	}
+	pcre2_match_data_free(data);
+	pcre2_match_context_free(context);
+	return found;
+}
+
 static bool matches(struct evaluation *ev, pcre2_code *pattern, const struct value *value)
 {
 	if (!value || value_is(value, VALUE_NULL) || value_is(value, VALUE_OBJECT))
@@ -125,22 +155,7 @@ static bool matches(struct evaluation *ev, pcre2_code *pattern, const struct val
 		return false;
 	}
 	struct str text = textual(value) ? value_string(value) : value_text(value);
-	if (!evaluation_steps(ev, 1 + (int64_t)text.len))
-		return false;
-	pcre2_match_context *context = pcre2_match_context_create(NULL);
-	pcre2_match_data *data = pcre2_match_data_create_from_pattern(pattern, NULL);
-	bool found = false;
-	if (context && data) {
-		pcre2_set_match_limit(context, MATCH_LIMIT);
-		pcre2_set_heap_limit(context, HEAP_LIMIT_KIB);
-		int r = pcre2_match(pattern, (PCRE2_SPTR)text.ptr, text.len, 0, 0, data, context);
-		found = r >= 0;
-		if (r == PCRE2_ERROR_MATCHLIMIT || r == PCRE2_ERROR_HEAPLIMIT)
-			ev->exceeded = "expression_steps";
-	}
-	pcre2_match_data_free(data);
-	pcre2_match_context_free(context);
-	return found;
+	return evaluation_steps(ev, 1 + (int64_t)text.len) && match_text(ev, pattern, text);
 }
 
 static bool compare(struct evaluation *ev, const struct jsonpath_filter *test, const struct value *a,
@@ -195,7 +210,8 @@ static bool compare(struct evaluation *ev, const struct jsonpath_filter *test, c
 	return false;
 }
 
-/* ---- the tree ----------------------------------------------------------------------------------------------------- */
+/* ---- the tree -----------------------------------------------------------------------------------------------------
+ */
 
 struct test {
 	struct evaluation *ev;

@@ -3,19 +3,20 @@
  *     $.store.book[?(@.price < 10)]..title
  *     root .name .name [filter] scan .name
  *
- * One loop over the text, no recursion but through filters, whose nesting is bounded. What is accepted is what Jayway accepts,
- * with three differences: the States Language's backslash escapes in names after a dot ("$.store\.book"), its roots `$$` and
+ * One loop over the text, no recursion but through filters, whose nesting is bounded. What is accepted is what Jayway
+ * accepts, with three differences: the States Language's backslash escapes in names after a dot ("$.store\.book"), its
+ * roots `$$` and
  * `$name`, and a path must start with `$`. */
 #include "dsl/jsonpath/jsonpath.h"
 #include <limits.h>
 
-enum { FILTER_DEPTH_MAX = 32 };
+enum { FILTER_DEPTH_MAX = 16 };
 
 struct parser {
 	struct arena *arena;
 	struct str text;
 	size_t at;
-	size_t offset; /* of `text` in the whole expression */
+	size_t offset;  /* of `text` in the whole expression */
 	unsigned depth; /* of filters around this path */
 	enum jsonpath_dialect dialect;
 	struct expr_problem *problem;
@@ -28,8 +29,8 @@ void *jsonpath_refuse(struct arena *arena, struct expr_problem *ret_problem, siz
 {
 	va_list args;
 	va_start(args, format);
-	*ret_problem = (struct expr_problem){ .message = arena_vformat(arena, format, args), .offset = offset,
-					      .length = length };
+	*ret_problem =
+	    (struct expr_problem){ .message = arena_vformat(arena, format, args), .offset = offset, .length = length };
 	va_end(args);
 	return NULL;
 }
@@ -349,7 +350,7 @@ static bool parse_filter(struct parser *p)
 		return REFUSE(p, "the filter's '(' is not closed");
 	struct str inner = str_sub(p->text, open + 1, close - open - 1);
 	const struct jsonpath_filter *filter =
-		jsonpath_filter_compile(p->arena, inner, p->depth + 1, p->offset + open + 1, p->problem);
+	    jsonpath_filter_compile(p->arena, inner, p->depth + 1, p->offset + open + 1, p->problem);
 	if (!filter)
 		return false;
 	p->at = close + 1;
@@ -411,9 +412,9 @@ static bool parse_tokens(struct parser *p)
 		} else if (peek(p, 0) != '[') {
 			return REFUSE(p, "expected '.' or '['");
 		}
-		bool parsed = peek(p, 0) == '[' ? parse_bracket(p) :
-			      peek(p, 0) == '*' ? parse_wildcard(p) :
-						  parse_dot_name(p);
+		bool parsed = peek(p, 0) == '['   ? parse_bracket(p)
+			      : peek(p, 0) == '*' ? parse_wildcard(p)
+						  : parse_dot_name(p);
 		if (!parsed)
 			return false;
 	}

@@ -107,11 +107,12 @@ struct str jsonpath_miss_text(const struct jsonpath *path, const struct jsonpath
 	case MISS_PROPERTY:
 		return arena_format(arena, "Missing property in path %.*s", STR_FMT(through));
 	case MISS_NOT_OBJECT:
-		return arena_format(arena,
-				    "Expected to find an object with property %.*s in path %.*s but found '%s'. This is "
-				    "not a json object according to the JsonProvider: "
-				    "'com.jayway.jsonpath.spi.json.JacksonJsonProvider'.",
-				    STR_FMT(token), STR_FMT(before), class_name(miss->at));
+		return arena_format(
+		    arena,
+		    "Expected to find an object with property %.*s in path %.*s but found '%s'. This is "
+		    "not a json object according to the JsonProvider: "
+		    "'com.jayway.jsonpath.spi.json.JacksonJsonProvider'.",
+		    STR_FMT(token), STR_FMT(before), class_name(miss->at));
 	case MISS_NOT_ARRAY:
 		return arena_format(arena, "Filter: %.*s can only be applied to arrays. Current context is: %.*s",
 				    STR_FMT(rest), STR_FMT(natural(evaluation, miss->at)));

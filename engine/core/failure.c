@@ -8,6 +8,16 @@
 
 /* ---- making failures ---------------------------------------------------------------------- */
 
+struct str cut_text(struct str text, int64_t most)
+{
+	size_t len = (size_t)most;
+	if (text.len <= len)
+		return text;
+	while (len && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
+		len--;
+	return str_sub(text, 0, len);
+}
+
 static struct str with_prefix(struct core_step *step, const struct frame *frame, struct str cause)
 {
 	return arena_format(step->arena, "An error occurred while executing the state '%.*s' (entered at the event id #%llu). %.*s",
@@ -18,12 +28,7 @@ static void fill(struct core_step *step, const struct frame *frame, struct failu
 		 va_list args)
 {
 	struct str cause = with_prefix(step, frame, arena_vformat(step->arena, format, args));
-	if (cause.len > (size_t)step->env->limits->cause_bytes) {
-		size_t len = (size_t)step->env->limits->cause_bytes;
-		while (len && ((unsigned char)cause.ptr[len] & 0xc0) == 0x80)
-			len--;
-		cause.len = len;
-	}
+	cause = cut_text(cause, step->env->limits->cause_bytes);
 	*failure = (struct failure){ .error = str_of(error), .cause = cause, .has_error = true, .has_cause = true };
 }
 
@@ -174,10 +179,14 @@ static void resolve_failure(struct core_step *step, struct frame *frame, const s
 
 void fail_state(struct core_step *step, struct frame *frame, const struct state *state, const struct failure *failure)
 {
-	if (failure->evaluation)
-		record_evaluation_failed(step, frame, state, failure);
-	else
+	if (!failure->evaluation) {
 		resolve_failure(step, frame, state, *failure, false);
+		return;
+	}
+	record_evaluation_failed(step, frame, state, failure);
+	/* A Map whose next item cannot be made: the iterations that run must not end into one that is failing. */
+	if (frame->fan && frame->fan->active)
+		abort_children(step, frame, frame->last_id);
 }
 
 void resume_failing(struct core_step *step, struct frame *frame, const struct state *state)

@@ -63,6 +63,18 @@ int evaluate(struct core_step *step, struct frame *frame, const struct expr *exp
 	return 0;
 }
 
+bool evaluate_present(struct core_step *step, struct frame *frame, const struct expr *path, const struct view *view,
+		      const struct value **ret_value)
+{
+	struct eyes eyes = { step, frame, view };
+	struct expr_env env = expression_env(&eyes, "Variable");
+	struct value *value;
+	if (!expr_eval_present(path, &env, step->arena, &value))
+		return false;
+	*ret_value = step_keep(step, value);
+	return true;
+}
+
 static const struct value *empty_object(struct core_step *step)
 {
 	return step_keep(step, value_new_object(0));

@@ -150,7 +150,8 @@ static void print_detail(const struct event *event, const struct detail *detail,
 	if (detail->kind == DETAIL_CREDENTIALS) {
 		key(detail->key, "", first, out);
 		buffer_addz(out, "{\"roleArn\":");
-		value_write_string(value_string(value_getz(value, "RoleArn")), out);
+		const struct value *role = value_getz(value, "RoleArn");
+		value_write_string(role ? value_string(role) : STR_EMPTY, out);
 		buffer_byte(out, '}');
 		return;
 	}

@@ -105,9 +105,8 @@ static size_t payload_bytes(const struct value *value)
 static size_t event_bytes(const struct record_writer *writer, const struct event *event, bool exact)
 {
 	size_t bytes = EVENT_BYTES_MAX;
-	for (unsigned i = 0; i < FIELDS; i++) {
-		if (!(event->fields & fields[i].bit))
-			continue;
+	for (uint32_t left = event->fields; left; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctz(left);
 		const char *at = (const char *)event + fields[i].offset;
 		if (fields[i].kind == KIND_STR)
 			bytes += ((const struct str *)at)->len;
@@ -227,9 +226,8 @@ void record_writer_add(struct record_writer *writer, const struct event *event)
 		writer->next_id++;
 		writer->public_count++;
 	}
-	for (unsigned i = 0, left = event->fields; left; i++, left >>= 1)
-		if (left & 1)
-			add_field(writer, event, &fields[i]);
+	for (uint32_t left = event->fields; left; left &= left - 1)
+		add_field(writer, event, &fields[__builtin_ctz(left)]);
 	writer->last_ms = event->timestamp_ms;
 	writer->events_count++;
 	writer->total_events++;

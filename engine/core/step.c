@@ -314,26 +314,16 @@ static enum core_outcome start(struct core_step *step, const struct core_input *
 	return CORE_ACCEPTED;
 }
 
-static struct str cut(struct str text, int64_t most)
-{
-	if (text.len <= (size_t)most)
-		return text;
-	size_t len = (size_t)most;
-	while (len && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
-		len--;
-	return str_sub(text, 0, len);
-}
-
 static enum core_outcome stop(struct core_step *step, const struct core_input *input)
 {
 	struct event event = { .type = EVENT_EXECUTION_ABORTED };
 	if (input->has_error) {
 		event.fields |= FIELD_ERROR;
-		event.error = cut(input->error, step->env->limits->error_bytes);
+		event.error = cut_text(input->error, step->env->limits->error_bytes);
 	}
 	if (input->has_cause) {
 		event.fields |= FIELD_CAUSE;
-		event.cause = cut(input->cause, step->env->limits->cause_bytes);
+		event.cause = cut_text(input->cause, step->env->limits->cause_bytes);
 	}
 	end_execution(step, &event);
 	return CORE_ACCEPTED;

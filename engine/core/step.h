@@ -66,6 +66,9 @@ struct view {
 /* Each returns 0, or -1 with *ret_failure. What they return belongs to the step or to the state. */
 int evaluate(struct core_step *step, struct frame *frame, const struct expr *expr, const char *field, const struct view *view,
 	     const struct value **ret_value, struct failure *ret_failure);
+/* Whether a path finds something. */
+bool evaluate_present(struct core_step *step, struct frame *frame, const struct expr *path, const struct view *view,
+		      const struct value **ret_value);
 /* The raw input after InputPath. */
 int effective_input(struct core_step *step, struct frame *frame, const struct state *state, const struct value **ret_input,
 		    struct failure *ret_failure);
@@ -94,6 +97,8 @@ void complete_state(struct core_step *step, struct frame *frame, const struct st
 
 /* ---- failures ---------------------------------------------------------------------------- */
 
+/* At most so many bytes of it, whole characters. */
+struct str cut_text(struct str text, int64_t most);
 /* Fills *failure with a cause that is given the prefix "An error occurred while executing the state …"; returns -1. */
 int fail_with(struct core_step *step, const struct frame *frame, struct failure *failure, const char *error, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
@@ -130,6 +135,8 @@ void task_timed_out(struct core_step *step, struct frame *frame);
 enum core_outcome task_input(struct core_step *step, const struct core_input *input);
 void run_parallel(struct core_step *step, struct frame *frame, const struct state *state);
 void run_map(struct core_step *step, struct frame *frame, const struct state *state);
+/* One more iteration of a Map. */
+void begin_iteration(struct core_step *step, struct frame *frame, const struct state *state);
 void advance_fan(struct core_step *step, struct frame *frame, const struct state *state);
 /* A branch or iteration has ended, well or not. */
 void end_child(struct core_step *step, struct frame *child);

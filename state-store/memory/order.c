@@ -71,10 +71,10 @@ static void make_room(struct order *order, struct order_place *place)
 
 void order_insert(struct order *order, struct order_key key, void *value)
 {
+	struct order_place place = order_seek(order, key);
 	if (!order->blocks_count)
 		insert_block(order, 0, mem_zalloc(sizeof(struct order_block)));
-	struct order_place place = order_seek(order, key);
-	if (place.block == order->blocks_count) /* behind all */
+	else if (place.block == order->blocks_count) /* behind all */
 		place = (struct order_place){ place.block - 1, order->blocks[place.block - 1]->count };
 	struct order_block *block = order->blocks[place.block];
 	assert(place.entry == block->count || compare(&block->entries[place.entry].key, &key) != 0);

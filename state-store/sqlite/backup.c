@@ -4,6 +4,7 @@
  * to its own, so that it is there whole or not at all and never replaces a file. */
 #include "base/mem.h"
 #include "state-store/sqlite/sqlite.h"
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -61,6 +62,7 @@ static int sync_path(const char *path, int flags, struct wf_error *err)
 
 static int back_up(struct sqlite_store *sqlite, const char *path, struct wf_error *err)
 {
+	assert(path);
 	if (access(path, F_OK) == 0)
 		return error_set(err, ERR(EXISTS), "%s is there already: give the backup another name", path);
 	_cleanup_free_ char *partial = mem_printf("%s.partial-%ld", path, (long)getpid());

@@ -87,12 +87,13 @@ static char *real_path(const char *path, struct wf_error *err)
 	char *real = realpath(path, NULL);
 	if (real)
 		return real;
+	int reason = errno;
 	_cleanup_free_ char *for_folder = mem_strdup(path);
 	_cleanup_free_ char *for_name = mem_strdup(path);
 	const char *name = basename(for_name);
-	_cleanup_free_ char *folder = realpath(dirname(for_folder), NULL);
-	if (errno != ENOENT || !folder) {
-		error_errno(err, errno, "cannot open the store %s", path);
+	_cleanup_free_ char *folder = reason == ENOENT ? realpath(dirname(for_folder), NULL) : NULL;
+	if (!folder) {
+		error_errno(err, reason, "cannot open the store %s", path);
 		return NULL;
 	}
 	return mem_printf("%s/%s", str_eqz(str_of(folder), "/") ? "" : folder, name);

@@ -59,30 +59,44 @@ static int damaged(struct store_request *r, const struct store_record *record)
 			 (unsigned long long)record->execution_id, record->number);
 }
 
-/* The blobs, from their chunks: sizes first, which SQLite knows without reading them, so that each is copied once. */
-static int read_blobs(struct sql *sql, struct store_request *r, struct store_record *record, size_t *bytes)
+/* The sizes, which SQLite knows without reading the bytes. How many there are is what is found, not what a damaged row may claim. */
+static int read_blob_sizes(struct sql *sql, struct store_request *r, struct store_record *record)
 {
+	size_t capacity = 0;
+	struct str *blobs = NULL;
+	uint32_t found = 0;
 	sqlite3_stmt *s = sql_get(sql, SQL_BLOB_SIZES);
 	sql_bind_id(s, 1, record->execution_id);
 	sql_bind_int(s, 2, record->number);
-	uint32_t found = 0;
 	int code;
 	while ((code = sql_step(sql, s, &r->err)) == 1) {
-		if (found == record->blobs_count || sql_int(s, 0) != found || sql_int(s, 2) != sql_int(s, 3) + 1) {
-			sqlite3_reset(s);
-			return damaged(r, record);
-		}
-		record->blobs[found++].len = sql_id(s, 1);
-		*bytes += sql_id(s, 1);
+		if (sql_int(s, 0) != found || sql_int(s, 2) != sql_int(s, 3) + 1)
+			break;
+		MEM_GROW(blobs, capacity, (size_t)found + 1);
+		blobs[found++] = (struct str){ NULL, (size_t)sql_id(s, 1) };
 	}
+	if (code == 1 || (code == 0 && found != record->blobs_count)) {
+		sqlite3_reset(s);
+		code = damaged(r, record);
+	} else if (code == 0) {
+		record->blobs = ARENA_ARRAY(&r->arena, struct str, found);
+		memcpy(record->blobs, blobs, found * sizeof *blobs);
+	}
+	free(blobs);
+	return code;
+}
+
+/* The blobs, from their chunks: sizes first, so that each is copied once. */
+static int read_blobs(struct sql *sql, struct store_request *r, struct store_record *record, size_t *bytes)
+{
+	int code = read_blob_sizes(sql, r, record);
 	if (code < 0)
 		return code;
-	if (found != record->blobs_count)
-		return damaged(r, record);
-	for (uint32_t i = 0; i < found; i++)
+	for (uint32_t i = 0; i < record->blobs_count; i++) {
+		*bytes += record->blobs[i].len;
 		record->blobs[i] = (struct str){ arena_alloc(&r->arena, record->blobs[i].len + 1), 0 };
-
-	s = sql_get(sql, SQL_CHUNKS);
+	}
+	sqlite3_stmt *s = sql_get(sql, SQL_CHUNKS);
 	sql_bind_id(s, 1, record->execution_id);
 	sql_bind_int(s, 2, record->number);
 	while ((code = sql_step(sql, s, &r->err)) == 1) {
@@ -118,18 +132,9 @@ static int read_records(struct sql *sql, struct store_request *r, uint32_t first
 			.bytes = sql_copy(s, 3, &r->arena),
 		};
 		bytes += record.bytes.len;
-		if (record.blobs_count) {
-			/* A damaged count must not make us allocate: a chunk for each is there, or it is wrong. */
-			if (record.blobs_count > record.bytes.len)
-				code = damaged(r, &record);
-			else
-				record.blobs = ARENA_ARRAY(&r->arena, struct str, record.blobs_count);
-			if (code == 1)
-				code = read_blobs(sql, r, &record, &bytes);
-			if (code < 0) {
-				sqlite3_reset(s);
-				break;
-			}
+		if (record.blobs_count && (code = read_blobs(sql, r, &record, &bytes)) < 0) {
+			sqlite3_reset(s);
+			break;
 		}
 		MEM_GROW(records, capacity, (size_t)r->count + 1);
 		records[r->count++] = record;
@@ -279,6 +284,7 @@ static int read_number(struct sql *sql, sqlite3_stmt *s, struct store_request *r
 	if (code == 1) {
 		r->number = sql_id(s, column);
 		sqlite3_reset(s);
+		code = 0;
 	}
 	return code;
 }

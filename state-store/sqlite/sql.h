@@ -24,7 +24,9 @@
 			"ON CONFLICT(execution) DO UPDATE SET next_record = excluded.next_record, bytes = excluded.bytes")      \
 	X(SET_OPEN, "INSERT INTO open(execution, wake) VALUES(?1, ?2) ON CONFLICT(execution) DO UPDATE SET wake = excluded.wake") \
 	X(DELETE_OPEN, "DELETE FROM open WHERE execution = ?1")                                                                 \
-	X(INSERT_MESSAGE, "INSERT INTO inbox(target, sender, event, bytes) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(sender, event) DO NOTHING") \
+	/* Not ON CONFLICT DO NOTHING: that uses up a sequence. */                                                             \
+	X(INSERT_MESSAGE, "INSERT INTO inbox(target, sender, event, bytes) SELECT ?1, ?2, ?3, ?4 "                              \
+			  "WHERE NOT EXISTS(SELECT 1 FROM inbox WHERE sender = ?2 AND event = ?3)")                             \
 	X(DELETE_MESSAGE, "DELETE FROM inbox WHERE sequence = ?2 AND target = ?1")                                              \
 	X(PUT_ITEM, "INSERT INTO item(kind, key, bytes) VALUES(?1, ?2, ?3) ON CONFLICT(kind, key) DO UPDATE SET bytes = excluded.bytes") \
 	X(DELETE_ITEM, "DELETE FROM item WHERE kind = ?1 AND key = ?2")                                                         \

@@ -79,8 +79,16 @@ static void taking_leaves_it_empty(void **state)
 }
 
 static const uint64_t numbers[] = {
-	0, 1, 127, 128, 129, 255, 256, 16383, 16384, 0x7fffffff, 0x80000000, 0xffffffff, 1ull << 35, 1ull << 42, 1ull << 56,
-	(1ull << 63) - 1, 1ull << 63, UINT64_MAX - 1, UINT64_MAX,
+	0,          1,
+	127,        128,
+	129,        255,
+	256,        16383,
+	16384,      0x7fffffff,
+	0x80000000, 0xffffffff,
+	1ull << 35, 1ull << 42,
+	1ull << 56, (1ull << 63) - 1,
+	1ull << 63, UINT64_MAX - 1,
+	UINT64_MAX,
 };
 enum { NUMBERS = sizeof numbers / sizeof numbers[0] };
 
@@ -97,10 +105,10 @@ static void numbers_come_back_as_they_went(void **state)
 	}
 	struct reader r = reader_of(buffer_str(&b));
 	for (int i = 0; i < NUMBERS; i++) {
-		uint32_t u32;
-		uint64_t u64, varint;
-		int64_t svarint, negated;
-		uint8_t byte;
+		uint32_t u32 = 1;
+		uint64_t u64 = 1, varint = 1;
+		int64_t svarint = 1, negated = 1;
+		uint8_t byte = 1;
 		assert_true(reader_u32(&r, &u32) && reader_u64(&r, &u64) && reader_varint(&r, &varint) &&
 			    reader_svarint(&r, &svarint) && reader_svarint(&r, &negated) && reader_byte(&r, &byte));
 		assert_true(u32 == (uint32_t)numbers[i] && u64 == numbers[i] && varint == numbers[i]);
@@ -120,15 +128,15 @@ static void numbers_have_their_known_bytes(void **state)
 	buffer_svarint(&b, 1);
 	buffer_svarint(&b, INT64_MIN);
 	buffer_blob(&b, STR("ab"));
-	static const unsigned char wanted[] = { 4,    3,    2, 1, 8, 7, 6, 5, 4, 3, 2, 1, 0xac, 2, 1, 2,
-						0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 'a', 'b' };
+	static const unsigned char wanted[] = { 4,    3,    2,    1,    8,    7, 6,    5,    4,    3,
+						2,    1,    0xac, 2,    1,    2, 0xff, 0xff, 0xff, 0xff,
+						0xff, 0xff, 0xff, 0xff, 0xff, 1, 2,    'a',  'b' };
 	assert_int_equal(b.len, sizeof wanted);
 	assert_memory_equal(b.data, wanted, sizeof wanted);
 }
 
 static void bytes_that_end_early_are_refused_and_nothing_moves(void **state)
 {
-	_cleanup_(buffer_done) struct buffer b = { 0 };
 	uint32_t u32 = 99;
 	uint64_t u64 = 99;
 	int64_t i64 = 99;
@@ -171,14 +179,19 @@ static void a_varint_beyond_64_bits_is_refused(void **state)
 
 static void a_blob_longer_than_what_is_there_is_refused(void **state)
 {
-	static const struct str hostile[] = { STR("\x03" "ab"), STR("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01" "ab"), STR("\x01") };
+	static const struct str hostile[] = { STR("\x03"
+						  "ab"),
+					      STR("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
+						  "ab"),
+					      STR("\x01") };
 	for (size_t i = 0; i < sizeof hostile / sizeof hostile[0]; i++) {
 		struct reader r = reader_of(hostile[i]), before = r;
 		struct str blob;
 		assert_false(reader_blob(&r, &blob));
 		assert_ptr_equal(r.at, before.at);
 	}
-	struct reader r = reader_of(STR("\x02" "abc"));
+	struct reader r = reader_of(STR("\x02"
+					"abc"));
 	struct str blob;
 	assert_true(reader_blob(&r, &blob));
 	assert_text(blob, "ab");

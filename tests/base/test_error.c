@@ -62,9 +62,9 @@ static void errno_gives_a_code_and_a_reason(void **state)
 
 static void every_code_has_a_name_and_a_text(void **state)
 {
-#define X(name, text)                                               \
-	assert_true(ERR(name) < 0);                                 \
-	assert_string_equal(error_code_name(ERR(name)), #name);     \
+#define X(name, text)                                                                                                  \
+	assert_true(ERR(name) < 0);                                                                                    \
+	assert_string_equal(error_code_name(ERR(name)), #name);                                                        \
 	assert_string_equal(error_code_text(ERR(name)), text);
 	ERROR_CODES(X)
 #undef X
@@ -101,7 +101,8 @@ static void a_log_line_is_one_line(void **state)
 	assert_string_equal(line, "");
 	log_setup(LOG_LEVEL_DEBUG, true);
 	log_line(line, LOG_LEVEL_DEBUG, "a \"b\" \\ \t \xff");
-	assert_non_null(strstr(line, "\"level\":\"debug\",\"area\":\"store\",\"message\":\"a \\\"b\\\" \\\\ \\u0009 \xef\xbf\xbd\"}\n"));
+	assert_non_null(strstr(
+	    line, "\"level\":\"debug\",\"area\":\"store\",\"message\":\"a \\\"b\\\" \\\\ \\u0009 \xef\xbf\xbd\"}\n"));
 	log_setup(LOG_LEVEL_INFO, false);
 }
 

@@ -168,7 +168,8 @@ static void pieces_of_text_are_clamped(void **state)
 	assert_text(str_sub(STR("hello"), 100, 1), "");
 	assert_true(str_starts(STR("hello"), STR("he")) && !str_starts(STR("h"), STR("he")));
 	assert_true(str_ends(STR("hello"), STR("lo")) && !str_ends(STR("o"), STR("lo")));
-	assert_true(str_cmp(STR("a"), STR("b")) < 0 && str_cmp(STR("ab"), STR("a")) > 0 && str_cmp(STR("a"), STR("a")) == 0);
+	assert_true(str_cmp(STR("a"), STR("b")) < 0 && str_cmp(STR("ab"), STR("a")) > 0 &&
+		    str_cmp(STR("a"), STR("a")) == 0);
 	assert_true(str_eq(STR_EMPTY, str_of(NULL)));
 }
 

@@ -2,12 +2,13 @@
  * cell by cell; what the compiled program holds; StringMatches; how diagnostics are printed. */
 #include "dsl/fields.h"
 #include "dsl/program.h"
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 /* ---- the cases -------------------------------------------------------------------------- */
 

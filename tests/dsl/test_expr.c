@@ -1,17 +1,13 @@
 /* test_expr.c: the expression languages through expr.h.
  *
- * Most of it is data: cases/jsonpath.json, cases/intrinsics.json and cases/templates.json, one test for each case, named as the case
- * is. A case has
- *     name                     a sentence
- *     path | reference | dynamic | template | put | present
- *                              what is compiled: a path, a reference path, a path or function, a payload template; for `put`
- *                              the reference path at which `item` is put into the input
- *     input, context, variables, field, limits
- *                              the environment; all optional
- *     result                   what it gives, compared as text, so that the order of keys and the digits of numbers count
- *     present                  with `is_present`: whether expr_eval_present finds something
- *     error, cause             how it fails; `cause_has` is a part of the cause
- *     problem, pointer, offset how it is refused when compiled: a part of the message, where
+ * Most of it is data: cases/jsonpath.json, cases/intrinsics.json and cases/templates.json, one test for each case,
+ * named as the case is. A case has name                     a sentence path | reference | dynamic | template | put |
+ * present what is compiled: a path, a reference path, a path or function, a payload template; for `put` the reference
+ * path at which `item` is put into the input input, context, variables, field, limits the environment; all optional
+ *     result                   what it gives, compared as text, so that the order of keys and the digits of numbers
+ * count present                  with `is_present`: whether expr_eval_present finds something error, cause how it
+ * fails; `cause_has` is a part of the cause problem, pointer, offset how it is refused when compiled: a part of the
+ * message, where
  *
  *     test_expr FOLDER_OF_CASES */
 #include "base/mem.h"
@@ -278,8 +274,8 @@ static void references_name_variables_context_and_input(void **state)
 	_cleanup_(buffer_done) struct buffer seen = { 0 };
 	world_init(&world, NULL);
 	_cleanup_(value_unrefp) struct value *source = json(
-		"{\"a.$\":\"$x.y\",\"b\":[{\"c.$\":\"States.Format('{}{}', $$.Execution.Id, States.JsonToString($z))\"}],"
-		"\"d.$\":\"$.e\",\"f\":\"$no\"}");
+	    "{\"a.$\":\"$x.y\",\"b\":[{\"c.$\":\"States.Format('{}{}', $$.Execution.Id, States.JsonToString($z))\"}],"
+	    "\"d.$\":\"$.e\",\"f\":\"$no\"}");
 	const struct expr *template = expr_compile_template(&world.arena, source, &problems);
 	expr_references(template, note_reference, &seen);
 	assert_string_equal(seen.data, "x=$x.y $$=$$.Execution.Id z=$z $=$.e ");
@@ -294,7 +290,7 @@ static void all_problems_of_a_template_are_reported(void **state)
 	_cleanup_(buffer_done) struct buffer seen = { 0 };
 	world_init(&world, NULL);
 	_cleanup_(value_unrefp) struct value *source =
-		json("{\"a.$\":\"ipsum\",\"b\":[{\"c/d.$\":1}],\"e\":1,\"e.$\":\"$.e\",\"f.$\":\"$.x[\"}");
+	    json("{\"a.$\":\"ipsum\",\"b\":[{\"c/d.$\":1}],\"e\":1,\"e.$\":\"$.e\",\"f.$\":\"$.x[\"}");
 	const struct expr *template = expr_compile_template(&world.arena, source, &problems);
 	for (const struct expr_template_problem *p = problems; p; p = p->next)
 		buffer_printf(&seen, "%.*s ", STR_FMT(p->pointer));
@@ -327,7 +323,8 @@ static void random_numbers_stay_below_the_end(void **state)
 	struct expr_problem problem;
 	unsigned seen = 0;
 	world_init(&world, NULL);
-	const struct expr *expr = expr_compile_path_or_intrinsic(&world.arena, STR("States.MathRandom(-1, 3)"), &problem);
+	const struct expr *expr =
+	    expr_compile_path_or_intrinsic(&world.arena, STR("States.MathRandom(-1, 3)"), &problem);
 	for (int i = 0; i < 1000; i++) {
 		_cleanup_(value_unrefp) struct value *result = evaluate(&world, expr, world.env.input);
 		int64_t number;
@@ -344,7 +341,7 @@ static void a_random_number_with_a_seed_is_always_the_same(void **state)
 	struct expr_problem problem;
 	world_init(&world, NULL);
 	const struct expr *expr =
-		expr_compile_path_or_intrinsic(&world.arena, STR("States.MathRandom(0, 1000000, 7)"), &problem);
+	    expr_compile_path_or_intrinsic(&world.arena, STR("States.MathRandom(0, 1000000, 7)"), &problem);
 	_cleanup_(value_unrefp) struct value *one = evaluate(&world, expr, world.env.input);
 	_cleanup_(value_unrefp) struct value *two = evaluate(&world, expr, world.env.input);
 	assert_true(value_equal(one, two));

@@ -1,8 +1,8 @@
 /* test_jayway.c: how far paths agree with Jayway JsonPath 2.10, the library that AWS uses.
  *
- * The queries and answers lie outside of the tree: RATCHET_TEST_DATA/reference/jsonpath (default: ../shared beside the source).
- * Where we differ on purpose the query's id stands in jayway-known-misses.json with the reason; a listed query that agrees
- * is a failure too, so that the list stays true.
+ * The queries and answers lie outside of the tree: RATCHET_TEST_DATA/reference/jsonpath (default: ../shared beside the
+ * source). Where we differ on purpose the query's id stands in jayway-known-misses.json with the reason; a listed query
+ * that agrees is a failure too, so that the list stays true.
  *
  *     test_jayway SOURCE_ROOT [-v] */
 #include "base/mem.h"
@@ -64,7 +64,8 @@ static struct answer expected_answer(const struct value *query)
 	if (value_is(jayway, VALUE_STRING)) {
 		if (str_eq(value_string(jayway), STR("NOT_FOUND")))
 			answer.kind = ANSWER_NOT_FOUND;
-		else if (str_eq(value_string(jayway), STR("NOT_SUPPORTED")) || str_eq(value_string(jayway), STR("ERROR")))
+		else if (str_eq(value_string(jayway), STR("NOT_SUPPORTED")) ||
+			 str_eq(value_string(jayway), STR("ERROR")))
 			answer.kind = ANSWER_REFUSED;
 	}
 	if (answer.kind == ANSWER_VALUE)
@@ -99,7 +100,8 @@ static bool agrees(struct str selector, const struct answer *expected, const str
 		return false;
 	if (expected->kind != ANSWER_VALUE)
 		return true;
-	bool through_objects = memmem(selector.ptr, selector.len, "..", 2) || memmem(selector.ptr, selector.len, "*", 1);
+	bool through_objects =
+	    memmem(selector.ptr, selector.len, "..", 2) || memmem(selector.ptr, selector.len, "*", 1);
 	return value_equal(expected->value, actual->value) ||
 	       (through_objects && same_elements(expected->value, actual->value));
 }
@@ -125,9 +127,9 @@ static void run_query(const struct value *query, const struct value *misses, str
 		tally->wrong++;
 	if (same != !reason || (tally->verbose && !same))
 		printf("%s %.*s  %.*s\n    expected %s %.*s\n    got      %s %.*s\n",
-		       same ? "listed as a miss but agrees:" :
-		       reason ? "known miss:" :
-				"differs:",
+		       same     ? "listed as a miss but agrees:"
+		       : reason ? "known miss:"
+				: "differs:",
 		       STR_FMT(id), STR_FMT(selector), answer_names[expected.kind],
 		       STR_FMT(expected.value ? value_text(expected.value) : STR_EMPTY), answer_names[actual.kind],
 		       STR_FMT(actual.value ? value_text(actual.value) : STR_EMPTY));
@@ -144,14 +146,14 @@ int main(int argc, char **argv)
 		data = arena_printf(&arena, "%s/../shared", root);
 	size_t len;
 	_cleanup_free_ char *queries =
-		read_file(arena_printf(&arena, "%s/reference/jsonpath/jayway-2.10.0-results.jsonl", data), &len);
+	    read_file(arena_printf(&arena, "%s/reference/jsonpath/jayway-2.10.0-results.jsonl", data), &len);
 	if (!queries) {
 		printf("skipped: no jayway-2.10.0-results.jsonl under %s\n", data);
 		return 77;
 	}
 	size_t misses_len;
 	_cleanup_free_ char *misses_text =
-		read_file(arena_printf(&arena, "%s/tests/dsl/jayway-known-misses.json", root), &misses_len);
+	    read_file(arena_printf(&arena, "%s/tests/dsl/jayway-known-misses.json", root), &misses_len);
 	_cleanup_(value_unrefp) struct value *misses = NULL;
 	struct wf_error err = { 0 };
 	if (!misses_text || value_parse((struct str){ misses_text, misses_len }, NULL, &misses, &err) < 0) {

@@ -31,11 +31,17 @@ struct faulty {
 	enum fault (*decide)(void *data, const struct store_batch *batch);
 	void *data;
 	struct entry *first, **tail;
-	struct loop_timer timer; /* the head of the line is delayed */
-	bool hurry;
+	struct loop_timer timer; /* armed while the head of the line is delayed */
+	bool hurry; /* closing: nothing is delayed any more */
 };
 
-static void advance(struct faulty *faulty);
+/* The inner store answers it from now on. */
+static void hand_over(struct faulty *faulty, struct store_request *request)
+{
+	faulty->store.requests_waiting--;
+	faulty->inner->requests_waiting++;
+	faulty->inner->backend->request(faulty->inner, request);
+}
 
 static void entry_deliver(struct store *store, struct store_answer *answer)
 {
@@ -44,15 +50,164 @@ static void entry_deliver(struct store *store, struct store_answer *answer)
 	free(entry);
 }
 
-/* The inner store has answered a request: our store does. */
-static void (*request_deliver)(struct store *store, struct store_answer *answer);
-
-static void forwarded_deliver(struct store *inner, struct store_answer *answer)
+/* Answers from the head of the line on, as far as results are known. */
+static void advance(struct faulty *faulty)
 {
-	struct store_request *request = (struct store_request *)answer;
-	struct faulty *faulty = *(struct faulty **)arena_alloc(&request->arena, 0); /* replaced below */
-	(void)faulty;
-	(void)inner;
+	struct entry *entry;
+	while ((entry = faulty->first) && (entry->ended || entry->request)) {
+		if (entry->fault == FAULT_DELAY && !faulty->hurry) {
+			entry->fault = FAULT_NONE;
+			loop_timer_set(faulty->store.loop, &faulty->timer, DELAY_MS);
+			return;
+		}
+		if (faulty->timer.active && !faulty->hurry)
+			return;
+		faulty->first = entry->next;
+		if (!faulty->first)
+			faulty->tail = &faulty->first;
+		if (entry->request) {
+			hand_over(faulty, entry->request);
+			free(entry);
+		} else {
+			store_post(&faulty->store, &entry->answer);
+		}
+	}
 }
 
-int faulty_unused(void);
+static void delay_over(struct loop_timer *timer)
+{
+	advance(timer->data);
+}
+
+static void end(struct entry *entry, enum store_result result, int code, const char *why)
+{
+	entry->ended = true;
+	entry->result = result;
+	error_set(&entry->err, code, "%s", why);
+}
+
+static void inner_done(struct store_batch *batch, enum store_result result, const struct wf_error *err)
+{
+	struct entry *entry = batch->data;
+	batch->done = entry->done;
+	batch->data = entry->data;
+	entry->ended = true;
+	entry->result = result;
+	if (err)
+		entry->err = *err;
+	if (entry->fault == FAULT_LOSE_STORED && result == STORE_COMMITTED)
+		end(entry, STORE_UNKNOWN, ERR(IO), "the answer was lost on purpose");
+	advance(entry->faulty);
+}
+
+static struct entry *stand_in_line(struct faulty *faulty)
+{
+	struct entry *entry = NEW(struct entry);
+	entry->answer.deliver = entry_deliver;
+	entry->faulty = faulty;
+	*faulty->tail = entry;
+	faulty->tail = &entry->next;
+	return entry;
+}
+
+static void faulty_submit(struct store *store, struct store_batch *batch)
+{
+	struct faulty *faulty = (struct faulty *)store;
+	struct entry *entry = stand_in_line(faulty);
+	entry->batch = batch;
+	entry->fault = faulty->decide ? faulty->decide(faulty->data, batch) : FAULT_NONE;
+	switch (entry->fault) {
+	case FAULT_NONE:
+	case FAULT_DELAY:
+	case FAULT_LOSE_STORED:
+		entry->done = batch->done;
+		entry->data = batch->data;
+		batch->done = inner_done;
+		batch->data = entry;
+		store_submit(faulty->inner, batch);
+		return;
+	case FAULT_FAIL:
+		end(entry, STORE_FAILED, ERR(NO_SPACE), "the disk is full on purpose");
+		break;
+	case FAULT_FENCE:
+		end(entry, STORE_FENCED, ERR(FENCED), "fenced on purpose");
+		break;
+	case FAULT_LOSE:
+		end(entry, STORE_UNKNOWN, ERR(IO), "the answer was lost on purpose");
+		break;
+	}
+	advance(faulty);
+}
+
+static void faulty_request(struct store *store, struct store_request *request)
+{
+	struct faulty *faulty = (struct faulty *)store;
+	if (request->kind != REQUEST_SEQUENCE) {
+		hand_over(faulty, request);
+		return;
+	}
+	stand_in_line(faulty)->request = request;
+	advance(faulty);
+}
+
+static int faulty_acquire(struct store *store, struct store_lease *ret_lease, struct wf_error *err)
+{
+	return store_acquire(((struct faulty *)store)->inner, ret_lease, err);
+}
+
+static int faulty_each_item(struct store *store, void (*visit)(void *data, const struct store_item *item), void *data, struct wf_error *err)
+{
+	return store_each_item(((struct faulty *)store)->inner, visit, data, err);
+}
+
+static void faulty_stats(struct store *store, struct store_stats *ret_stats)
+{
+	store_stats(((struct faulty *)store)->inner, ret_stats);
+}
+
+static void faulty_finish(struct store *store)
+{
+	struct faulty *faulty = (struct faulty *)store;
+	faulty->hurry = true;
+	loop_timer_clear(store->loop, &faulty->timer);
+	do {
+		advance(faulty);
+		store_drain(faulty->inner);
+	} while (faulty->first);
+}
+
+static void faulty_close(struct store *store)
+{
+	struct faulty *faulty = (struct faulty *)store;
+	store_close(faulty->inner);
+	store_done(store);
+	free(faulty);
+}
+
+static const struct store_backend backend = {
+	.name = "faulty",
+	.acquire = faulty_acquire,
+	.each_item = faulty_each_item,
+	.submit = faulty_submit,
+	.request = faulty_request,
+	.stats = faulty_stats,
+	.finish = faulty_finish,
+	.close = faulty_close,
+};
+
+struct store *faulty_store_new(struct store *inner, struct loop *loop)
+{
+	struct faulty *faulty = NEW(struct faulty);
+	store_init(&faulty->store, &backend, loop);
+	faulty->inner = inner;
+	faulty->tail = &faulty->first;
+	faulty->timer = (struct loop_timer){ .callback = delay_over, .data = faulty };
+	return &faulty->store;
+}
+
+void faulty_set(struct store *store, enum fault (*decide)(void *data, const struct store_batch *batch), void *data)
+{
+	assert(store->backend == &backend);
+	((struct faulty *)store)->decide = decide;
+	((struct faulty *)store)->data = data;
+}

@@ -6,9 +6,10 @@ static void each_kind_is_told(void **state)
 	static const struct {
 		const char *text, *name;
 		enum value_kind kind;
-	} cases[] = { { "null", "null", VALUE_NULL }, { "true", "boolean", VALUE_BOOL }, { "false", "boolean", VALUE_BOOL },
-		      { "-1", "number", VALUE_NUMBER }, { "0", "number", VALUE_NUMBER }, { "\"\"", "string", VALUE_STRING },
-		      { "[]", "array", VALUE_ARRAY }, { "{}", "object", VALUE_OBJECT } };
+	} cases[] = { { "null", "null", VALUE_NULL },     { "true", "boolean", VALUE_BOOL },
+		      { "false", "boolean", VALUE_BOOL }, { "-1", "number", VALUE_NUMBER },
+		      { "0", "number", VALUE_NUMBER },    { "\"\"", "string", VALUE_STRING },
+		      { "[]", "array", VALUE_ARRAY },     { "{}", "object", VALUE_OBJECT } };
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		_cleanup_value_ struct value *value = parsed(cases[i].text);
 		_cleanup_value_ struct value *trusted = value_from_trusted_text(str_of(cases[i].text));
@@ -62,9 +63,11 @@ static void strings_are_decoded(void **state)
 		{ "\"\\udfff\\ud800\"", STR("\xed\xbf\xbf\xed\xa0\x80") },
 		{ "\"\\ud800\\ud83d\\ude00\"", STR("\xed\xa0\x80\xf0\x9f\x98\x80") },
 		{ "\"\\ud83d\\n\"", STR("\xed\xa0\xbd\n") },
-		{ "\"\\ud83d\\u0041\"", STR("\xed\xa0\xbd""A") },
+		{ "\"\\ud83d\\u0041\"", STR("\xed\xa0\xbd"
+					    "A") },
 		{ "\"\\ud83d\\\\ude00\"", STR("\xed\xa0\xbd\\ude00") },
-		{ "\"\xc3\xa4\\n\xe2\x82\xac and more than sixteen bytes\\\\\"", STR("\xc3\xa4\n\xe2\x82\xac and more than sixteen bytes\\") },
+		{ "\"\xc3\xa4\\n\xe2\x82\xac and more than sixteen bytes\\\\\"",
+		  STR("\xc3\xa4\n\xe2\x82\xac and more than sixteen bytes\\") },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		char text[200];
@@ -168,7 +171,8 @@ static void trusted_text_is_looked_at_only_when_asked(void **state)
 
 static void damaged_text_is_null_once_it_is_looked_at(void **state)
 {
-	static const char *const texts[] = { "", "{", "{\"a\":1", "[1 ,2]", " 1", "1 ", "nul", "\"\xff\"", "\"abc", "1x", "xyz", "{}{}", "\"\\q\"", "[1,2]\n" };
+	static const char *const texts[] = { "",         "{",     "{\"a\":1", "[1 ,2]", " 1",   "1 ",      "nul",
+					     "\"\xff\"", "\"abc", "1x",       "xyz",    "{}{}", "\"\\q\"", "[1,2]\n" };
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
 		_cleanup_value_ struct value *asked = value_from_trusted_text(str_of(texts[i]));
 		_cleanup_value_ struct value *looked = value_from_trusted_text(str_of(texts[i]));

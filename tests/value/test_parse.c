@@ -6,18 +6,47 @@ static void valid_texts_are_compacted(void **state)
 	static const struct {
 		const char *text, *compact; /* NULL: the same */
 	} cases[] = {
-		{ "null" }, { "true" }, { "false" }, { "0" }, { "-0" }, { "10" }, { "-1.5e+10" }, { "1E6" }, { "0.1" },
-		{ "0e0" }, { "0E-0" }, { "18446744073709551616" }, { "1.0" }, { "\"\"" }, { "\"a b\"" }, { "[]" }, { "{}" },
-		{ "[[]]" }, { "[{}]" }, { "{\"\":{}}" }, { "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\uD83d\\udE00\"" },
-		{ " null ", "null" }, { "\t\r\n 5\n", "5" }, { "[ ]", "[]" }, { "{ \n }", "{}" },
-		{ " [ 1 , 2 ] ", "[1,2]" }, { "{ \"a\" : 1 , \"b\" : [ ] }", "{\"a\":1,\"b\":[]}" },
+		{ "null" },
+		{ "true" },
+		{ "false" },
+		{ "0" },
+		{ "-0" },
+		{ "10" },
+		{ "-1.5e+10" },
+		{ "1E6" },
+		{ "0.1" },
+		{ "0e0" },
+		{ "0E-0" },
+		{ "18446744073709551616" },
+		{ "1.0" },
+		{ "\"\"" },
+		{ "\"a b\"" },
+		{ "[]" },
+		{ "{}" },
+		{ "[[]]" },
+		{ "[{}]" },
+		{ "{\"\":{}}" },
+		{ "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\uD83d\\udE00\"" },
+		{ " null ", "null" },
+		{ "\t\r\n 5\n", "5" },
+		{ "[ ]", "[]" },
+		{ "{ \n }", "{}" },
+		{ " [ 1 , 2 ] ", "[1,2]" },
+		{ "{ \"a\" : 1 , \"b\" : [ ] }", "{\"a\":1,\"b\":[]}" },
 		{ "[\" a , b \" , \"\\\" ] \"]", "[\" a , b \",\"\\\" ] \"]" },
-		{ "{\"a\":1,\n\"b\":2,\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\"a longer key than sixteen\": \"and a longer text\"\n}",
+		{ "{\"a\":1,\n\"b\":2,\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\"a longer key than sixteen\": \"and a "
+		  "longer text\"\n}",
 		  "{\"a\":1,\"b\":2,\"a longer key than sixteen\":\"and a longer text\"}" },
 		{ "[1,                    2,                             3]", "[1,2,3]" },
-		{ "{\"a\":1,\"a\":2}" }, { "[1.5,-0.0,1e400,1e-400]" }, { "\"\x7f\"" },
-		{ "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"" }, { "\"\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf\"" },
-		{ "\"\\u0000\"" }, { "\"\\ud800\"" }, { "\"\\udc00\\ud800\"" }, { "\"\\ud800\\u0041\"" },
+		{ "{\"a\":1,\"a\":2}" },
+		{ "[1.5,-0.0,1e400,1e-400]" },
+		{ "\"\x7f\"" },
+		{ "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"" },
+		{ "\"\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf\"" },
+		{ "\"\\u0000\"" },
+		{ "\"\\ud800\"" },
+		{ "\"\\udc00\\ud800\"" },
+		{ "\"\\ud800\\u0041\"" },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		_cleanup_value_ struct value *value = parsed(cases[i].text);
@@ -88,15 +117,19 @@ static void mistakes_are_told_with_their_place(void **state)
 		{ "\"", "line 1, column 2", "expected '\"' at the end of a string, found the end of the text" },
 		{ "\"abc", "line 1, column 5", "expected '\"' at the end of a string, found the end of the text" },
 		{ "\"abc\\\"", "line 1, column 7", "expected '\"' at the end of a string, found the end of the text" },
-		{ "\"a\nb\"", "line 1, column 3", "the control character U+000A in a string must be written as an escape" },
-		{ "\"a\x1f\"", "line 1, column 3", "the control character U+001F in a string must be written as an escape" },
+		{ "\"a\nb\"", "line 1, column 3",
+		  "the control character U+000A in a string must be written as an escape" },
+		{ "\"a\x1f\"", "line 1, column 3",
+		  "the control character U+001F in a string must be written as an escape" },
 		{ "\"\\", "line 1, column 3",
 		  "expected one of \" \\ / b f n r t u after a backslash, found the end of the text" },
 		{ "\"\\x\"", "line 1, column 3", "expected one of \" \\ / b f n r t u after a backslash, found 'x'" },
-		{ "\"\\U0041\"", "line 1, column 3", "expected one of \" \\ / b f n r t u after a backslash, found 'U'" },
+		{ "\"\\U0041\"", "line 1, column 3",
+		  "expected one of \" \\ / b f n r t u after a backslash, found 'U'" },
 		{ "\"\\u12\"", "line 1, column 6", "expected four hexadecimal digits after \\u, found '\"'" },
 		{ "\"\\u12g4\"", "line 1, column 6", "expected four hexadecimal digits after \\u, found 'g'" },
-		{ "\"\\u", "line 1, column 4", "expected four hexadecimal digits after \\u, found the end of the text" },
+		{ "\"\\u", "line 1, column 4",
+		  "expected four hexadecimal digits after \\u, found the end of the text" },
 		{ "\"a\\ud83d\\u12", "line 1, column 13",
 		  "expected four hexadecimal digits after \\u, found the end of the text" },
 		{ "\"\x80\"", "line 1, column 2", "the byte 0x80 in a string is not UTF-8" },
@@ -115,7 +148,8 @@ static void mistakes_are_told_with_their_place(void **state)
 
 static void a_nul_is_not_the_end_of_the_text(void **state)
 {
-	static const struct str texts[] = { STR("1\0"), STR("\0001"), STR("\"a\0b\""), STR("[1\0]"), STR("{}\0"), STR("tru\0") };
+	static const struct str texts[] = { STR("1\0"),   STR("\0001"), STR("\"a\0b\""),
+					    STR("[1\0]"), STR("{}\0"),  STR("tru\0") };
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
 		struct value *value = NULL;
 		struct wf_error err = { 0 };
@@ -127,22 +161,43 @@ static void a_nul_is_not_the_end_of_the_text(void **state)
 static void only_utf8_is_accepted_in_strings(void **state)
 {
 	static const char *const broken[] = {
-		"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc2", "\xc2\x41", "\xe0\x80\x80", "\xe0\x9f\xbf", "\xe1\x80",
-		"\xe1\x80\x41", "\xed\xa0\x80", "\xed\xbf\xbf", "\xed\xa0\xbd\xed\xb8\x80", "\xf0\x80\x80\x80", "\xf0\x8f\xbf\xbf",
-		"\xf1\x80\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xf8\x88\x80\x80\x80", "\xfe", "\xff",
+		"\x80",
+		"\xbf",
+		"\xc0\x80",
+		"\xc1\xbf",
+		"\xc2",
+		"\xc2\x41",
+		"\xe0\x80\x80",
+		"\xe0\x9f\xbf",
+		"\xe1\x80",
+		"\xe1\x80\x41",
+		"\xed\xa0\x80",
+		"\xed\xbf\xbf",
+		"\xed\xa0\xbd\xed\xb8\x80",
+		"\xf0\x80\x80\x80",
+		"\xf0\x8f\xbf\xbf",
+		"\xf1\x80\x80",
+		"\xf4\x90\x80\x80",
+		"\xf5\x80\x80\x80",
+		"\xf8\x88\x80\x80\x80",
+		"\xfe",
+		"\xff",
 	};
 	for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++)
 		for (int before = 0; before < 40; before += 3) {
 			char text[128];
-			int len = snprintf(text, sizeof text, "[\"%.*s%s\"]", before, "0123456789012345678901234567890123456789",
-					   broken[i]);
+			int len = snprintf(text, sizeof text, "[\"%.*s%s\"]", before,
+					   "0123456789012345678901234567890123456789", broken[i]);
 			struct value *value = NULL;
 			struct wf_error err = { 0 };
-			assert_int_equal(value_parse((struct str){ text, (size_t)len }, NULL, &value, &err), ERR(INVALID));
+			assert_int_equal(value_parse((struct str){ text, (size_t)len }, NULL, &value, &err),
+					 ERR(INVALID));
 			assert_non_null(strstr(err.message, "is not UTF-8"));
-			/* It is not accepted outside of strings either, nor in keys, nor where the text ends in the middle. */
+			/* It is not accepted outside of strings either, nor in keys, nor where the text ends in the
+			 * middle. */
 			assert_int_equal(value_parse(str_of(broken[i]), NULL, &value, NULL), ERR(INVALID));
-			assert_int_equal(value_parse((struct str){ text, (size_t)len - 2 }, NULL, &value, NULL), ERR(INVALID));
+			assert_int_equal(value_parse((struct str){ text, (size_t)len - 2 }, NULL, &value, NULL),
+					 ERR(INVALID));
 			snprintf(text, sizeof text, "{\"%s\":1}", broken[i]);
 			assert_int_equal(value_parse(str_of(text), NULL, &value, NULL), ERR(INVALID));
 		}
@@ -165,12 +220,13 @@ static void nesting_is_limited(void **state)
 	static const struct {
 		int depth_max, depth;
 		bool good;
-	} cases[] = { { 0, 512, true }, { 0, 513, false }, { 1, 1, true }, { 1, 2, false }, { 16, 16, true }, { 16, 17, false },
-		      { 4096, 4096, true }, { 4096, 4097, false }, { 100000, 4097, false }, { 0, 1000000, false } };
+	} cases[] = { { 0, 512, true },        { 0, 513, false },    { 1, 1, true },       { 1, 2, false },
+		      { 16, 16, true },        { 16, 17, false },    { 4096, 4096, true }, { 4096, 4097, false },
+		      { 100000, 4097, false }, { 0, 1000000, false } };
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
 		for (int object = 0; object < 2; object++) {
 			_cleanup_(buffer_done) struct buffer text =
-				object ? nested(cases[i].depth, "{\"a\":", "1", "}") : nested(cases[i].depth, "[", "", "]");
+			    object ? nested(cases[i].depth, "{\"a\":", "1", "}") : nested(cases[i].depth, "[", "", "]");
 			struct value_parse_options options = { .depth_max = cases[i].depth_max };
 			struct value *value = NULL;
 			struct wf_error err = { 0 };
@@ -192,7 +248,13 @@ static void depth_counts_containers(void **state)
 	static const struct {
 		const char *text;
 		int depth;
-	} cases[] = { { "1", 0 }, { "\"[[\"", 0 }, { "[]", 1 }, { "{}", 1 }, { "[1,2]", 1 }, { "[[],[[]],[]]", 3 }, { "{\"a\":[{}],\"b\":1}", 3 } };
+	} cases[] = { { "1", 0 },
+		      { "\"[[\"", 0 },
+		      { "[]", 1 },
+		      { "{}", 1 },
+		      { "[1,2]", 1 },
+		      { "[[],[[]],[]]", 3 },
+		      { "{\"a\":[{}],\"b\":1}", 3 } };
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		_cleanup_value_ struct value *value = parsed(cases[i].text);
 		_cleanup_value_ struct value *trusted = value_from_trusted_text(str_of(cases[i].text));
@@ -210,13 +272,19 @@ static void duplicate_keys_can_be_refused(void **state)
 	static const struct {
 		const char *text, *where, *message; /* NULL: fine */
 	} cases[] = {
-		{ "{\"a\":1,\"b\":1}" }, { "{\"a\":{\"a\":{\"a\":1}}}" }, { "[{\"a\":1},{\"a\":1}]" }, { "1" }, { "{}" },
+		{ "{\"a\":1,\"b\":1}" },
+		{ "{\"a\":{\"a\":{\"a\":1}}}" },
+		{ "[{\"a\":1},{\"a\":1}]" },
+		{ "1" },
+		{ "{}" },
 		{ "{\"a\":1,\"a\":1}", "line 1, column 8", "the key \"a\" stands twice in one object" },
-		{ "{ \"a\" : 1 ,\n \"b\": [ 1, \"\\\" x\" ],\n   \"a\": 1}", "line 3, column 4", "the key \"a\" stands twice in one object" },
-		{ "[0, {\"x\\\"y\":1,\"x\\u0022y\":[]}]", "line 1, column 16", "the key \"x\\u0022y\" stands twice in one object" },
+		{ "{ \"a\" : 1 ,\n \"b\": [ 1, \"\\\" x\" ],\n   \"a\": 1}", "line 3, column 4",
+		  "the key \"a\" stands twice in one object" },
+		{ "[0, {\"x\\\"y\":1,\"x\\u0022y\":[]}]", "line 1, column 15",
+		  "the key \"x\\u0022y\" stands twice in one object" },
 		{ "{\"\":1,\"\":2}", "line 1, column 7", "the key \"\" stands twice in one object" },
-		{ "{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5,\"f\":6,\"g\":7,\"h\":8,\"i\":9,\"j\":10,\"c\":11}", "line 1, column 63",
-		  "the key \"c\" stands twice in one object" },
+		{ "{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5,\"f\":6,\"g\":7,\"h\":8,\"i\":9,\"j\":10,\"c\":11}",
+		  "line 1, column 63", "the key \"c\" stands twice in one object" },
 	};
 	struct value_parse_options options = { .refuse_duplicate_keys = true };
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -254,7 +322,8 @@ static void a_long_duplicate_key_is_cut_in_the_message(void **state)
 
 static void every_prefix_of_a_text_is_refused(void **state)
 {
-	static const char text[] = "{\"a\": [1.5e+3, \"x\\n\\u00e4\xc3\xa4\", true, {\"b\": null, \"c\": false}], \"d\": \"\" }";
+	static const char text[] =
+	    "{\"a\": [1.5e+3, \"x\\n\\u00e4\xc3\xa4\", true, {\"b\": null, \"c\": false}], \"d\": \"\" }";
 	for (size_t len = 0; len < sizeof text - 1; len++) {
 		/* In memory of exactly its size, so that reading beyond it is seen. */
 		_cleanup_free_ char *copy = mem_alloc(len);

@@ -1,5 +1,5 @@
-/* yaml.c: libyaml's events, turned into a value with an explicit stack (depth is bounded by YAML_DEPTH_MAX). */
-#include "server/yaml.h"
+/* yaml_reader.c: libyaml's events, turned into a value with an explicit stack (depth is bounded by YAML_DEPTH_MAX). */
+#include "server/yaml_reader.h"
 #include "base/mem.h"
 #include <assert.h>
 #include <yaml.h>

@@ -1,4 +1,4 @@
-/* yaml.h: YAML text as a JSON value. JSON is YAML too, so this reads both.
+/* yaml_reader.h: YAML text as a JSON value. JSON is YAML too, so this reads both.
  *
  * The core schema: plain null, true, false and JSON numbers are what they look like; all else is a string. One document; mappings have
  * scalar keys, each once. Anchors, aliases and tags are refused: nothing here needs them, and they make small texts large. */
