@@ -115,7 +115,9 @@ static void on_redraw(struct loop_timer *timer)
 
 static void stopped(void *data, const struct engine_error *error, const struct execution_info *execution)
 {
-	/* The terminal event ends it. */
+	/* Its terminal event ends everything; if it had ended already, nothing more will come. */
+	if (error->code)
+		finish(data, EXIT_EXECUTION_FAILED);
 }
 
 static void on_signal(void *data, int signal)
@@ -129,15 +131,8 @@ static void on_signal(void *data, int signal)
 
 static void started(void *data, const struct engine_error *error, const struct execution_info *execution)
 {
-	struct running *running = data;
-	if (error->code) {
-		fail(running, error);
-		return;
-	}
-	running->arn = mem_strndup(execution->arn.ptr, execution->arn.len);
-	running->watcher = (struct engine_watcher){ .event = on_event, .log = on_log, .data = running, .from_start = true };
-	if (engine_watch(running->assembly.engine, execution->arn, &running->watcher) != 0)
-		finish(running, cli_failf(EXIT_USAGE, "cannot watch the execution"));
+	if (error->code)
+		fail(data, error);
 }
 
 static void created(void *data, const struct engine_error *error, const struct machine_info *machine)
@@ -147,8 +142,16 @@ static void created(void *data, const struct engine_error *error, const struct m
 		fail(running, error);
 		return;
 	}
-	engine_start(running->assembly.engine, &(struct start_request){ .machine_arn = machine->arn, .input = buffer_str(running->input) },
-		     started, running);
+	/* The execution's name is ours, so that it can be watched from its first event on. */
+	struct engine *engine = running->assembly.engine;
+	running->arn = mem_printf("arn:aws:states:%s:%s:execution:%.*s:run", engine_region(engine), engine_account(engine), STR_FMT(machine->name));
+	running->watcher = (struct engine_watcher){ .event = on_event, .log = on_log, .data = running };
+	if (engine_watch(engine, str_of(running->arn), &running->watcher) != 0) {
+		finish(running, cli_failf(EXIT_USAGE, "cannot watch the execution"));
+		return;
+	}
+	engine_start(engine, &(struct start_request){ .machine_arn = machine->arn, .name = STR("run"), .input = buffer_str(running->input) }, started,
+		     running);
 }
 
 /* ---- the command ------------------------------------------------------------------------------ */

@@ -18,8 +18,9 @@
 static void on_done(struct store_batch *store_batch, enum store_result result, const struct wf_error *err)
 {
 	struct batch *batch = store_batch->data;
-	if (!batch) { /* the engine is gone */
+	if (!batch->engine) { /* it is gone */
 		store_batch_free(store_batch);
+		free(batch);
 		return;
 	}
 	batch->answered = true;
@@ -125,7 +126,7 @@ static void release_execution(struct engine *engine, const struct release *relea
 		const struct command *command = &release->commands[i];
 		switch (command->kind) {
 		case COMMAND_START_TASK:
-			dispatch_start(engine, resident, command);
+			dispatch_start(engine, resident, command, false);
 			break;
 		case COMMAND_CANCEL_TASK:
 			dispatch_cancel(engine, resident->id, command->task_id);
@@ -326,11 +327,12 @@ static void free_batch(struct batch *batch)
 		input_free(input);
 	for (struct change *change; (change = LIST_TAKE(&batch->changes));)
 		free(change);
-	if (batch->answered)
+	if (batch->answered) {
 		store_batch_free(batch->store);
-	else
-		batch->store->data = NULL; /* the store still has it; its answer frees it */
-	free(batch);
+		free(batch);
+	} else {
+		batch->engine = NULL; /* the store still has it; its answer frees it */
+	}
 }
 
 void batches_free(struct engine *engine)

@@ -4,6 +4,9 @@
  *                              └─ cancelled: gone           └─ refused: "could not be started"     └─ its log is kept for a while
  *
  * A task is found by its key; one that is there already is not started again, so a redispatch after a rollback or a recovery is harmless.
+ * That a task has started is told to the core at once if it has a heartbeat to watch, else only when it has run for a moment: a commit for
+ * each would double what a quick task costs, and the core records a start that nobody reported with the answer.
+ *
  * Heartbeats: a connector may send many. The core is given one at most every eighth of the interval, because each costs a commit; one that came
  * in between is given when that time is over, or when a timer of its execution is due, whichever is first. */
 #include "engine/runtime.h"
@@ -15,6 +18,7 @@
 
 #define ENDED_KEPT 256 /* logs of tasks that ended */
 #define BEATS_PER_INTERVAL 8
+#define STARTED_AFTER_MS 250
 
 enum task_state { TASK_QUEUED, TASK_RUNNING, TASK_ENDED };
 
@@ -26,7 +30,10 @@ struct task {
 	enum integration_pattern pattern;
 	int64_t deadline_ms;
 	struct connector *connector;
-	struct task *next, *previous; /* in the queue, or among the ended */
+	struct task *next, *previous; /* in the queue, among those whose start is not yet told, or among the ended */
+	bool again; /* started again by a recovery */
+	bool untold; /* that it has started */
+	int64_t started_ms;
 	struct buffer log;
 	double progress; /* < 0: none */
 	int64_t beat_given_ms; /* when the core last had a heartbeat, or the task began */
@@ -89,11 +96,19 @@ static void forget(struct engine *engine, struct task *task)
 	free_task(task);
 }
 
+static void told(struct engine *engine, struct task *task)
+{
+	if (task->untold)
+		unlink_task(&engine->dispatch.untold_first, &engine->dispatch.untold_last, task);
+	task->untold = false;
+}
+
 /* It runs no more. Its log is kept, until others push it out. */
 static void end_task(struct engine *engine, struct task *task)
 {
 	struct dispatch *dispatch = &engine->dispatch;
 	drop_beat(engine, task);
+	told(engine, task);
 	dispatch->running--;
 	if (!task->log.len) {
 		forget(engine, task);
@@ -180,6 +195,24 @@ static void refuse_start(struct engine *engine, struct task *task, const struct 
 	refuse(engine, task, str_of(error), cause);
 }
 
+static void put_bare(struct engine *engine, const struct task *task, enum core_input_kind kind)
+{
+	static const struct str absent = { NULL, 0 };
+	mailbox_put(engine, task->request.key.execution_id, input_new(kind, task->request.key.event_id, NULL, absent, absent, absent));
+}
+
+static void tell_started(struct engine *engine, struct task *task)
+{
+	if (task->request.heartbeat_ms <= 0) {
+		task->untold = true;
+		link_last(&engine->dispatch.untold_first, &engine->dispatch.untold_last, task);
+		return;
+	}
+	put_bare(engine, task, INPUT_TASK_STARTED);
+	if (task->again) /* nobody could hear it while no process ran */
+		put_bare(engine, task, INPUT_TASK_HEARTBEAT);
+}
+
 static void run(struct engine *engine, struct task *task)
 {
 	task->state = TASK_RUNNING;
@@ -191,7 +224,7 @@ static void run(struct engine *engine, struct task *task)
 		return;
 	}
 	int64_t now_ms = engine_now_ms(engine);
-	task->beat_given_ms = now_ms;
+	task->beat_given_ms = task->started_ms = now_ms;
 	if (task->deadline_ms != INT64_MAX) {
 		int64_t left_ms = task->deadline_ms > now_ms ? task->deadline_ms - now_ms : 0;
 		task->request.timeout_ms = (int64_t)((double)left_ms / engine->time_scale);
@@ -200,6 +233,8 @@ static void run(struct engine *engine, struct task *task)
 	if (task->connector->class->start(task->connector, &task->request, &err) < 0) {
 		refuse_start(engine, task, &err);
 		end_task(engine, task);
+	} else {
+		tell_started(engine, task);
 	}
 }
 
@@ -214,7 +249,7 @@ void dispatch_queue(struct engine *engine)
 	}
 }
 
-void dispatch_start(struct engine *engine, struct resident *resident, const struct command *command)
+void dispatch_start(struct engine *engine, struct resident *resident, const struct command *command, bool again)
 {
 	struct dispatch *dispatch = &engine->dispatch;
 	struct task_key key = { resident->id, command->task_id };
@@ -231,6 +266,7 @@ void dispatch_start(struct engine *engine, struct resident *resident, const stru
 	task = NEW(struct task);
 	struct arena *arena = &task->arena;
 	task->parameters = command->parameters ? value_ref(command->parameters) : value_new_object(0);
+	task->again = again;
 	task->pattern = command->resource.pattern;
 	task->deadline_ms = command->deadline_ms;
 	task->progress = -1;
@@ -279,11 +315,9 @@ static int64_t beat_due_ms(const struct task *task)
 
 static void give_beat(struct engine *engine, struct task *task, int64_t now_ms)
 {
-	static const struct str absent = { NULL, 0 };
 	drop_beat(engine, task);
 	task->beat_given_ms = now_ms;
-	mailbox_put(engine, task->request.key.execution_id,
-		    input_new(INPUT_TASK_HEARTBEAT, task->request.key.event_id, NULL, absent, absent, absent));
+	put_bare(engine, task, INPUT_TASK_HEARTBEAT);
 }
 
 static void on_heartbeat(struct connector_host *host, struct task_key key)
@@ -302,8 +336,12 @@ static void on_heartbeat(struct connector_host *host, struct task_key key)
 	engine->dispatch.beats = task;
 }
 
-void dispatch_beats(struct engine *engine, int64_t now_ms)
+void dispatch_tell(struct engine *engine, int64_t now_ms)
 {
+	for (struct task *task; (task = engine->dispatch.untold_first) && now_ms - task->started_ms >= STARTED_AFTER_MS;) {
+		told(engine, task);
+		put_bare(engine, task, INPUT_TASK_STARTED);
+	}
 	for (struct task *next, *task = engine->dispatch.beats; task; task = next) {
 		next = task->beats_next;
 		if (now_ms >= beat_due_ms(task))
@@ -320,9 +358,10 @@ void dispatch_beats_of(struct engine *engine, uint64_t execution_id)
 	}
 }
 
-int64_t dispatch_next_beat_ms(const struct engine *engine)
+int64_t dispatch_next_ms(const struct engine *engine)
 {
-	int64_t next_ms = INT64_MAX;
+	const struct task *untold = engine->dispatch.untold_first;
+	int64_t next_ms = untold ? untold->started_ms + STARTED_AFTER_MS : INT64_MAX;
 	for (const struct task *task = engine->dispatch.beats; task; task = task->beats_next)
 		if (beat_due_ms(task) < next_ms)
 			next_ms = beat_due_ms(task);

@@ -184,7 +184,6 @@ struct engine_watcher {
 	void (*event)(struct engine_watcher *watcher, const struct event *event);
 	void (*log)(struct engine_watcher *watcher, uint64_t task_id, struct str line, double fraction);
 	void *data;
-	bool from_start; /* also the events there are already, first (the caller has just started it) */
 	struct engine_watcher *next; /* the engine's */
 	uint64_t execution_id; /* the engine's */
 };

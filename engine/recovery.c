@@ -98,7 +98,7 @@ void recovery_loaded(struct engine *engine, struct resident *resident)
 	core_redispatch(execution, &env, &arena, &commands, &count);
 	for (uint32_t i = 0; i < count; i++)
 		if (commands[i].kind == COMMAND_START_TASK)
-			dispatch_start(engine, resident, &commands[i]);
+			dispatch_start(engine, resident, &commands[i], true);
 }
 
 /* ---- the horizon ---------------------------------------------------------------------------------- */

@@ -319,19 +319,21 @@ struct dispatch {
 	struct str_map tasks; /* 16 bytes of key → struct task: running, queued, and the last ones that ended */
 	uint64_t running, queued;
 	struct task *queue_first, *queue_last; /* wait for the bound on tasks in flight */
+	struct task *untold_first, *untold_last; /* the core has not been told that they have started */
 	struct task *ended_first, *ended_last; /* kept for their logs */
 	uint32_t ended_count;
 	struct task *beats; /* heartbeats not yet given to the core */
 	char *work_dir; /* the last one made */
 };
 void dispatch_init(struct engine *engine);
-/* Queues it. */
-void dispatch_start(struct engine *engine, struct resident *resident, const struct command *command);
+/* Queues it. `again`: by a recovery. */
+void dispatch_start(struct engine *engine, struct resident *resident, const struct command *command, bool again);
 void dispatch_cancel(struct engine *engine, uint64_t execution_id, uint64_t task_id);
-/* Gives on heartbeats that have waited long enough, or all of one execution whose timer is due; when the next one is (INT64_MAX: none). */
-void dispatch_beats(struct engine *engine, int64_t now_ms);
+/* Tells the core of starts and heartbeats that have waited long enough; of all heartbeats of one execution, whose timer is due. */
+void dispatch_tell(struct engine *engine, int64_t now_ms);
 void dispatch_beats_of(struct engine *engine, uint64_t execution_id);
-int64_t dispatch_next_beat_ms(const struct engine *engine);
+/* When dispatch_tell has something to do next; INT64_MAX: nothing. */
+int64_t dispatch_next_ms(const struct engine *engine);
 /* Starts what the bound now allows; in the turn only, so never from within a connector's report. */
 void dispatch_queue(struct engine *engine);
 void dispatch_free(struct engine *engine);

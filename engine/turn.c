@@ -245,7 +245,7 @@ static void decide(struct engine *engine, int64_t now_ms)
 /* The loop sleeps until something comes, or until the next of these times. */
 static void arm_timer(struct engine *engine, int64_t now_ms)
 {
-	const int64_t times[] = { engine->draining ? INT64_MAX : timers_next_ms(&engine->timers), engine->housekeeping_ms, dispatch_next_beat_ms(engine),
+	const int64_t times[] = { engine->draining ? INT64_MAX : timers_next_ms(&engine->timers), engine->housekeeping_ms, dispatch_next_ms(engine),
 				  engine->stalled_until_ms > now_ms ? engine->stalled_until_ms : INT64_MAX, now_ms + SLEEP_MAX_MS };
 	int64_t next_ms = INT64_MAX;
 	for (size_t i = 0; i < sizeof times / sizeof *times; i++)
@@ -282,7 +282,7 @@ bool engine_turn(void *data)
 	int64_t now_ms = engine_now_ms(engine);
 	recovery_horizon(engine, now_ms);
 	housekeeping_run(engine, now_ms);
-	dispatch_beats(engine, now_ms);
+	dispatch_tell(engine, now_ms);
 	bool more = fire_timers(engine, now_ms);
 	if (may_decide(engine, now_ms))
 		decide(engine, now_ms);

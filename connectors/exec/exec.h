@@ -81,8 +81,8 @@ void spawner_stop(struct spawner *spawner);
 
 enum guard_report_kind {
 	GUARD_WAITS,        /* an earlier run of the same task still holds the lock */
-	GUARD_FORKED, /* number: pid */
-	GUARD_STARTED, /* the program runs */
+	GUARD_FORKED,       /* number: pid */
+	GUARD_STARTED,      /* the program runs */
 	GUARD_START_FAILED, /* number: errno; stage */
 	GUARD_ENDED,        /* number: exit status, or signal if by_signal. Nothing of the program is alive any more. */
 };

@@ -20,7 +20,7 @@ static bool is_forgotten_dollar(struct evaluation *e, const struct node *procedu
 		return false;
 	const struct node *first = procedure->list[0];
 	name_id name = names_find(&e->names, first->text);
-	return name && item_truth(e, lookup_name(e, name, native_find(first->text, e->program->flavour), frame));
+	return name && !is_nothing(lookup_name(e, name, native_find(first->text, e->program->flavour), frame));
 }
 
 uint32_t function_arity(const struct function *function)
@@ -61,8 +61,29 @@ static bool is_plain(const struct node *node)
 	return !node->predicates_inside && !node->has_group && !node->keep_array;
 }
 
-static struct item evaluate_tail(struct evaluation *e, const struct node *node, struct item input, struct frame *frame,
-				 struct tail_call *tail)
+static struct item call_in_tail(struct evaluation *e, const struct node *node, struct item input, struct item outer_input,
+				struct frame *frame, struct tail_call *tail)
+{
+	struct item procedure = evaluate(e, node->a, input, frame), *arguments = tail->arguments;
+	if (node->count > ARGUMENTS_INLINE)
+		arguments = EV_ARRAY(e, struct item, node->count);
+	for (uint32_t i = 0; i < node->count; i++)
+		arguments[i] = evaluate(e, node->list[i], input, frame);
+	if (procedure.kind == ITEM_FUNCTION && procedure.function->kind == FUNCTION_LAMBDA) {
+		*tail = (struct tail_call){ procedure.function, arguments, node->count };
+		return NOTHING;
+	}
+	struct call_site site = { node->a, call_name(node), e->calls };
+	e->calls = &site;
+	struct item result = apply(e, procedure, arguments, node->count, outer_input, frame);
+	e->calls = site.outer;
+	return result;
+}
+
+/* What a call in tail position gives is handed on as it is, and its context is that of the lambda's caller: it is as if the
+ * caller had called. */
+static struct item evaluate_tail(struct evaluation *e, const struct node *node, struct item input, struct item outer_input,
+				 struct frame *frame, struct tail_call *tail)
 {
 	for (;;) {
 		spend(e, 1);
@@ -79,17 +100,8 @@ static struct item evaluate_tail(struct evaluation *e, const struct node *node, 
 			for (uint32_t i = 0; i + 1 < node->count; i++)
 				evaluate(e, node->list[i], input, frame);
 			node = node->list[node->count - 1];
-		} else if (node->kind == NODE_CALL && node->a->kind == NODE_VARIABLE) {
-			struct item procedure = evaluate(e, node->a, input, frame);
-			if (procedure.kind != ITEM_FUNCTION || procedure.function->kind != FUNCTION_LAMBDA)
-				return evaluate(e, node, input, frame);
-			tail->function = procedure.function;
-			tail->count = node->count;
-			if (node->count > ARGUMENTS_INLINE)
-				tail->arguments = EV_ARRAY(e, struct item, node->count);
-			for (uint32_t i = 0; i < node->count; i++)
-				tail->arguments[i] = evaluate(e, node->list[i], input, frame);
-			return NOTHING;
+		} else if (node->kind == NODE_CALL) {
+			return call_in_tail(e, node, input, outer_input, frame, tail);
 		} else {
 			return evaluate(e, node, input, frame);
 		}
@@ -108,10 +120,10 @@ static struct item apply_lambda(struct evaluation *e, const struct function *fun
 		for (uint32_t i = 0; i < lambda->count; i++)
 			frame_bind(e, frame, lambda->list[i]->name, i < count ? arguments[i] : NOTHING);
 		struct tail_call tail = { .arguments = spare[turn & 1] };
-		struct item result = evaluate_tail(e, lambda->a, function->input, frame, &tail);
+		struct item result = evaluate_tail(e, lambda->a, function->input, input, frame, &tail);
 		frame_release(e, frame);
 		if (!tail.function)
-			return sequence_unwrap(result);
+			return result;
 		function = tail.function;
 		arguments = tail.arguments;
 		count = tail.count;
@@ -223,7 +235,7 @@ struct item evaluate_call(struct evaluation *e, const struct node *node, struct 
 		arguments[count++] = *first;
 	for (uint32_t i = 0; i < node->count; i++)
 		arguments[count++] = evaluate(e, node->list[i], input, frame);
-	struct call_site site = { node, e->calls };
+	struct call_site site = { node, call_name(node), e->calls };
 	e->calls = &site;
 	struct item result = apply(e, procedure, arguments, count, input, frame);
 	e->calls = site.outer;
@@ -257,8 +269,13 @@ struct item evaluate_chain(struct evaluation *e, const struct node *node, struct
 	struct item right = evaluate(e, node->b, input, frame);
 	if (right.kind != ITEM_FUNCTION)
 		THROW(e, .code = JSONATA_T2006, .node = node, .value = right, .has_value = true);
-	if (left.kind != ITEM_FUNCTION)
-		return apply(e, right, &left, 1, NOTHING, frame);
+	if (left.kind != ITEM_FUNCTION) {
+		struct call_site site = { node->b, node->b->text, e->calls };
+		e->calls = &site;
+		struct item result = apply(e, right, &left, 1, NOTHING, frame);
+		e->calls = site.outer;
+		return result;
+	}
 	struct function *composed = EV_NEW(e, struct function);
 	*composed = (struct function){ .kind = FUNCTION_COMPOSED, .first = left.function, .second = right.function };
 	return item_function(composed);

@@ -4,6 +4,7 @@
  * significant components) or is the least possible (less significant ones); a gap in between is an error. */
 #include "dsl/jsonata/functions.h"
 #include "dsl/jsonata/picture.h"
+#include "dsl/jsonata/text.h"
 
 #define ARG(i) (call->arguments[i])
 
@@ -88,15 +89,6 @@ struct components {
 	bool given[128];
 };
 
-static void add_zone_pattern(const struct picture_part *p, struct buffer *out)
-{
-	if (p->component == 'z')
-		buffer_addz(out, "GMT");
-	buffer_addz(out, "[-+][0-9]+");
-	if (p->integer.regular)
-		buffer_printf(out, "\\x{%x}[0-9]+", p->integer.separators[0].character);
-}
-
 static void add_literal_pattern(struct str text, struct buffer *out)
 {
 	for (size_t i = 0; i < text.len; i++) {
@@ -104,6 +96,18 @@ static void add_literal_pattern(struct str text, struct buffer *out)
 			buffer_byte(out, '\\');
 		buffer_byte(out, text.ptr[i]);
 	}
+}
+
+static void add_zone_pattern(const struct picture_part *p, struct buffer *out)
+{
+	if (p->component == 'z')
+		buffer_addz(out, "GMT");
+	buffer_addz(out, "[-+][0-9]+");
+	if (!p->integer.regular)
+		return;
+	char separator[4];
+	add_literal_pattern((struct str){ separator, utf8_encode(p->integer.separators[0].character, separator) }, out);
+	buffer_addz(out, "[0-9]+");
 }
 
 static struct regex *picture_pattern(struct evaluation *e, const struct picture *picture)
@@ -170,8 +174,19 @@ static double read_name(struct str text, const struct picture_part *p)
 	return NAN;
 }
 
+/* Digits behind the point of a second, in milliseconds. */
+static double read_fraction(struct str text)
+{
+	double ms = 0, unit = 100;
+	for (size_t i = 0; i < text.len && i < 3; i++, unit /= 10)
+		ms += (text.ptr[i] >= '0' && text.ptr[i] <= '9' ? text.ptr[i] - '0' : 0) * unit;
+	return ms;
+}
+
 static double read_component(struct evaluation *e, struct str text, const struct picture_part *p)
 {
+	if (p->component == 'f' && p->has_integer && p->integer.primary == INTEGER_DECIMAL)
+		return read_fraction(text);
 	if (p->component == 'Z' || p->component == 'z')
 		return read_zone(text, p);
 	return p->has_integer ? integer_format_read(e, text, &p->integer) : read_name(text, p);
@@ -210,7 +225,9 @@ static void complete(struct evaluation *e, struct components *c, const char *let
 static double assemble(struct evaluation *e, struct components *c)
 {
 	unsigned date = mask_of(c, "YXMxWwdD"), time = mask_of(c, "PHhmsf");
-	bool by_day = is_kind(date, 0x82), by_month_week = is_kind(date, 0x54), by_week = is_kind(date, 0x48);
+	/* Year and day of the year; ISO month and week; ISO year and week; hours of twelve. What also fits the usual set is that. */
+	bool by_day = is_kind(date, 0x82) && !is_kind(date, 0xA1);
+	bool by_month_week = is_kind(date, 0x54), by_week = is_kind(date, 0x48) && !by_month_week;
 	bool half_days = is_kind(time, 0x2F) && !is_kind(time, 0x17);
 	bool started = false, ended = false;
 	complete(e, c, by_day ? "YD" : by_month_week ? "XxwF" : by_week ? "XWF" : "YMD", &started, &ended);

@@ -54,9 +54,11 @@ struct function {
 	size_t from;
 };
 
-/* The calls that are being evaluated: an error without a position takes the innermost one's. */
+/* The calls that are being evaluated: an error within is placed at the outermost, and takes its token, if it has none, from the
+ * innermost, as the reference does. */
 struct call_site {
 	const struct node *node;
+	struct str token;
 	struct call_site *outer;
 };
 

@@ -48,7 +48,7 @@ NATIVE(native_substring)
 	if (is_nothing(ARG(2)))
 		return item_text(slice(text, start, 0, true));
 	double count = ARG(2).number;
-	if (!(count > 0))
+	if (!(count > 0) || is_nothing(ARG(1)))
 		return item_text(STR_EMPTY);
 	return item_text(slice(text, start, start >= 0 ? start + count : length + start + count, false));
 }
@@ -395,14 +395,12 @@ NATIVE(native_match)
 
 NATIVE(native_contains)
 {
-	if (is_nothing(ARG(0)))
+	if (is_nothing(ARG(0)) || is_nothing(ARG(1)))
 		return NOTHING;
 	struct str text = item_str(ARG(0));
 	spend(e, (int64_t)(text.len / 64));
 	if (ARG(1).kind == ITEM_STRING)
 		return item_boolean(find(text, item_str(ARG(1))) != NULL);
-	if (is_nothing(ARG(1)))
-		return item_boolean(false);
 	struct matches m = matches_of(e, ARG(1), text, call->frame);
 	struct found found;
 	return item_boolean(next_match(e, &m, &found));

@@ -92,6 +92,10 @@ void number_write(double number, struct buffer *buffer)
 		buffer_append(buffer, at, (size_t)(digits + sizeof digits - at));
 		return;
 	}
+	if (number == floor(number)) {
+		value_write_double(number, buffer);
+		return;
+	}
 	char digits[40];
 	snprintf(digits, sizeof digits, "%.15g", number);
 	value_write_double(strtod(digits, NULL), buffer);

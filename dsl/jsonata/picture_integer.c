@@ -194,7 +194,7 @@ static struct str next_word(struct str *rest)
 	for (size_t at = 0; at < rest->len; at++) {
 		struct str here = str_sub(*rest, at, rest->len);
 		size_t gap = str_starts(here, STR(", "))	? 2 :
-			     str_starts(here, STR(" and ")) ? 5 :
+			     here.len >= 5 && strncasecmp(here.ptr, " and ", 5) == 0 ? 5 :
 			     here.ptr[0] == ' ' || here.ptr[0] == '-' || here.ptr[0] == '\\' ? 1 : 0;
 		if (!gap)
 			continue;

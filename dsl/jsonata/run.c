@@ -3,6 +3,7 @@
 #include "dsl/jsonata/functions.h"
 #include "dsl/jsonata/text.h"
 #include "base/mem.h"
+#include <stdio.h>
 
 /* ---- compiling -------------------------------------------------------------------------- */
 
@@ -129,14 +130,10 @@ static void fill_error(struct evaluation *e, const struct thrown *thrown)
 	struct jsonata_parameters parameters = { .token = thrown->token, .index = thrown->index, .type = thrown->type,
 						 .exp = thrown->exp };
 	const struct node *node = thrown->node;
-	/* What an error does not know of itself, the calls around it tell, the innermost first. */
 	for (const struct call_site *site = e->calls; site; site = site->outer) {
-		if (!node)
-			node = site->node;
-		if (!parameters.token.ptr) {
-			const struct node *procedure = site->node->a;
-			parameters.token = procedure->kind == NODE_PATH ? procedure->list[0]->text : procedure->text;
-		}
+		node = site->node;
+		if (!parameters.token.ptr)
+			parameters.token = site->token;
 	}
 	*error = (struct jsonata_error){ 0 };
 	snprintf(error->code, sizeof error->code, "%s", jsonata_code_name(thrown->code));

@@ -1,11 +1,11 @@
 /* choice.c: whether a Choice rule holds.
  *
- * A comparison holds only between values of its operator's type; anything else is simply false. A Variable, or a …Path operand, that
- * finds nothing fails the state, but for IsPresent. And, Or and Not nest as deep as the definition does, so they are walked with a
- * stack of their own. */
-#include "engine/core/step.h"
+ * A comparison holds only between values of its operator's type; anything else is simply false. A Variable, or a …Path
+ * operand, that finds nothing fails the state, but for IsPresent. And, Or and Not nest as deep as the definition does,
+ * so they are walked with a stack of their own. */
 #include "base/mem.h"
 #include "base/timestamp.h"
+#include "engine/core/step.h"
 
 /* ---- one test ------------------------------------------------------------------------------ */
 
@@ -13,7 +13,7 @@ static bool find(struct core_step *step, struct frame *frame, const struct expr 
 		 const struct value **ret_value)
 {
 	struct view view = { .input = input, .item = NO_ITEM };
-	return evaluate_present(step, frame, path, &view, ret_value);
+	return step_evaluate_present(step, frame, path, &view, ret_value);
 }
 
 static int look_up(struct core_step *step, struct frame *frame, const struct expr *path, const struct value *input,
@@ -22,7 +22,8 @@ static int look_up(struct core_step *step, struct frame *frame, const struct exp
 	if (find(step, frame, path, input, ret_value))
 		return 0;
 	return fail_with(step, frame, ret_failure, ERROR_NAME_RUNTIME,
-			 "Invalid path '%.*s': The choice state's condition path references an invalid value.", STR_FMT(expr_text(path)));
+			 "Invalid path '%.*s': The choice state's condition path references an invalid value.",
+			 STR_FMT(expr_text(path)));
 }
 
 static bool orders(enum choice_comparison comparison, int order)
@@ -79,24 +80,27 @@ static bool compares(const struct choice_test *test, const struct value *found, 
 		return value_is(found, VALUE_NUMBER) && value_is(operand, VALUE_NUMBER) &&
 		       orders(test->comparison, compare_numbers(found, operand));
 	case CHOICE_BOOLEAN:
-		return value_is(found, VALUE_BOOL) && value_is(operand, VALUE_BOOL) && value_bool(found) == value_bool(operand);
+		return value_is(found, VALUE_BOOL) && value_is(operand, VALUE_BOOL) &&
+		       value_bool(found) == value_bool(operand);
 	case CHOICE_TIMESTAMP:
 		return value_is(found, VALUE_STRING) && timestamp_parse(value_string(found), &left_ms) &&
-		       (!test->operand_path || (value_is(operand, VALUE_STRING) && timestamp_parse(value_string(operand), &right_ms))) &&
+		       (!test->operand_path ||
+			(value_is(operand, VALUE_STRING) && timestamp_parse(value_string(operand), &right_ms))) &&
 		       orders(test->comparison, (left_ms > right_ms) - (left_ms < right_ms));
 	}
 	return false;
 }
 
-static int condition_holds(struct core_step *step, struct frame *frame, const struct choice_test *test, const struct value *input,
-			   struct failure *ret_failure)
+static int condition_holds(struct core_step *step, struct frame *frame, const struct choice_test *test, uint32_t rule,
+			   const struct value *input, struct failure *ret_failure)
 {
+	const char *field = arena_printf(step->arena, "Choices[%u]/Condition", (unsigned)rule);
 	struct view view = { .input = input, .item = NO_ITEM };
 	const struct value *value;
-	if (evaluate(step, frame, test->condition, "Condition", &view, &value, ret_failure) < 0)
+	if (step_evaluate(step, frame, test->condition, field, &view, &value, ret_failure) < 0)
 		return -1;
 	if (!value_is(value, VALUE_BOOL))
-		return fail_wrong_type(step, frame, ret_failure, test->condition, "Condition", "boolean", value);
+		return fail_wrong_type(step, frame, ret_failure, test->condition, field, "boolean", value);
 	return value_bool(value);
 }
 
@@ -127,12 +131,12 @@ static bool is_what(const struct choice_test *test, const struct value *found)
 	return false;
 }
 
-static int leaf_holds(struct core_step *step, struct frame *frame, const struct choice_test *test, const struct value *input,
-		      struct failure *ret_failure)
+static int leaf_holds(struct core_step *step, struct frame *frame, const struct choice_test *test, uint32_t rule,
+		      const struct value *input, struct failure *ret_failure)
 {
 	const struct value *found, *operand = test->operand;
 	if (test->node == CHOICE_CONDITION)
-		return condition_holds(step, frame, test, input, ret_failure);
+		return condition_holds(step, frame, test, rule, input, ret_failure);
 	if (test->node == CHOICE_IS_PRESENT)
 		return find(step, frame, test->variable, input, &found) == test->wanted;
 	if (look_up(step, frame, test->variable, input, &found, ret_failure) < 0)
@@ -179,11 +183,11 @@ static int decided(const struct level *level, int child)
 	return !child;
 }
 
-int choice_holds(struct core_step *step, struct frame *frame, const struct choice_test *test, const struct value *input,
-		 struct failure *ret_failure)
+int choice_holds(struct core_step *step, struct frame *frame, const struct choice_test *test, uint32_t rule,
+		 const struct value *input, struct failure *ret_failure)
 {
 	if (!is_inner(test))
-		return leaf_holds(step, frame, test, input, ret_failure);
+		return leaf_holds(step, frame, test, rule, input, ret_failure);
 
 	struct level *levels = NULL;
 	size_t depth = 0, capacity = 0;
@@ -194,7 +198,7 @@ int choice_holds(struct core_step *step, struct frame *frame, const struct choic
 			levels[depth++] = (struct level){ at, 0 };
 			holds = -1;
 		} else {
-			holds = leaf_holds(step, frame, at, input, ret_failure);
+			holds = leaf_holds(step, frame, at, rule, input, ret_failure);
 			if (holds < 0)
 				break;
 		}

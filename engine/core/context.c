@@ -1,7 +1,8 @@
-/* context.c: the context object (`$$`, $states.context), made when an expression first asks for it and kept for the next in the same place. */
-#include "engine/core/step.h"
+/* context.c: the context object (`$$`, $states.context), made when an expression first asks for it and kept for the
+ * next in the same place. */
 #include "base/mem.h"
 #include "base/timestamp.h"
+#include "engine/core/step.h"
 
 static void set_string(struct value *object, const char *key, struct str text)
 {
@@ -38,7 +39,7 @@ static struct value *about_machine(const struct core_step *step)
 static struct value *about_state(struct core_step *step, struct frame *frame)
 {
 	struct value *object = value_new_object(3);
-	set_string(object, "Name", text_str(&frame->state));
+	set_string(object, "Name", kept_text_str(&frame->state));
 	set_time(object, "EnteredTime", frame->entered_ms);
 	const struct state *state = frame_state(step, frame);
 	if (state && (state->type == STATE_TASK || state->type == STATE_PARALLEL || state->type == STATE_MAP))

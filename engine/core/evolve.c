@@ -1,7 +1,8 @@
-/* evolve.c: folds one event into the state. Reads neither the program nor the clock: what an event means is all in the event.
+/* evolve.c: folds one event into the state. Reads neither the program nor the clock: what an event means is all in the
+ * event.
  *
- * The same function runs when decide emits an event and when recovery reads it back, so both give the same state. A stored event is as
- * hostile as any bytes: what does not follow from the state is ERR(CORRUPT), never an assert. */
+ * The same function runs when decide emits an event and when recovery reads it back, so both give the same state. A
+ * stored event is as hostile as any bytes: what does not follow from the state is ERR(CORRUPT), never an assert. */
 #include "base/mem.h"
 #include "engine/core/state.h"
 #include <stdlib.h>
@@ -18,8 +19,8 @@ struct fold {
 
 static int does_not_follow(const struct fold *fold, const char *why)
 {
-	return error_set(fold->err, ERR(CORRUPT), "the history does not follow: %s (event %llu) %s", event_type_name(fold->event->type),
-			 (unsigned long long)fold->event->id, why);
+	return error_set(fold->err, ERR(CORRUPT), "the history does not follow: %s (event %llu) %s",
+			 event_type_name(fold->event->type), (unsigned long long)fold->event->id, why);
 }
 
 static bool has(const struct event *event, unsigned fields)
@@ -68,8 +69,8 @@ static void set_error(struct frame *frame, const struct event *event)
 {
 	frame->has_error = has(event, FIELD_ERROR);
 	frame->has_cause = has(event, FIELD_CAUSE);
-	text_set(&frame->error, frame->has_error ? event->error : STR_EMPTY);
-	text_set(&frame->cause, frame->has_cause ? event->cause : STR_EMPTY);
+	kept_text_set(&frame->error, frame->has_error ? event->error : STR_EMPTY);
+	kept_text_set(&frame->cause, frame->has_cause ? event->cause : STR_EMPTY);
 	frame->heartbeat_missed = has(event, FIELD_HEARTBEAT);
 	frame->child_failed = false;
 }
@@ -82,7 +83,7 @@ static int state_entered(const struct fold *fold)
 	const struct event *event = fold->event;
 	if (frame->phase != PHASE_READY || !has(event, FIELD_NAME | FIELD_PAYLOAD))
 		return does_not_follow(fold, "enters a state that is not next");
-	text_set(&frame->state, event->name);
+	kept_text_set(&frame->state, event->name);
 	value_set(&frame->input, event->payload);
 	frame->before_id = event->previous_id;
 	frame->entered_id = event->id;
@@ -114,7 +115,8 @@ static int state_exited(const struct fold *fold)
 {
 	struct frame *frame = fold->frame;
 	const struct event *event = fold->event;
-	if (frame->phase == PHASE_READY || frame->phase == PHASE_EXITED || frame->phase >= PHASE_FAILED || !has(event, FIELD_PAYLOAD))
+	if (frame->phase == PHASE_READY || frame->phase == PHASE_EXITED || frame->phase >= PHASE_FAILED ||
+	    !has(event, FIELD_PAYLOAD))
 		return does_not_follow(fold, "exits a state that was not entered");
 	if (has(event, FIELD_VARIABLES)) {
 		if (!value_is(event->variables, VALUE_OBJECT))
@@ -128,7 +130,7 @@ static int state_exited(const struct fold *fold)
 	frame_clear_error(frame);
 	chain(fold);
 	if (has(event, FIELD_NEXT))
-		text_set(&frame->state, event->next);
+		kept_text_set(&frame->state, event->next);
 	enter_phase(fold, frame, has(event, FIELD_NEXT) ? PHASE_READY : PHASE_EXITED);
 	frame_yield(fold->execution, frame);
 	return 0;
@@ -175,7 +177,8 @@ static int retry_scheduled(const struct fold *fold)
 	uint32_t needed = (uint32_t)event->index + 1;
 	if (needed > frame->attempts_count) {
 		frame->attempts = mem_realloc(frame->attempts, needed * sizeof *frame->attempts);
-		memset(frame->attempts + frame->attempts_count, 0, (needed - frame->attempts_count) * sizeof *frame->attempts);
+		memset(frame->attempts + frame->attempts_count, 0,
+		       (needed - frame->attempts_count) * sizeof *frame->attempts);
 		frame->attempts_count = needed;
 	}
 	frame->attempts[event->index]++;
@@ -195,12 +198,13 @@ static int task_scheduled(const struct fold *fold)
 {
 	struct frame *frame = fold->frame;
 	const struct event *event = fold->event;
-	if ((frame->phase != PHASE_ENTERED && frame->phase != PHASE_RETRYING) || !has(event, FIELD_PARAMETERS | FIELD_ARN))
+	if ((frame->phase != PHASE_ENTERED && frame->phase != PHASE_RETRYING) || frame->task ||
+	    !has(event, FIELD_PARAMETERS | FIELD_ARN))
 		return does_not_follow(fold, "schedules a task outside a state");
 	struct open_task *task = NEW(struct open_task);
 	task->id = event->id;
 	task->scheduled = event->type;
-	text_set(&task->arn, event->arn);
+	kept_text_set(&task->arn, event->arn);
 	task->parameters = value_ref(event->parameters);
 	task->credentials = has(event, FIELD_CREDENTIALS) ? value_ref(event->credentials) : NULL;
 	task->deadline_ms = has(event, FIELD_DUE) ? event->due_ms : INT64_MAX;
@@ -262,9 +266,11 @@ static int fan_started(const struct fold *fold, bool map)
 {
 	struct frame *frame = fold->frame;
 	const struct event *event = fold->event;
-	if ((frame->phase != PHASE_ENTERED && frame->phase != PHASE_RETRYING) || !has(event, FIELD_LENGTH))
+	if ((frame->phase != PHASE_ENTERED && frame->phase != PHASE_RETRYING) || frame->fan ||
+	    !has(event, FIELD_LENGTH))
 		return does_not_follow(fold, "starts outside a state");
-	if (map && (!has(event, FIELD_PAYLOAD) || !value_is(event->payload, VALUE_ARRAY) || value_count(event->payload) != event->length))
+	if (map && (!has(event, FIELD_PAYLOAD) || !value_is(event->payload, VALUE_ARRAY) ||
+		    value_count(event->payload) != event->length))
 		return does_not_follow(fold, "has not the items that it counts");
 	if (event->length > UINT32_MAX)
 		return does_not_follow(fold, "is too long");
@@ -288,10 +294,11 @@ static int child_started(const struct fold *fold)
 	const struct event *event = fold->event;
 	struct execution *execution = fold->execution;
 	struct fan *fan = parent->fan;
-	if (parent->phase != PHASE_CHILDREN || !has(event, FIELD_PARENT | FIELD_INDEX | FIELD_PAYLOAD) || event->index != fan->begun ||
-	    fan->begun >= fan->length || event->frame != execution->next_frame || execution->next_frame == UINT32_MAX)
+	if (parent->phase != PHASE_CHILDREN || !has(event, FIELD_PARENT | FIELD_INDEX | FIELD_PAYLOAD) ||
+	    event->index != fan->begun || fan->begun >= fan->length || event->frame != execution->next_frame ||
+	    execution->next_frame == UINT32_MAX)
 		return does_not_follow(fold, "starts a branch or iteration that is not next");
-	struct frame *child = frame_new(execution, parent, event->frame, (uint32_t)event->index);
+	struct frame *child = frame_open(execution, parent, event->frame, (uint32_t)event->index);
 	execution->next_frame++;
 	MEM_GROW(fan->results, fan->results_capacity, fan->begun + 1);
 	fan->results[fan->begun++] = NULL;
@@ -310,24 +317,27 @@ static void child_ends(const struct fold *fold, struct frame *parent)
 	struct fan *fan = parent->fan;
 	fan->results[child->index] = value_ref(fold->event->payload);
 	fan->active--;
-	/* The next iteration points at the last state event of this one, what ends the Map at its MapIterationSucceeded. */
+	/* The next iteration points at the last state event of this one, what ends the Map at its
+	 * MapIterationSucceeded. */
 	fan->begin_after_id = fold->event->id ? fold->event->previous_id : child->last_id;
 	parent->last_id = fold->event->id ? fold->event->id : child->last_id;
-	frame_free(fold->execution, child);
+	frame_close(fold->execution, child);
 	frame_update_queue(fold->execution, parent);
 }
 
 static int child_succeeded(const struct fold *fold)
 {
 	struct frame *parent = fold->frame->parent;
-	if (fold->frame->phase != PHASE_EXITED || !parent || parent->phase != PHASE_CHILDREN || !has(fold->event, FIELD_PAYLOAD))
+	if (fold->frame->phase != PHASE_EXITED || !parent || parent->phase != PHASE_CHILDREN ||
+	    !has(fold->event, FIELD_PAYLOAD))
 		return does_not_follow(fold, "ends a branch or iteration that still runs");
 	parent->fan->succeeded++;
 	child_ends(fold, parent);
 	return 0;
 }
 
-/* MapIterationFailed, StateFailed: with a payload the failure is tolerated and stands in the result; else the parent fails too. */
+/* MapIterationFailed, StateFailed: with a payload the failure is tolerated and stands in the result; else the parent
+ * fails too. */
 static int child_failed(const struct fold *fold)
 {
 	struct frame *child = fold->frame, *parent = child->parent;
@@ -345,8 +355,8 @@ static int child_failed(const struct fold *fold)
 	parent->child_failed = true;
 	if (parent->fan->tolerated) {
 		parent->has_error = parent->has_cause = true;
-		text_set(&parent->error, STR("States.ExceedToleratedFailureThreshold"));
-		text_set(&parent->cause, STR("The specified tolerated failure threshold was exceeded"));
+		kept_text_set(&parent->error, STR("States.ExceedToleratedFailureThreshold"));
+		kept_text_set(&parent->cause, STR("The specified tolerated failure threshold was exceeded"));
 	}
 	frame_clear_task(fold->execution, child);
 	enter_phase(fold, child, PHASE_FAILED);
@@ -395,10 +405,10 @@ static int execution_started(const struct fold *fold)
 	execution->status = EXECUTION_RUNNING;
 	execution->start_ms = event->timestamp_ms;
 	execution->deadline_ms = has(event, FIELD_DUE) ? event->due_ms : INT64_MAX;
-	execution->input = value_ref(event->payload);
+	value_set(&execution->input, event->payload);
 	if (has(event, FIELD_RAW))
-		text_set(&execution->raw, event->raw);
-	execution->root.input = value_ref(event->payload);
+		kept_text_set(&execution->raw, event->raw);
+	value_set(&execution->root.input, event->payload);
 	enter_phase(fold, &execution->root, PHASE_READY);
 	return 0;
 }
@@ -410,14 +420,14 @@ static int execution_ended(const struct fold *fold, enum execution_status status
 	if (status == EXECUTION_SUCCEEDED_) {
 		if (!has(event, FIELD_PAYLOAD))
 			return does_not_follow(fold, "has no output");
-		execution->output = value_ref(event->payload);
+		value_set(&execution->output, event->payload);
 	}
 	execution->status = status;
 	execution->stop_ms = event->timestamp_ms;
 	execution->has_error = has(event, FIELD_ERROR);
 	execution->has_cause = has(event, FIELD_CAUSE);
-	text_set(&execution->error, execution->has_error ? event->error : STR_EMPTY);
-	text_set(&execution->cause, execution->has_cause ? event->cause : STR_EMPTY);
+	kept_text_set(&execution->error, execution->has_error ? event->error : STR_EMPTY);
+	kept_text_set(&execution->cause, execution->has_cause ? event->cause : STR_EMPTY);
 	if (status == EXECUTION_FAILED_) {
 		set_error(&execution->root, event);
 		execution->root.phase = PHASE_FAILED;

@@ -3,8 +3,9 @@
 #include "engine/core/state.h"
 
 static const char *const status_names[] = {
-	[EXECUTION_RUNNING] = "RUNNING", [EXECUTION_SUCCEEDED_] = "SUCCEEDED", [EXECUTION_FAILED_] = "FAILED",
-	[EXECUTION_TIMED_OUT_] = "TIMED_OUT", [EXECUTION_ABORTED_] = "ABORTED", [EXECUTION_PENDING_REDRIVE] = "PENDING_REDRIVE",
+	[EXECUTION_RUNNING] = "RUNNING",  [EXECUTION_SUCCEEDED_] = "SUCCEEDED",
+	[EXECUTION_FAILED_] = "FAILED",   [EXECUTION_TIMED_OUT_] = "TIMED_OUT",
+	[EXECUTION_ABORTED_] = "ABORTED", [EXECUTION_PENDING_REDRIVE] = "PENDING_REDRIVE",
 };
 enum { STATUSES = sizeof status_names / sizeof *status_names };
 
@@ -32,7 +33,8 @@ int execution_fold(struct execution *execution, const struct record *record, str
 	if (r < 0)
 		return r;
 	if (reader.next_id != execution->next_id)
-		return error_set(err, ERR(CORRUPT), "the history has a gap: a journal record begins at event %llu where %llu is next",
+		return error_set(err, ERR(CORRUPT),
+				 "the history has a gap: a journal record begins at event %llu where %llu is next",
 				 (unsigned long long)reader.next_id, (unsigned long long)execution->next_id);
 	execution->steps++; /* hints of a step before are void */
 	while ((r = record_next(&reader, &event, err)) > 0)
@@ -69,7 +71,7 @@ const struct value *execution_input(const struct execution *execution)
 struct str execution_input_text(const struct execution *execution)
 {
 	if (execution->raw.len)
-		return text_str(&execution->raw);
+		return kept_text_str(&execution->raw);
 	return execution->input ? value_text(execution->input) : STR_EMPTY;
 }
 
@@ -80,8 +82,8 @@ const struct value *execution_output(const struct execution *execution)
 
 bool execution_error(const struct execution *execution, struct str *ret_error, struct str *ret_cause)
 {
-	*ret_error = execution->has_error ? text_str(&execution->error) : (struct str){ 0 };
-	*ret_cause = execution->has_cause ? text_str(&execution->cause) : (struct str){ 0 };
+	*ret_error = execution->has_error ? kept_text_str(&execution->error) : (struct str){ 0 };
+	*ret_cause = execution->has_cause ? kept_text_str(&execution->cause) : (struct str){ 0 };
 	return execution->has_error || execution->has_cause;
 }
 
@@ -118,7 +120,8 @@ size_t execution_memory_bytes(const struct execution *execution)
 		if (frame->task)
 			bytes += sizeof *frame->task + frame->task->arn.capacity + value_bytes(frame->task->parameters);
 		if (frame->fan) {
-			bytes += sizeof *frame->fan + frame->fan->results_capacity * sizeof(void *) + value_bytes(frame->fan->items);
+			bytes += sizeof *frame->fan + frame->fan->results_capacity * sizeof(void *) +
+				 value_bytes(frame->fan->items);
 			for (uint64_t i = 0; i < frame->fan->begun; i++)
 				bytes += value_bytes(frame->fan->results[i]);
 		}
@@ -135,7 +138,8 @@ static const char *const phase_words[PHASES] = {
 };
 
 void execution_visit_frames(const struct execution *execution,
-			    void (*visit)(void *data, int depth, uint32_t frame, struct str state, const char *phase, int64_t entered_ms),
+			    void (*visit)(void *data, int depth, uint32_t frame, struct str state, const char *phase,
+					  int64_t entered_ms),
 			    void *data)
 {
 	const struct frame *frame = execution->started ? &execution->root : NULL;
@@ -143,6 +147,7 @@ void execution_visit_frames(const struct execution *execution,
 		int depth = 0;
 		for (const struct frame *up = frame->parent; up; up = up->parent)
 			depth++;
-		visit(data, depth, frame->id, text_str(&frame->state), phase_words[frame->phase], frame->entered_ms);
+		visit(data, depth, frame->id, kept_text_str(&frame->state), phase_words[frame->phase],
+		      frame->entered_ms);
 	}
 }

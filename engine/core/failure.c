@@ -1,14 +1,14 @@
 /* failure.c: what happens when a state fails: Retry, then Catch, then its scope fails with it.
  *
- * States.Runtime is neither retried nor caught, anywhere. A JSONata mistake is recorded as EvaluationFailed first, and the frame stands in
- * FAILING; so does one whose task or child has failed. */
-#include "engine/core/step.h"
+ * States.Runtime is neither retried nor caught, anywhere. A JSONata mistake is recorded as EvaluationFailed first, and
+ * the frame stands in FAILING; so does one whose task or child has failed. */
 #include "base/mem.h"
+#include "engine/core/step.h"
 #include <stdarg.h>
 
 /* ---- making failures ---------------------------------------------------------------------- */
 
-struct str cut_text(struct str text, int64_t most)
+struct str text_cut(struct str text, int64_t most)
 {
 	size_t len = (size_t)most;
 	if (text.len <= len)
@@ -20,19 +20,21 @@ struct str cut_text(struct str text, int64_t most)
 
 static struct str with_prefix(struct core_step *step, const struct frame *frame, struct str cause)
 {
-	return arena_format(step->arena, "An error occurred while executing the state '%.*s' (entered at the event id #%llu). %.*s",
-			    STR_FMT(text_str(&frame->state)), (unsigned long long)frame->entered_id, STR_FMT(cause));
+	return arena_format(
+	    step->arena, "An error occurred while executing the state '%.*s' (entered at the event id #%llu). %.*s",
+	    STR_FMT(kept_text_str(&frame->state)), (unsigned long long)frame->entered_id, STR_FMT(cause));
 }
 
-static void fill(struct core_step *step, const struct frame *frame, struct failure *failure, const char *error, const char *format,
-		 va_list args)
+static void fill(struct core_step *step, const struct frame *frame, struct failure *failure, const char *error,
+		 const char *format, va_list args)
 {
 	struct str cause = with_prefix(step, frame, arena_vformat(step->arena, format, args));
-	cause = cut_text(cause, step->env->limits->cause_bytes);
+	cause = text_cut(cause, step->env->limits->cause_bytes);
 	*failure = (struct failure){ .error = str_of(error), .cause = cause, .has_error = true, .has_cause = true };
 }
 
-int fail_with(struct core_step *step, const struct frame *frame, struct failure *failure, const char *error, const char *format, ...)
+int fail_with(struct core_step *step, const struct frame *frame, struct failure *failure, const char *error,
+	      const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
@@ -53,9 +55,12 @@ int fail_evaluation(struct core_step *step, const struct frame *frame, struct fa
 	return -1;
 }
 
-/* The expression between "{%" and "%}". */
-static struct str bare(struct str text)
+/* The expression between "{%" and "%}". A field's text may be that of its template: a JSON string. */
+static struct str bare(struct core_step *step, struct str text)
 {
+	struct value *string;
+	if (str_starts(text, STR("\"")) && value_parse(text, NULL, &string, NULL) == 0)
+		text = value_string(step_keep(step, string));
 	if (!str_starts(text, STR("{%")) || !str_ends(text, STR("%}")) || text.len < 4)
 		return text;
 	text = str_sub(text, 2, text.len - 4);
@@ -69,18 +74,23 @@ static struct str bare(struct str text)
 int fail_wrong_type(struct core_step *step, const struct frame *frame, struct failure *failure, const struct expr *expr,
 		    const char *field, const char *expected, const struct value *found)
 {
-	return fail_evaluation(step, frame, failure, field,
-			       "The JSONata expression '%.*s' specified for the field '%s' returned an unexpected result type. "
-			       "Expected '%s', but was '%s' for value: %.*s",
-			       STR_FMT(bare(expr_text(expr))), field, expected, value_kind_name(value_kind(found)), STR_FMT(value_text(found)));
+	struct str expression = bare(step, expr_text(expr));
+	return fail_evaluation(
+	    step, frame, failure, field,
+	    "The JSONata expression '%.*s' specified for the field '%s' returned an unexpected result type. "
+	    "Expected '%s', but was '%s' for value: %.*s",
+	    STR_FMT(expression), field, expected, value_kind_name(value_kind(found)), STR_FMT(value_text(found)));
 }
 
 int fail_data_limit(struct core_step *step, struct failure *failure, struct str name)
 {
 	struct str cause = arena_format(
-		step->arena, "The state/task '%.*s' returned a result with a size exceeding the maximum number of bytes service limit.",
-		STR_FMT(name));
-	*failure = (struct failure){ .error = STR(ERROR_NAME_DATA_LIMIT_EXCEEDED), .cause = cause, .has_error = true, .has_cause = true };
+	    step->arena,
+	    "The state/task '%.*s' returned a result with a size exceeding the maximum number of bytes service limit.",
+	    STR_FMT(name));
+	*failure = (struct failure){
+		.error = STR(ERROR_NAME_DATA_LIMIT_EXCEEDED), .cause = cause, .has_error = true, .has_cause = true
+	};
 	return -1;
 }
 
@@ -124,22 +134,26 @@ static void set_error_fields(struct event *event, const struct failure *failure)
 	event->cause = failure->cause;
 }
 
-/* What AWS points EvaluationFailed at: the event before the state was entered, unless the state has done something since, or is a Wait. */
+/* What AWS points EvaluationFailed at: the event before the state was entered, unless the state has done something
+ * since, or is a Wait. */
 static uint64_t evaluation_follows(const struct frame *frame, const struct state *state)
 {
 	return frame->last_id == frame->entered_id && state->type != STATE_WAIT ? frame->before_id : frame->last_id;
 }
 
-static void record_evaluation_failed(struct core_step *step, struct frame *frame, const struct state *state, const struct failure *failure)
+static void record_evaluation_failed(struct core_step *step, struct frame *frame, const struct state *state,
+				     const struct failure *failure)
 {
-	struct event event = { .type = EVENT_EVALUATION_FAILED, .fields = FIELD_NAME, .name = state->name,
+	struct event event = { .type = EVENT_EVALUATION_FAILED,
+			       .fields = FIELD_NAME,
+			       .name = state->name,
 			       .previous_id = evaluation_follows(frame, state) };
 	set_error_fields(&event, failure);
 	if (failure->location.len) {
 		event.fields |= FIELD_LOCATION;
 		event.location = failure->location;
 	}
-	emit(step, frame, &event);
+	step_emit(step, frame, &event);
 }
 
 static void fail_scope(struct core_step *step, struct frame *frame, const struct failure *failure)
@@ -150,16 +164,19 @@ static void fail_scope(struct core_step *step, struct frame *frame, const struct
 	}
 	struct event event = { .type = EVENT_EXECUTION_FAILED, .previous_id = frame->last_id };
 	set_error_fields(&event, failure);
-	end_execution(step, &event);
+	step_end_execution(step, &event);
 }
 
 /* Nobody retries. `from_child`: a branch or iteration failed, so the Parallel or Map has started. */
-static void give_up(struct core_step *step, struct frame *frame, const struct state *state, struct failure *failure, bool from_child)
+static void give_up(struct core_step *step, struct frame *frame, const struct state *state, struct failure *failure,
+		    bool from_child)
 {
 	bool runtime = is_runtime(failure);
 	if ((state->type == STATE_PARALLEL || state->type == STATE_MAP) && (from_child || !runtime))
-		emit(step, frame, &(struct event){ .type = state->type == STATE_MAP ? EVENT_MAP_STATE_FAILED : EVENT_PARALLEL_STATE_FAILED,
-						   .previous_id = frame->last_id });
+		step_emit(step, frame,
+			  &(struct event){ .type = state->type == STATE_MAP ? EVENT_MAP_STATE_FAILED
+									    : EVENT_PARALLEL_STATE_FAILED,
+					   .previous_id = frame->last_id });
 	enum caught caught = runtime ? CAUGHT_NOT : catch_failure(step, frame, state, failure);
 	if (caught == CAUGHT)
 		return;
@@ -168,7 +185,8 @@ static void give_up(struct core_step *step, struct frame *frame, const struct st
 	fail_scope(step, frame, failure);
 }
 
-static void resolve_failure(struct core_step *step, struct frame *frame, const struct state *state, struct failure failure, bool from_child)
+static void resolve_failure(struct core_step *step, struct frame *frame, const struct state *state,
+			    struct failure failure, bool from_child)
 {
 	if (frame->fan && frame->fan->active)
 		abort_children(step, frame, frame->last_id);
@@ -191,9 +209,10 @@ void fail_state(struct core_step *step, struct frame *frame, const struct state 
 
 void resume_failing(struct core_step *step, struct frame *frame, const struct state *state)
 {
-	struct failure failure = { .error = arena_str(step->arena, text_str(&frame->error)),
-				   .cause = arena_str(step->arena, text_str(&frame->cause)),
-				   .has_error = frame->has_error, .has_cause = frame->has_cause,
+	struct failure failure = { .error = arena_str(step->arena, kept_text_str(&frame->error)),
+				   .cause = arena_str(step->arena, kept_text_str(&frame->cause)),
+				   .has_error = frame->has_error,
+				   .has_cause = frame->has_cause,
 				   .heartbeat_missed = frame->heartbeat_missed };
 	resolve_failure(step, frame, state, failure, frame->child_failed);
 }

@@ -1,7 +1,8 @@
 /* fan.c: what Parallel and Map have in common: children that end, fail or are aborted, and the result made of theirs.
  *
- * A failed child takes its siblings with it, in the same unit of work: from then on the parent stands in FAILING and its retriers and
- * catchers are asked. The children's frames stay until one of those takes the failure, so that a redrive finds them otherwise. */
+ * A failed child takes its siblings with it, in the same unit of work: from then on the parent stands in FAILING and
+ * its retriers and catchers are asked. The children's frames stay until one of those takes the failure, so that a
+ * redrive finds them otherwise. */
 #include "engine/core/step.h"
 
 /* The name of the Map that a frame is an iteration of; empty for a branch. */
@@ -20,12 +21,13 @@ static void finish_fan(struct core_step *step, struct frame *frame, const struct
 
 	struct leaving leaving;
 	struct failure failure = { 0 };
-	if (leave_with(step, frame, state, result, &leaving, &failure) < 0) {
+	if (leave_with(step, frame, state, "", result, &leaving, &failure) < 0) {
 		fail_state(step, frame, state, &failure);
 		return;
 	}
-	emit(step, frame, &(struct event){ .type = fan->map ? EVENT_MAP_STATE_SUCCEEDED : EVENT_PARALLEL_STATE_SUCCEEDED,
-					   .previous_id = frame->last_id });
+	step_emit(step, frame,
+		  &(struct event){ .type = fan->map ? EVENT_MAP_STATE_SUCCEEDED : EVENT_PARALLEL_STATE_SUCCEEDED,
+				   .previous_id = frame->last_id });
 	exit_state(step, frame, state, &leaving);
 }
 
@@ -40,14 +42,17 @@ void advance_fan(struct core_step *step, struct frame *frame, const struct state
 
 void end_child(struct core_step *step, struct frame *child)
 {
-	struct event event = { .type = EVENT_FRAME_SUCCEEDED, .fields = FIELD_PAYLOAD, .previous_id = child->last_id, .payload = child->input };
+	struct event event = { .type = EVENT_FRAME_SUCCEEDED,
+			       .fields = FIELD_PAYLOAD,
+			       .previous_id = child->last_id,
+			       .payload = child->input };
 	if (is_iteration(child)) {
 		event.type = EVENT_MAP_ITERATION_SUCCEEDED;
 		event.fields |= FIELD_INDEX | FIELD_NAME;
 		event.index = child->index;
-		event.name = text_str(&child->parent->state);
+		event.name = kept_text_str(&child->parent->state);
 	}
-	emit(step, child, &event);
+	step_emit(step, child, &event);
 }
 
 /* TaskStateAborted and its like, for the states that have one. */
@@ -75,8 +80,8 @@ static void abort_state(struct core_step *step, struct frame *frame, uint64_t af
 	case STATE_FAIL:
 		return;
 	}
-	cancel_task(step, frame);
-	emit(step, frame, &event);
+	step_cancel_task(step, frame);
+	step_emit(step, frame, &event);
 }
 
 void abort_children(struct core_step *step, struct frame *top, uint64_t after_id)
@@ -90,9 +95,9 @@ void abort_children(struct core_step *step, struct frame *top, uint64_t after_id
 			event.type = EVENT_MAP_ITERATION_ABORTED;
 			event.fields = FIELD_INDEX | FIELD_NAME;
 			event.index = frame->index;
-			event.name = text_str(&frame->parent->state);
+			event.name = kept_text_str(&frame->parent->state);
 		}
-		emit(step, frame, &event);
+		step_emit(step, frame, &event);
 		if (phase != PHASE_READY && phase != PHASE_EXITED && !step->history_full)
 			abort_state(step, frame, after_id);
 	}
@@ -115,14 +120,16 @@ void fail_child(struct core_step *step, struct frame *child, const struct failur
 	struct frame *parent = child->parent;
 	const struct fan *fan = parent->fan;
 	uint64_t after_id = child->last_id;
-	struct event event = { .type = EVENT_STATE_FAILED, .previous_id = after_id, .error = failure->error, .cause = failure->cause };
+	struct event event = {
+		.type = EVENT_STATE_FAILED, .previous_id = after_id, .error = failure->error, .cause = failure->cause
+	};
 	event.fields = (failure->has_error ? FIELD_ERROR : 0) | (failure->has_cause ? FIELD_CAUSE : 0) |
 		       (failure->heartbeat_missed ? FIELD_HEARTBEAT : 0);
 	if (is_iteration(child)) {
 		event.type = EVENT_MAP_ITERATION_FAILED;
 		event.fields |= FIELD_INDEX | FIELD_NAME;
 		event.index = child->index;
-		event.name = text_str(&parent->state);
+		event.name = kept_text_str(&parent->state);
 	}
 	bool tolerated = fan->failed < fan->tolerated;
 	if (tolerated) {
@@ -131,7 +138,7 @@ void fail_child(struct core_step *step, struct frame *child, const struct failur
 		abort_children(step, child, after_id);
 	}
 	enum state_type type = frame_state(step, child)->type;
-	emit(step, child, &event);
+	step_emit(step, child, &event);
 	if (tolerated || step->history_full)
 		return;
 	if (type == STATE_TASK || type == STATE_WAIT)

@@ -1,10 +1,11 @@
-/* frames.c: making, finding, queueing and dropping frames. Every walk is a loop: nesting is bounded by limits, never by the C stack. */
+/* frames.c: making, finding, queueing and dropping frames. Every walk is a loop: nesting is bounded by limits, never by
+ * the C stack. */
 #include "base/mem.h"
 #include "engine/core/state.h"
 #include <assert.h>
 #include <stdlib.h>
 
-void text_set(struct text *text, struct str from)
+void kept_text_set(struct kept_text *text, struct str from)
 {
 	if (from.len > text->capacity) {
 		uint32_t capacity = from.len < 32 ? 32 : (uint32_t)from.len;
@@ -16,10 +17,10 @@ void text_set(struct text *text, struct str from)
 	text->len = (uint32_t)from.len;
 }
 
-void text_done(struct text *text)
+void kept_text_done(struct kept_text *text)
 {
 	free(text->ptr);
-	*text = (struct text){ 0 };
+	*text = (struct kept_text){ 0 };
 }
 
 struct frame *execution_frame(const struct execution *execution, uint32_t id)
@@ -34,7 +35,7 @@ struct frame *execution_task_frame(const struct execution *execution, uint64_t t
 	return u64_map_get(&execution->tasks, task_id);
 }
 
-struct frame *frame_new(struct execution *execution, struct frame *parent, uint32_t id, uint32_t index)
+struct frame *frame_open(struct execution *execution, struct frame *parent, uint32_t id, uint32_t index)
 {
 	struct frame *frame = NEW(struct frame);
 	frame->id = id;
@@ -123,7 +124,7 @@ void frame_clear_task(struct execution *execution, struct frame *frame)
 	if (!task)
 		return;
 	u64_map_remove(&execution->tasks, task->id);
-	text_done(&task->arn);
+	kept_text_done(&task->arn);
 	value_unref(task->parameters);
 	value_unref(task->credentials);
 	free(task);
@@ -143,7 +144,7 @@ void fan_free(struct fan *fan)
 
 void frame_clear_fan(struct execution *execution, struct frame *frame)
 {
-	frame_free_children(execution, frame);
+	frame_close_children(execution, frame);
 	fan_free(frame->fan);
 	frame->fan = NULL;
 }
@@ -163,9 +164,9 @@ static void release(struct execution *execution, struct frame *frame)
 	frame_clear_task(execution, frame);
 	fan_free(frame->fan);
 	frame->fan = NULL;
-	text_done(&frame->state);
-	text_done(&frame->error);
-	text_done(&frame->cause);
+	kept_text_done(&frame->state);
+	kept_text_done(&frame->error);
+	kept_text_done(&frame->cause);
 	value_unref(frame->input);
 	value_unref(frame->result);
 	value_unref(frame->variables);
@@ -183,7 +184,7 @@ static void unlink_and_free(struct execution *execution, struct frame *frame)
 	free(frame);
 }
 
-void frame_free_children(struct execution *execution, struct frame *frame)
+void frame_close_children(struct execution *execution, struct frame *frame)
 {
 	struct frame *at = frame;
 	for (;;) {
@@ -197,9 +198,9 @@ void frame_free_children(struct execution *execution, struct frame *frame)
 	}
 }
 
-void frame_free(struct execution *execution, struct frame *frame)
+void frame_close(struct execution *execution, struct frame *frame)
 {
-	frame_free_children(execution, frame);
+	frame_close_children(execution, frame);
 	unlink_and_free(execution, frame);
 }
 
@@ -232,15 +233,15 @@ void execution_free(struct execution *execution)
 {
 	if (!execution)
 		return;
-	frame_free_children(execution, &execution->root);
+	frame_close_children(execution, &execution->root);
 	release(execution, &execution->root);
 	u64_map_done(&execution->frames);
 	u64_map_done(&execution->tasks);
 	free(execution->timers);
 	value_unref(execution->input);
 	value_unref(execution->output);
-	text_done(&execution->raw);
-	text_done(&execution->error);
-	text_done(&execution->cause);
+	kept_text_done(&execution->raw);
+	kept_text_done(&execution->error);
+	kept_text_done(&execution->cause);
 	free(execution);
 }

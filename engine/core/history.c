@@ -7,7 +7,8 @@ static const char *const public_names[EVENT_PUBLIC_COUNT] = {
 #undef X
 };
 
-enum { PRIVATE_COUNT = 0
+enum {
+	PRIVATE_COUNT = 0
 #define X(name, text) +1
 	PRIVATE_EVENTS(X)
 #undef X

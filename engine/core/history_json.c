@@ -1,7 +1,8 @@
 /* history_json.c: an event as GetExecutionHistory answers it.
  *
- * One table says for each type of event which members its details object has, in AWS's (alphabetical) order, and which field of
- * struct event each is printed from. A field that an event does not carry is left out; a type without a row has no details. */
+ * One table says for each type of event which members its details object has, in AWS's (alphabetical) order, and which
+ * field of struct event each is printed from. A field that an event does not carry is left out; a type without a row
+ * has no details. */
 #include "engine/core/history.h"
 #include <inttypes.h>
 #include <stddef.h>
@@ -9,9 +10,9 @@
 enum detail_kind {
 	DETAIL_TEXT, /* a string */
 	DETAIL_NUMBER,
-	DETAIL_DATA, /* a value, as a string that holds JSON, followed by "KEYDetails": {"truncated": false} */
-	DETAIL_INPUT, /* the same, but the caller's own text where it was kept */
-	DETAIL_JSON, /* a value, as a string that holds JSON */
+	DETAIL_DATA,      /* a value, as a string that holds JSON, followed by "KEYDetails": {"truncated": false} */
+	DETAIL_INPUT,     /* the same, but the caller's own text where it was kept */
+	DETAIL_JSON,      /* a value, as a string that holds JSON */
 	DETAIL_VARIABLES, /* an object of such strings, followed by its …Details */
 	DETAIL_CREDENTIALS,
 };
@@ -23,10 +24,11 @@ struct detail {
 	size_t offset;
 };
 
+/* clang-format off */
 #define AT(member) offsetof(struct event, member)
 #define ERROR_CAUSE { "cause", FIELD_CAUSE, DETAIL_TEXT, AT(cause) }, { "error", FIELD_ERROR, DETAIL_TEXT, AT(error) }
-#define SERVICE \
-	{ "resource", FIELD_RESOURCE, DETAIL_TEXT, AT(resource) }, { "resourceType", FIELD_RESOURCE_TYPE, DETAIL_TEXT, AT(resource_type) }
+#define SERVICE { "resource", FIELD_RESOURCE, DETAIL_TEXT, AT(resource) }, \
+		{ "resourceType", FIELD_RESOURCE_TYPE, DETAIL_TEXT, AT(resource_type) }
 #define INPUT_DATA { "input", FIELD_PAYLOAD, DETAIL_DATA, AT(payload) }
 #define OUTPUT_DATA { "output", FIELD_PAYLOAD, DETAIL_DATA, AT(payload) }
 #define NAME { "name", FIELD_NAME, DETAIL_TEXT, AT(name) }
@@ -90,6 +92,8 @@ static const struct detail table[EVENT_PUBLIC_COUNT][DETAILS_MAX] = {
 				      { "state", FIELD_NAME, DETAIL_TEXT, AT(name) } },
 };
 
+/* clang-format on */
+
 static const char *const members[EVENT_PUBLIC_COUNT] = {
 #define X(name, wire, details) [EVENT_##name] = details,
 	HISTORY_EVENTS(X)
@@ -126,7 +130,8 @@ static void print_variables(const struct value *variables, struct buffer *out)
 	buffer_byte(out, '}');
 }
 
-static void print_detail(const struct event *event, const struct detail *detail, bool include_data, bool *first, struct buffer *out)
+static void print_detail(const struct event *event, const struct detail *detail, bool include_data, bool *first,
+			 struct buffer *out)
 {
 	const char *field = (const char *)event + detail->offset;
 	const struct value *value = NULL;
@@ -170,13 +175,15 @@ static void print_detail(const struct event *event, const struct detail *detail,
 
 void history_event_json(const struct event *event, bool include_data, struct buffer *out)
 {
-	buffer_printf(out, "{\"timestamp\":%" PRId64 ".%03d,\"type\":\"%s\",\"id\":%" PRIu64 ",\"previousEventId\":%" PRIu64,
-		      event->timestamp_ms / 1000, (int)(event->timestamp_ms % 1000), event_type_name(event->type), event->id,
-		      event->previous_id);
+	buffer_printf(out,
+		      "{\"timestamp\":%" PRId64 ".%03d,\"type\":\"%s\",\"id\":%" PRIu64 ",\"previousEventId\":%" PRIu64,
+		      event->timestamp_ms / 1000, (int)(event->timestamp_ms % 1000), event_type_name(event->type),
+		      event->id, event->previous_id);
 	if (members[event->type][0]) {
 		buffer_printf(out, ",\"%s\":{", members[event->type]);
 		bool first = true;
-		for (const struct detail *detail = table[event->type]; detail < table[event->type] + DETAILS_MAX && detail->key; detail++)
+		for (const struct detail *detail = table[event->type];
+		     detail < table[event->type] + DETAILS_MAX && detail->key; detail++)
 			if (event->fields & detail->field)
 				print_detail(event, detail, include_data, &first, out);
 		buffer_byte(out, '}');

@@ -1,6 +1,7 @@
 /* payloads.c: distinct payloads by text.
  *
- * What passes through a state unchanged is the same value, so the newest entries are compared by address before any text is hashed. */
+ * What passes through a state unchanged is the same value, so the newest entries are compared by address before any
+ * text is hashed. */
 #include "engine/core/payloads.h"
 #include "base/hash.h"
 #include "base/mem.h"

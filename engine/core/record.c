@@ -1,8 +1,8 @@
 /* record.c: events as bytes and back (the layout is in record.h).
  *
- * The writer encodes each event at once into one buffer, and the payloads it names into a table beside it; closing a record puts
- * header, payloads and events together. Fields are driven by one table, in the order of their bits. Due times are stored as
- * distances from the event's own time. */
+ * The writer encodes each event at once into one buffer, and the payloads it names into a table beside it; closing a
+ * record puts header, payloads and events together. Fields are driven by one table, in the order of their bits. Due
+ * times are stored as distances from the event's own time. */
 #include "engine/core/record.h"
 #include "base/mem.h"
 #include "engine/core/payloads.h"
@@ -156,7 +156,8 @@ static void add_field(struct record_writer *writer, const struct event *event, c
 		buffer_varint(&writer->events, *(const uint32_t *)at);
 		break;
 	case KIND_DUE:
-		buffer_svarint(&writer->events, (int64_t)((uint64_t)*(const int64_t *)at - (uint64_t)event->timestamp_ms));
+		buffer_svarint(&writer->events,
+			       (int64_t)((uint64_t) * (const int64_t *)at - (uint64_t)event->timestamp_ms));
 		break;
 	}
 }
@@ -187,8 +188,10 @@ static void close_record(struct record_writer *writer)
 		writer->records_capacity = capacity;
 	}
 	struct record *record = &writer->records[writer->records_count++];
-	*record = (struct record){ .first_event_id = writer->first_id, .public_events = writer->public_count,
-				   .bytes = { bytes, len }, .blobs_count = writer->blobs_count };
+	*record = (struct record){ .first_event_id = writer->first_id,
+				   .public_events = writer->public_count,
+				   .bytes = { bytes, len },
+				   .blobs_count = writer->blobs_count };
 	if (writer->blobs_count) {
 		record->blobs = ARENA_ARRAY(writer->arena, struct str, writer->blobs_count);
 		uint32_t blob = 0;
@@ -260,7 +263,8 @@ static void payloads_release(void *data)
 		value_unref(held->values[i]);
 }
 
-static int read_payload(struct record_reader *reader, const struct record *record, struct str *ret_text, struct wf_error *err)
+static int read_payload(struct record_reader *reader, const struct record *record, struct str *ret_text,
+			struct wf_error *err)
 {
 	uint8_t kind;
 	uint64_t blob, len;
@@ -278,7 +282,8 @@ static int read_payload(struct record_reader *reader, const struct record *recor
 	return 0;
 }
 
-int record_open(const struct record *record, struct arena *arena, struct record_reader *ret_reader, struct wf_error *err)
+int record_open(const struct record *record, struct arena *arena, struct record_reader *ret_reader,
+		struct wf_error *err)
 {
 	struct record_reader reader = { .in = reader_of(record->bytes), .arena = arena };
 	uint8_t version;
@@ -286,7 +291,8 @@ int record_open(const struct record *record, struct arena *arena, struct record_
 	if (!reader_byte(&reader.in, &version))
 		return corrupt(err, "it is empty");
 	if (version != RECORD_VERSION)
-		return error_set(err, ERR(VERSION), "a journal record has version %d, this program reads %d", version, RECORD_VERSION);
+		return error_set(err, ERR(VERSION), "a journal record has version %d, this program reads %d", version,
+				 RECORD_VERSION);
 	if (!reader_varint(&reader.in, &reader.next_id) || !reader_varint(&reader.in, &events) ||
 	    !reader_svarint(&reader.in, &reader.timestamp_ms) || !reader_varint(&reader.in, &payloads))
 		return corrupt(err, "its header is incomplete");
@@ -350,12 +356,13 @@ int record_next(struct record_reader *reader, struct event *ret_event, struct wf
 	uint8_t type;
 	uint64_t mask, frame;
 	int64_t delta, back;
-	if (!reader_byte(&reader->in, &type) || !reader_varint(&reader->in, &mask) || !reader_varint(&reader->in, &frame) ||
-	    !reader_svarint(&reader->in, &delta))
+	if (!reader_byte(&reader->in, &type) || !reader_varint(&reader->in, &mask) ||
+	    !reader_varint(&reader->in, &frame) || !reader_svarint(&reader->in, &delta))
 		return corrupt(err, "it ends within an event");
 	event.type = (enum event_type)type;
 	if (!event_type_name(event.type))
-		return error_set(err, ERR(VERSION), "a journal record holds an event of type %d, which this program does not know", type);
+		return error_set(err, ERR(VERSION),
+				 "a journal record holds an event of type %d, which this program does not know", type);
 	if (mask & ~(uint64_t)EVENT_FIELDS_ALL || frame > UINT32_MAX)
 		return corrupt(err, "an event has fields that do not exist");
 	event.fields = (uint32_t)mask;

@@ -5,7 +5,8 @@
  *     arn:PARTITION:states:::SERVICE:API[.PATTERN]           Task…
  *     arn:ratchet:CONNECTOR:::NAME[.PATTERN]                 Task…
  *
- * The compiler has parsed the definition's ARNs already; this reads those that the history kept, which may be of an older definition. */
+ * The compiler has parsed the definition's ARNs already; this reads those that the history kept, which may be of an
+ * older definition. */
 #include "engine/core/step.h"
 
 static const struct {
@@ -31,8 +32,8 @@ static bool next_part(struct str *rest, struct str *ret_part)
 bool resource_parse(struct str arn, struct resource *ret_resource)
 {
 	struct str rest = arn, scheme, partition, service, region, account;
-	if (!next_part(&rest, &scheme) || !next_part(&rest, &partition) || !next_part(&rest, &service) || !next_part(&rest, &region) ||
-	    !next_part(&rest, &account) || !str_eqz(scheme, "arn"))
+	if (!next_part(&rest, &scheme) || !next_part(&rest, &partition) || !next_part(&rest, &service) ||
+	    !next_part(&rest, &region) || !next_part(&rest, &account) || !str_eqz(scheme, "arn"))
 		return false;
 	struct resource resource = { .arn = arn, .pattern = PATTERN_REQUEST_RESPONSE };
 	if (str_eqz(partition, "ratchet")) {
@@ -46,7 +47,8 @@ bool resource_parse(struct str arn, struct resource *ret_resource)
 		resource.type = STR("activity");
 	} else {
 		resource.kind = RESOURCE_SERVICE;
-		for (unsigned i = 0; i < sizeof patterns / sizeof *patterns && resource.pattern == PATTERN_REQUEST_RESPONSE; i++)
+		for (unsigned i = 0;
+		     i < sizeof patterns / sizeof *patterns && resource.pattern == PATTERN_REQUEST_RESPONSE; i++)
 			if (str_ends(rest, patterns[i].suffix))
 				resource.pattern = patterns[i].pattern;
 		/* The last colon but that of ".sync:2" parts service and call. */
@@ -60,7 +62,8 @@ bool resource_parse(struct str arn, struct resource *ret_resource)
 	}
 	resource.name = resource.api = rest;
 	for (unsigned i = 0; i < sizeof patterns / sizeof *patterns; i++)
-		if (resource.kind != RESOURCE_LAMBDA_ARN && resource.kind != RESOURCE_ACTIVITY && str_ends(rest, patterns[i].suffix)) {
+		if (resource.kind != RESOURCE_LAMBDA_ARN && resource.kind != RESOURCE_ACTIVITY &&
+		    str_ends(rest, patterns[i].suffix)) {
 			resource.pattern = patterns[i].pattern;
 			resource.api = str_sub(rest, 0, rest.len - patterns[i].suffix.len);
 			break;
@@ -69,13 +72,17 @@ bool resource_parse(struct str arn, struct resource *ret_resource)
 	return true;
 }
 
-static const struct task_events service_events = { EVENT_TASK_SCHEDULED, EVENT_TASK_STARTED, EVENT_TASK_SUCCEEDED, EVENT_TASK_FAILED,
-						   EVENT_TASK_TIMED_OUT, EVENT_TASK_START_FAILED };
-static const struct task_events lambda_events = { EVENT_LAMBDA_FUNCTION_SCHEDULED, EVENT_LAMBDA_FUNCTION_STARTED,
-						  EVENT_LAMBDA_FUNCTION_SUCCEEDED, EVENT_LAMBDA_FUNCTION_FAILED,
-						  EVENT_LAMBDA_FUNCTION_TIMED_OUT, EVENT_LAMBDA_FUNCTION_SCHEDULE_FAILED };
-static const struct task_events activity_events = { EVENT_ACTIVITY_SCHEDULED, EVENT_ACTIVITY_STARTED, EVENT_ACTIVITY_SUCCEEDED,
-						    EVENT_ACTIVITY_FAILED, EVENT_ACTIVITY_TIMED_OUT, EVENT_ACTIVITY_SCHEDULE_FAILED };
+static const struct task_events service_events = {
+	EVENT_TASK_SCHEDULED, EVENT_TASK_STARTED,   EVENT_TASK_SUCCEEDED,
+	EVENT_TASK_FAILED,    EVENT_TASK_TIMED_OUT, EVENT_TASK_START_FAILED
+};
+static const struct task_events lambda_events = {
+	EVENT_LAMBDA_FUNCTION_SCHEDULED, EVENT_LAMBDA_FUNCTION_STARTED,   EVENT_LAMBDA_FUNCTION_SUCCEEDED,
+	EVENT_LAMBDA_FUNCTION_FAILED,    EVENT_LAMBDA_FUNCTION_TIMED_OUT, EVENT_LAMBDA_FUNCTION_SCHEDULE_FAILED
+};
+static const struct task_events activity_events = { EVENT_ACTIVITY_SCHEDULED, EVENT_ACTIVITY_STARTED,
+						    EVENT_ACTIVITY_SUCCEEDED, EVENT_ACTIVITY_FAILED,
+						    EVENT_ACTIVITY_TIMED_OUT, EVENT_ACTIVITY_SCHEDULE_FAILED };
 
 const struct task_events *resource_events(enum resource_kind kind)
 {

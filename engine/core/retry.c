@@ -1,7 +1,7 @@
 /* retry.c: which retrier takes a failure, and when it is tried again.
  *
- * Only the first retrier that names the error counts: once its attempts are used up the ones after it are not asked. The jitter is
- * drawn here and recorded with the due time, so that recovery never draws again. */
+ * Only the first retrier that names the error counts: once its attempts are used up the ones after it are not asked.
+ * The jitter is drawn here and recorded with the due time, so that recovery never draws again. */
 #include "engine/core/step.h"
 
 /* A year in seconds times a thousand: no delay is longer. */
@@ -17,7 +17,8 @@ static double delay_s(const struct retrier *retrier, uint32_t attempts_made)
 	return delay < DELAY_MAX_S ? delay : DELAY_MAX_S;
 }
 
-bool retry_failure(struct core_step *step, struct frame *frame, const struct state *state, const struct failure *failure)
+bool retry_failure(struct core_step *step, struct frame *frame, const struct state *state,
+		   const struct failure *failure)
 {
 	for (uint32_t i = 0; i < state->retriers_count; i++) {
 		const struct retrier *retrier = &state->retriers[i];
@@ -29,8 +30,12 @@ bool retry_failure(struct core_step *step, struct frame *frame, const struct sta
 		int64_t delay_ms = (int64_t)(delay_s(retrier, made) * 1000.0);
 		if (retrier->jitter_full)
 			delay_ms = (int64_t)random_below(&step->random, (uint64_t)delay_ms + 1);
-		emit(step, frame, &(struct event){ .type = EVENT_RETRY_SCHEDULED, .fields = FIELD_INDEX | FIELD_ATTEMPT | FIELD_DUE,
-						   .index = i, .attempt = made + 1, .due_ms = step->env->now_ms + delay_ms });
+		step_emit(step, frame,
+			  &(struct event){ .type = EVENT_RETRY_SCHEDULED,
+					   .fields = FIELD_INDEX | FIELD_ATTEMPT | FIELD_DUE,
+					   .index = i,
+					   .attempt = made + 1,
+					   .due_ms = step->env->now_ms + delay_ms });
 		return true;
 	}
 	return false;

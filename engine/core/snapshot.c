@@ -2,9 +2,9 @@
  *
  *     byte version · varint payloads · each: blob (text) · the execution · frames, parents first · the queue's order
  *
- * Canonical: equal states give equal bytes. Payloads are stored once each, in the order in which they are first named; frames stand in
- * the order of the tree. What is derived (timer heap, map of tasks) is left out. Each struct is written and read by one table-like
- * function that serves both directions, so that they cannot drift apart. */
+ * Canonical: equal states give equal bytes. Payloads are stored once each, in the order in which they are first named;
+ * frames stand in the order of the tree. What is derived (timer heap, map of tasks) is left out. Each struct is written
+ * and read by one table-like function that serves both directions, so that they cannot drift apart. */
 #include "base/mem.h"
 #include "engine/core/payloads.h"
 #include "engine/core/state.h"
@@ -57,15 +57,15 @@ static void code_bool(struct codec *codec, bool *truth)
 	*truth = byte == 1;
 }
 
-static void code_text(struct codec *codec, struct text *text)
+static void code_text(struct codec *codec, struct kept_text *text)
 {
 	struct str bytes;
 	if (!codec->reading)
-		buffer_blob(&codec->out, text_str(text));
+		buffer_blob(&codec->out, kept_text_str(text));
 	else if (codec->bad || !reader_blob(&codec->in, &bytes) || bytes.len > UINT32_MAX)
 		codec->bad = true;
 	else
-		text_set(text, bytes);
+		kept_text_set(text, bytes);
 }
 
 static void code_value(struct codec *codec, struct value **value)
@@ -110,7 +110,8 @@ static void code_task(struct codec *codec, struct frame *frame)
 	code_u32(codec, &task->attempt);
 	code_bool(codec, &task->started);
 	code_bool(codec, &task->submitted);
-	if (scheduled != EVENT_LAMBDA_FUNCTION_SCHEDULED && scheduled != EVENT_ACTIVITY_SCHEDULED && scheduled != EVENT_TASK_SCHEDULED)
+	if (scheduled != EVENT_LAMBDA_FUNCTION_SCHEDULED && scheduled != EVENT_ACTIVITY_SCHEDULED &&
+	    scheduled != EVENT_TASK_SCHEDULED)
 		codec->bad = true;
 	if (!task->parameters)
 		codec->bad = true;
@@ -185,8 +186,9 @@ static void code_frame(struct codec *codec, struct frame *frame)
 	code_task(codec, frame);
 	code_fan(codec, frame);
 	if (codec->reading && !codec->bad &&
-	    (!frame->input || (frame->phase == PHASE_ANSWERED && !frame->result) || (frame->phase == PHASE_TASK && !frame->task) ||
-	     (frame->phase == PHASE_CHILDREN && !frame->fan) || (frame->variables && !value_is(frame->variables, VALUE_OBJECT))))
+	    (!frame->input || (frame->phase == PHASE_ANSWERED && !frame->result) ||
+	     (frame->phase == PHASE_TASK && !frame->task) || (frame->phase == PHASE_CHILDREN && !frame->fan) ||
+	     (frame->variables && !value_is(frame->variables, VALUE_OBJECT))))
 		codec->bad = true;
 }
 
@@ -224,10 +226,12 @@ void execution_snapshot(const struct execution *constant, struct buffer *out)
 	if (execution->started) {
 		code_frame(&codec, &execution->root);
 		uint64_t frames = 0;
-		for (struct frame *f = frame_walk(&execution->root, &execution->root); f; f = frame_walk(&execution->root, f))
+		for (struct frame *f = frame_walk(&execution->root, &execution->root); f;
+		     f = frame_walk(&execution->root, f))
 			frames++;
 		code_u64(&codec, &frames);
-		for (struct frame *f = frame_walk(&execution->root, &execution->root); f; f = frame_walk(&execution->root, f)) {
+		for (struct frame *f = frame_walk(&execution->root, &execution->root); f;
+		     f = frame_walk(&execution->root, f)) {
 			code_u32(&codec, &f->id);
 			code_u32(&codec, &f->parent->id);
 			code_u32(&codec, &f->index);
@@ -262,7 +266,7 @@ static void read_frames(struct codec *codec, struct execution *execution)
 			codec->bad = true;
 			return;
 		}
-		code_frame(codec, frame_new(execution, parent, id, index));
+		code_frame(codec, frame_open(execution, parent, id, index));
 	}
 }
 
@@ -285,7 +289,8 @@ static bool fan_adds_up(const struct frame *frame)
 /* What is derived: the map of tasks, the timers. */
 static void derive(struct codec *codec, struct execution *execution)
 {
-	for (struct frame *frame = &execution->root; frame && !codec->bad; frame = frame_walk(&execution->root, frame)) {
+	for (struct frame *frame = &execution->root; frame && !codec->bad;
+	     frame = frame_walk(&execution->root, frame)) {
 		int64_t due_ms = execution->status == EXECUTION_RUNNING ? frame_due_ms(frame) : INT64_MAX;
 		frame->due_ms = INT64_MAX;
 		frame_timer_set(execution, frame, due_ms);
@@ -336,7 +341,8 @@ int execution_from_snapshot(struct str bytes, struct execution **ret_execution, 
 	if (!reader_byte(&codec.in, &version))
 		return error_set(err, ERR(CORRUPT), "a snapshot is empty");
 	if (version != SNAPSHOT_VERSION)
-		return error_set(err, ERR(VERSION), "a snapshot has version %d, this program reads %d", version, SNAPSHOT_VERSION);
+		return error_set(err, ERR(VERSION), "a snapshot has version %d, this program reads %d", version,
+				 SNAPSHOT_VERSION);
 	if (!reader_varint(&codec.in, &payloads) || payloads > bytes.len)
 		return error_set(err, ERR(CORRUPT), "a snapshot's header is damaged");
 	codec.values = mem_alloc((payloads + 1) * sizeof *codec.values);

@@ -1,5 +1,5 @@
-/* state_choice.c: Choice takes the first rule that holds, else Default. A rule has an Assign and an Output of its own; the state's apply
- * when Default is taken. */
+/* state_choice.c: Choice takes the first rule that holds, else Default. A rule has an Assign and an Output of its own;
+ * the state's apply when Default is taken. */
 #include "engine/core/step.h"
 
 /* The state as it leaves by this rule: where to, and what it assigns and puts out. */
@@ -9,8 +9,7 @@ static struct state leaving_by(const struct state *state, const struct choice_ru
 	if (rule) {
 		taken.next = rule->next;
 		taken.assign = rule->assign;
-		if (rule->output)
-			taken.output = rule->output;
+		taken.output = rule->output;
 	} else {
 		taken.next = state->choice.fallback;
 	}
@@ -22,7 +21,7 @@ static int choose(struct core_step *step, struct frame *frame, const struct stat
 {
 	*ret_rule = NULL;
 	for (uint32_t i = 0; i < state->choice.rules_count; i++) {
-		int holds = choice_holds(step, frame, &state->choice.rules[i].test, input, ret_failure);
+		int holds = choice_holds(step, frame, &state->choice.rules[i].test, i, input, ret_failure);
 		if (holds < 0)
 			return -1;
 		if (holds) {
@@ -41,10 +40,14 @@ void run_choice(struct core_step *step, struct frame *frame, const struct state 
 	const struct value *input;
 	const struct choice_rule *rule;
 	struct failure failure = { 0 };
-	if (effective_input(step, frame, state, &input, &failure) < 0 || choose(step, frame, state, input, &rule, &failure) < 0) {
+	if (step_effective_input(step, frame, state, &input, &failure) < 0 ||
+	    choose(step, frame, state, input, &rule, &failure) < 0) {
 		fail_state(step, frame, state, &failure);
 		return;
 	}
 	struct state taken = leaving_by(state, rule);
-	complete_state(step, frame, &taken, input);
+	bool inside = rule && state->language == QUERY_JSONATA;
+	const char *within =
+	    inside ? arena_printf(step->arena, "Choices[%u]/", (unsigned)(rule - state->choice.rules)) : "";
+	complete_state(step, frame, &taken, within, input);
 }

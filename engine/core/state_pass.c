@@ -5,8 +5,8 @@ void run_pass(struct core_step *step, struct frame *frame, const struct state *s
 {
 	const struct value *result = state->pass.result;
 	struct failure failure = { 0 };
-	if (!result && effective_arguments(step, frame, state, false, &result, &failure) < 0)
+	if (!result && step_effective_arguments(step, frame, state, false, &result, &failure) < 0)
 		fail_state(step, frame, state, &failure);
 	else
-		complete_state(step, frame, state, result);
+		complete_state(step, frame, state, "", result);
 }

@@ -5,8 +5,8 @@ void run_succeed(struct core_step *step, struct frame *frame, const struct state
 {
 	const struct value *input;
 	struct failure failure = { 0 };
-	if (effective_input(step, frame, state, &input, &failure) < 0)
+	if (step_effective_input(step, frame, state, &input, &failure) < 0)
 		fail_state(step, frame, state, &failure);
 	else
-		complete_state(step, frame, state, input);
+		complete_state(step, frame, state, "", input);
 }

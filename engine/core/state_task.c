@@ -2,10 +2,10 @@
  *
  *     Scheduled ── Started ──[Submitted]── Succeeded | Failed | TimedOut
  *
- * The id of the Scheduled event is the task's name to the world. The first answer counts, whoever gives it; what comes later is told that
- * the task is closed. A start that nobody reported is recorded before the answer. */
-#include "engine/core/step.h"
+ * The id of the Scheduled event is the task's name to the world. The first answer counts, whoever gives it; what comes
+ * later is told that the task is closed. A start that nobody reported is recorded before the answer. */
 #include "base/mem.h"
+#include "engine/core/step.h"
 
 /* ---- scheduling ----------------------------------------------------------------------------- */
 
@@ -14,25 +14,28 @@ struct task_plan {
 	int64_t timeout_s, heartbeat_s; /* -1: none */
 };
 
-static int plan_task(struct core_step *step, struct frame *frame, const struct state *state, struct task_plan *plan, struct failure *ret_failure)
+static int plan_task(struct core_step *step, struct frame *frame, const struct state *state, struct task_plan *plan,
+		     struct failure *ret_failure)
 {
 	const struct resource *resource = &state->task.resource;
 	const struct value *input;
-	if (effective_input(step, frame, state, &input, ret_failure) < 0)
+	if (step_effective_input(step, frame, state, &input, ret_failure) < 0)
 		return -1;
 	if (state->language == QUERY_JSONATA)
 		input = frame->input;
-	if (evaluate_number(step, frame, &state->task.timeout_s, input, &plan->timeout_s, ret_failure) < 0 ||
-	    evaluate_number(step, frame, &state->task.heartbeat_s, input, &plan->heartbeat_s, ret_failure) < 0 ||
-	    effective_arguments(step, frame, state, resource->pattern == PATTERN_WAIT_FOR_TASK_TOKEN, &plan->parameters, ret_failure) < 0)
+	if (step_evaluate_number(step, frame, &state->task.timeout_s, input, &plan->timeout_s, ret_failure) < 0 ||
+	    step_evaluate_number(step, frame, &state->task.heartbeat_s, input, &plan->heartbeat_s, ret_failure) < 0 ||
+	    step_effective_arguments(step, frame, state, resource->pattern == PATTERN_WAIT_FOR_TASK_TOKEN,
+				     &plan->parameters, ret_failure) < 0)
 		return -1;
 	struct view view = { .input = input, .item = NO_ITEM };
-	if (state->task.credentials &&
-	    evaluate(step, frame, state->task.credentials, "Credentials", &view, &plan->credentials, ret_failure) < 0)
+	if (state->task.credentials && step_evaluate(step, frame, state->task.credentials, "Credentials", &view,
+						     &plan->credentials, ret_failure) < 0)
 		return -1;
 	if (resource->kind == RESOURCE_ACTIVITY && step->env->activity_exists &&
 	    !step->env->activity_exists(step->env->data, resource->arn))
-		return fail_with(step, frame, ret_failure, ERROR_NAME_RUNTIME, "The activity %.*s does not exist.", STR_FMT(resource->arn));
+		return fail_with(step, frame, ret_failure, ERROR_NAME_RUNTIME, "The activity %.*s does not exist.",
+				 STR_FMT(resource->arn));
 	return 0;
 }
 
@@ -79,8 +82,11 @@ void run_task(struct core_step *step, struct frame *frame, const struct state *s
 		fail_state(step, frame, state, &failure);
 		return;
 	}
-	struct event event = { .type = resource_events(resource->kind)->scheduled, .fields = FIELD_PARAMETERS | FIELD_ARN,
-			       .previous_id = frame->last_id, .parameters = (struct value *)plan.parameters, .arn = resource->arn };
+	struct event event = { .type = resource_events(resource->kind)->scheduled,
+			       .fields = FIELD_PARAMETERS | FIELD_ARN,
+			       .previous_id = frame->last_id,
+			       .parameters = (struct value *)plan.parameters,
+			       .arn = resource->arn };
 	set_service(&event, resource);
 	if (event.type == EVENT_TASK_SCHEDULED) {
 		event.fields |= FIELD_REGION;
@@ -99,7 +105,7 @@ void run_task(struct core_step *step, struct frame *frame, const struct state *s
 		event.fields |= FIELD_CREDENTIALS;
 		event.credentials = (struct value *)plan.credentials;
 	}
-	emit(step, frame, &event);
+	step_emit(step, frame, &event);
 	if (step->history_full)
 		return;
 	struct command *command = step_command(step, COMMAND_START_TASK, frame->task->id);
@@ -130,7 +136,8 @@ static void set_heartbeat(const struct core_step *step, const struct frame *fram
 	event->heartbeat_due_ms = after_s(step->env->now_ms, frame->task->heartbeat_s);
 }
 
-static void record_started(struct core_step *step, struct frame *frame, const struct resource *resource, struct str worker)
+static void record_started(struct core_step *step, struct frame *frame, const struct resource *resource,
+			   struct str worker)
 {
 	if (frame->task->started)
 		return;
@@ -140,25 +147,26 @@ static void record_started(struct core_step *step, struct frame *frame, const st
 		event.worker = worker;
 	}
 	set_heartbeat(step, frame, &event);
-	emit(step, frame, &event);
+	step_emit(step, frame, &event);
 }
 
-static void record_failed(struct core_step *step, struct frame *frame, const struct resource *resource, enum event_type type,
-			  const struct core_input *input)
+static void record_failed(struct core_step *step, struct frame *frame, const struct resource *resource,
+			  enum event_type type, const struct core_input *input)
 {
 	struct event event = task_event(frame, type, resource);
 	if (input->has_error) {
 		event.fields |= FIELD_ERROR;
-		event.error = cut_text(input->error, step->env->limits->error_bytes);
+		event.error = text_cut(input->error, step->env->limits->error_bytes);
 	}
 	if (input->has_cause) {
 		event.fields |= FIELD_CAUSE;
-		event.cause = cut_text(input->cause, step->env->limits->cause_bytes);
+		event.cause = text_cut(input->cause, step->env->limits->cause_bytes);
 	}
-	emit(step, frame, &event);
+	step_emit(step, frame, &event);
 }
 
-static void task_succeeded(struct core_step *step, struct frame *frame, const struct resource *resource, const struct core_input *input)
+static void task_succeeded(struct core_step *step, struct frame *frame, const struct resource *resource,
+			   const struct core_input *input)
 {
 	const struct task_events *events = resource_events(resource->kind);
 	bool by_arn = resource->kind == RESOURCE_LAMBDA_ARN || resource->kind == RESOURCE_ACTIVITY;
@@ -168,17 +176,20 @@ static void task_succeeded(struct core_step *step, struct frame *frame, const st
 	if (exceeds_payload_limit(step, input->value)) {
 		struct failure failure;
 		fail_data_limit(step, &failure, by_arn ? resource->arn : resource->type);
-		record_failed(step, frame, resource, events->failed, &(struct core_input){ .error = failure.error, .cause = failure.cause,
-											   .has_error = true, .has_cause = true });
+		record_failed(
+		    step, frame, resource, events->failed,
+		    &(struct core_input){
+			.error = failure.error, .cause = failure.cause, .has_error = true, .has_cause = true });
 		return;
 	}
 	struct event event = task_event(frame, events->succeeded, resource);
 	event.fields |= FIELD_PAYLOAD;
 	event.payload = (struct value *)input->value;
-	emit(step, frame, &event);
+	step_emit(step, frame, &event);
 }
 
-static void task_submitted(struct core_step *step, struct frame *frame, const struct resource *resource, const struct core_input *input)
+static void task_submitted(struct core_step *step, struct frame *frame, const struct resource *resource,
+			   const struct core_input *input)
 {
 	record_started(step, frame, resource, STR_EMPTY);
 	if (step->history_full || frame->task->submitted)
@@ -187,30 +198,33 @@ static void task_submitted(struct core_step *step, struct frame *frame, const st
 	event.fields |= FIELD_PAYLOAD;
 	event.payload = (struct value *)input->value;
 	set_heartbeat(step, frame, &event);
-	emit(step, frame, &event);
+	step_emit(step, frame, &event);
 }
 
-static void task_failed(struct core_step *step, struct frame *frame, const struct resource *resource, const struct core_input *input)
+static void task_failed(struct core_step *step, struct frame *frame, const struct resource *resource,
+			const struct core_input *input)
 {
 	const struct task_events *events = resource_events(resource->kind);
 	if (!input->start_failed)
 		record_started(step, frame, resource, input->worker);
 	if (!step->history_full)
-		record_failed(step, frame, resource, input->start_failed ? events->start_failed : events->failed, input);
+		record_failed(step, frame, resource, input->start_failed ? events->start_failed : events->failed,
+			      input);
 }
 
-static void record_timed_out(struct core_step *step, struct frame *frame, const struct resource *resource, bool heartbeat)
+static void record_timed_out(struct core_step *step, struct frame *frame, const struct resource *resource,
+			     bool heartbeat)
 {
 	struct event event = task_event(frame, resource_events(resource->kind)->timed_out, resource);
 	event.fields |= FIELD_ERROR | (heartbeat ? FIELD_HEARTBEAT : 0);
 	event.error = STR(ERROR_NAME_TIMEOUT);
 	event.heartbeat_s = heartbeat ? frame->task->heartbeat_s : 0;
-	emit(step, frame, &event);
+	step_emit(step, frame, &event);
 }
 
 static struct resource resource_of(const struct frame *frame)
 {
-	struct resource resource = { .kind = RESOURCE_SERVICE, .arn = text_str(&frame->task->arn) };
+	struct resource resource = { .kind = RESOURCE_SERVICE, .arn = kept_text_str(&frame->task->arn) };
 	resource_parse(resource.arn, &resource);
 	return resource;
 }
@@ -219,7 +233,7 @@ void task_timed_out(struct core_step *step, struct frame *frame)
 {
 	struct resource resource = resource_of(frame);
 	bool heartbeat = frame->task->deadline_ms > step->env->now_ms;
-	cancel_task(step, frame);
+	step_cancel_task(step, frame);
 	record_timed_out(step, frame, &resource, heartbeat);
 }
 
@@ -229,7 +243,7 @@ static void record_heartbeat(struct core_step *step, struct frame *frame)
 		return;
 	struct event event = { .type = EVENT_HEARTBEAT_RECORDED };
 	set_heartbeat(step, frame, &event);
-	emit(step, frame, &event);
+	step_emit(step, frame, &event);
 }
 
 enum core_outcome task_input(struct core_step *step, const struct core_input *input)
@@ -273,7 +287,8 @@ enum core_outcome task_input(struct core_step *step, const struct core_input *in
 
 /* ---- after a recovery ----------------------------------------------------------------------- */
 
-/* Whether somebody has yet to be asked again: a connector that has not answered, or a worker that has not taken the task. */
+/* Whether somebody has yet to be asked again: a connector that has not answered, or a worker that has not taken the
+ * task. */
 static bool awaits_connector(const struct open_task *task, const struct resource *resource)
 {
 	if (resource->kind == RESOURCE_ACTIVITY)
@@ -293,15 +308,17 @@ static struct value *keep_in(struct arena *arena, struct value *value)
 	return value;
 }
 
-void core_redispatch(const struct execution *execution, const struct core_env *env, struct arena *arena, struct command **ret_commands,
-		     uint32_t *ret_count)
+void core_redispatch(const struct execution *execution, const struct core_env *env, struct arena *arena,
+		     struct command **ret_commands, uint32_t *ret_count)
 {
 	struct command *commands = ARENA_ARRAY(arena, struct command, execution->tasks.count + 1);
 	uint32_t count = 0;
-	const struct frame *frame = execution->status == EXECUTION_RUNNING && execution->started ? &execution->root : NULL;
+	const struct frame *frame =
+	    execution->status == EXECUTION_RUNNING && execution->started ? &execution->root : NULL;
 	for (; frame; frame = frame_walk(&execution->root, frame)) {
 		struct resource resource;
-		if (!frame->task || !resource_parse(text_str(&frame->task->arn), &resource) || !awaits_connector(frame->task, &resource))
+		if (!frame->task || !resource_parse(kept_text_str(&frame->task->arn), &resource) ||
+		    !awaits_connector(frame->task, &resource))
 			continue;
 		struct command *command = &commands[count++];
 		*command = (struct command){ .kind = COMMAND_START_TASK, .task_id = frame->task->id };
@@ -309,7 +326,7 @@ void core_redispatch(const struct execution *execution, const struct core_env *e
 		keep_in(arena, command->parameters);
 		keep_in(arena, command->credentials);
 		resource_parse(arena_str(arena, resource.arn), &command->resource);
-		command->state_name = arena_str(arena, text_str(&frame->state));
+		command->state_name = arena_str(arena, kept_text_str(&frame->state));
 	}
 	*ret_commands = commands;
 	*ret_count = count;
@@ -324,7 +341,7 @@ uint32_t execution_tasks_in_flight(const struct execution *execution)
 	for (const struct u64_map_entry *entry; (entry = u64_map_next(&execution->tasks, &at));) {
 		const struct frame *frame = entry->value;
 		struct resource resource;
-		if (resource_parse(text_str(&frame->task->arn), &resource) && resource.kind != RESOURCE_ACTIVITY &&
+		if (resource_parse(kept_text_str(&frame->task->arn), &resource) && resource.kind != RESOURCE_ACTIVITY &&
 		    awaits_connector(frame->task, &resource))
 			count++;
 	}

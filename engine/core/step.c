@@ -1,8 +1,8 @@
 /* step.c: one step of one execution: inputs in, records and commands out.
  *
- * The worklist is the execution's own queue of frames that can go on. Its first frame gets one unit of work at a time until it must
- * wait, or has left a state, when it lets the others go first. No recursion: a chain of a million Pass states is a million turns of
- * one loop, and the step's budget ends it between two units. */
+ * The worklist is the execution's own queue of frames that can go on. Its first frame gets one unit of work at a time
+ * until it must wait, or has left a state, when it lets the others go first. No recursion: a chain of a million Pass
+ * states is a million turns of one loop, and the step's budget ends it between two units. */
 #include "engine/core/step.h"
 #include "base/mem.h"
 #include <assert.h>
@@ -28,14 +28,15 @@ struct value *step_keep(struct core_step *step, struct value *value)
 
 static bool is_terminal(enum event_type type)
 {
-	return type == EVENT_EXECUTION_SUCCEEDED || type == EVENT_EXECUTION_FAILED || type == EVENT_EXECUTION_TIMED_OUT ||
-	       type == EVENT_EXECUTION_ABORTED;
+	return type == EVENT_EXECUTION_SUCCEEDED || type == EVENT_EXECUTION_FAILED ||
+	       type == EVENT_EXECUTION_TIMED_OUT || type == EVENT_EXECUTION_ABORTED;
 }
 
-void emit(struct core_step *step, struct frame *frame, struct event *event)
+void step_emit(struct core_step *step, struct frame *frame, struct event *event)
 {
 	struct execution *execution = step->execution;
-	/* The last number is for the event that ends it. Once one event was refused the rest of its unit is, too: only whole prefixes are recorded. */
+	/* The last number is for the event that ends it. Once one event was refused the rest of its unit is, too: only
+	 * whole prefixes are recorded. */
 	if (!is_terminal(event->type)) {
 		if (event_is_public(event->type) && execution->next_id >= (uint64_t)step->env->limits->history_events)
 			step->history_full = true;
@@ -73,18 +74,18 @@ struct command *step_command(struct core_step *step, enum command_kind kind, uin
 	return command;
 }
 
-void cancel_task(struct core_step *step, const struct frame *frame)
+void step_cancel_task(struct core_step *step, const struct frame *frame)
 {
 	if (frame->task)
 		step_command(step, COMMAND_CANCEL_TASK, frame->task->id);
 }
 
-void end_execution(struct core_step *step, struct event *event)
+void step_end_execution(struct core_step *step, struct event *event)
 {
 	struct execution *execution = step->execution;
 	for (struct frame *frame = &execution->root; frame; frame = frame_walk(&execution->root, frame))
-		cancel_task(step, frame);
-	emit(step, &execution->root, event);
+		step_cancel_task(step, frame);
+	step_emit(step, &execution->root, event);
 }
 
 /* ---- which state a frame is in ----------------------------------------------------------- */
@@ -106,7 +107,7 @@ static void resolve(struct core_step *step, struct frame *frame)
 {
 	const struct program *program = step->env->program;
 	uint32_t scope = frame_scope(frame);
-	struct str name = text_str(&frame->state);
+	struct str name = kept_text_str(&frame->state);
 	frame->at_step = step->execution->steps;
 	frame->at = NULL;
 	if (scope == STATE_NONE)
@@ -127,14 +128,14 @@ const struct state *frame_state(struct core_step *step, struct frame *frame)
 }
 
 static const enum event_type entered_events[] = {
-	[STATE_TASK] = EVENT_TASK_STATE_ENTERED, [STATE_PASS] = EVENT_PASS_STATE_ENTERED,
-	[STATE_CHOICE] = EVENT_CHOICE_STATE_ENTERED, [STATE_WAIT] = EVENT_WAIT_STATE_ENTERED,
-	[STATE_SUCCEED] = EVENT_SUCCEED_STATE_ENTERED, [STATE_FAIL] = EVENT_FAIL_STATE_ENTERED,
+	[STATE_TASK] = EVENT_TASK_STATE_ENTERED,         [STATE_PASS] = EVENT_PASS_STATE_ENTERED,
+	[STATE_CHOICE] = EVENT_CHOICE_STATE_ENTERED,     [STATE_WAIT] = EVENT_WAIT_STATE_ENTERED,
+	[STATE_SUCCEED] = EVENT_SUCCEED_STATE_ENTERED,   [STATE_FAIL] = EVENT_FAIL_STATE_ENTERED,
 	[STATE_PARALLEL] = EVENT_PARALLEL_STATE_ENTERED, [STATE_MAP] = EVENT_MAP_STATE_ENTERED,
 };
 static const enum event_type exited_events[] = {
-	[STATE_TASK] = EVENT_TASK_STATE_EXITED, [STATE_PASS] = EVENT_PASS_STATE_EXITED,
-	[STATE_CHOICE] = EVENT_CHOICE_STATE_EXITED, [STATE_WAIT] = EVENT_WAIT_STATE_EXITED,
+	[STATE_TASK] = EVENT_TASK_STATE_EXITED,       [STATE_PASS] = EVENT_PASS_STATE_EXITED,
+	[STATE_CHOICE] = EVENT_CHOICE_STATE_EXITED,   [STATE_WAIT] = EVENT_WAIT_STATE_EXITED,
 	[STATE_SUCCEED] = EVENT_SUCCEED_STATE_EXITED, [STATE_PARALLEL] = EVENT_PARALLEL_STATE_EXITED,
 	[STATE_MAP] = EVENT_MAP_STATE_EXITED,
 };
@@ -153,8 +154,12 @@ enum event_type exited_event(enum state_type type)
 
 static void enter_state(struct core_step *step, struct frame *frame, const struct state *state)
 {
-	emit(step, frame, &(struct event){ .type = entered_event(state->type), .fields = FIELD_NAME | FIELD_PAYLOAD,
-					   .previous_id = frame->last_id, .name = state->name, .payload = frame->input });
+	step_emit(step, frame,
+		  &(struct event){ .type = entered_event(state->type),
+				   .fields = FIELD_NAME | FIELD_PAYLOAD,
+				   .previous_id = frame->last_id,
+				   .name = state->name,
+				   .payload = frame->input });
 }
 
 static void run_state(struct core_step *step, struct frame *frame, const struct state *state)
@@ -192,16 +197,22 @@ static void end_scope(struct core_step *step, struct frame *frame)
 	if (frame->parent)
 		end_child(step, frame);
 	else
-		end_execution(step, &(struct event){ .type = EVENT_EXECUTION_SUCCEEDED, .fields = FIELD_PAYLOAD,
-						     .previous_id = frame->last_id, .payload = frame->input });
+		step_end_execution(step, &(struct event){ .type = EVENT_EXECUTION_SUCCEEDED,
+							  .fields = FIELD_PAYLOAD,
+							  .previous_id = frame->last_id,
+							  .payload = frame->input });
 }
 
 /* The definition was replaced by one that has no such state. */
 static void fail_missing_state(struct core_step *step, struct frame *frame)
 {
-	struct str cause = arena_format(step->arena, "The state '%.*s' does not exist in the definition.", STR_FMT(text_str(&frame->state)));
-	end_execution(step, &(struct event){ .type = EVENT_EXECUTION_FAILED, .fields = FIELD_ERROR | FIELD_CAUSE,
-					     .previous_id = frame->last_id, .error = STR(ERROR_NAME_RUNTIME), .cause = cause });
+	struct str cause = arena_format(step->arena, "The state '%.*s' does not exist in the definition.",
+					STR_FMT(kept_text_str(&frame->state)));
+	step_end_execution(step, &(struct event){ .type = EVENT_EXECUTION_FAILED,
+						  .fields = FIELD_ERROR | FIELD_CAUSE,
+						  .previous_id = frame->last_id,
+						  .error = STR(ERROR_NAME_RUNTIME),
+						  .cause = cause });
 }
 
 static void advance(struct core_step *step, struct frame *frame)
@@ -230,7 +241,7 @@ static void advance(struct core_step *step, struct frame *frame)
 		task_timed_out(step, frame);
 		break;
 	case PHASE_ANSWERED:
-		complete_state(step, frame, state, frame->result);
+		complete_state(step, frame, state, "", frame->result);
 		break;
 	case PHASE_CHILDREN:
 		advance_fan(step, frame, state);
@@ -255,10 +266,14 @@ static bool budget_spent(const struct core_step *step)
 static void fail_history_full(struct core_step *step)
 {
 	step->history_full = false;
-	struct str cause = arena_format(step->arena, "The execution reached the maximum number of history events (%lld).",
-					(long long)step->env->limits->history_events);
-	end_execution(step, &(struct event){ .type = EVENT_EXECUTION_FAILED, .fields = FIELD_ERROR | FIELD_CAUSE,
-					     .previous_id = step->execution->next_id - 1, .error = STR(ERROR_NAME_RUNTIME), .cause = cause });
+	struct str cause =
+	    arena_format(step->arena, "The execution reached the maximum number of history events (%lld).",
+			 (long long)step->env->limits->history_events);
+	step_end_execution(step, &(struct event){ .type = EVENT_EXECUTION_FAILED,
+						  .fields = FIELD_ERROR | FIELD_CAUSE,
+						  .previous_id = step->execution->next_id - 1,
+						  .error = STR(ERROR_NAME_RUNTIME),
+						  .cause = cause });
 }
 
 static void unit(struct core_step *step, struct frame *frame)
@@ -286,10 +301,11 @@ static void fire_timers(struct core_step *step)
 	if (execution->status != EXECUTION_RUNNING || !execution->started)
 		return;
 	if (execution->deadline_ms <= now_ms) {
-		end_execution(step, &(struct event){ .type = EVENT_EXECUTION_TIMED_OUT });
+		step_end_execution(step, &(struct event){ .type = EVENT_EXECUTION_TIMED_OUT });
 		return;
 	}
-	for (struct frame *frame; (frame = frame_timer_first(execution)) && frame->due_ms <= now_ms && !budget_spent(step);)
+	for (struct frame *frame;
+	     (frame = frame_timer_first(execution)) && frame->due_ms <= now_ms && !budget_spent(step);)
 		unit(step, frame);
 }
 
@@ -300,8 +316,10 @@ static enum core_outcome start(struct core_step *step, const struct core_input *
 	const struct core_env *env = step->env;
 	if (step->execution->started)
 		return CORE_CLOSED;
-	struct event event = { .type = EVENT_EXECUTION_STARTED, .fields = FIELD_PAYLOAD | FIELD_ROLE,
-			       .payload = (struct value *)input->value, .role_arn = env->role_arn };
+	struct event event = { .type = EVENT_EXECUTION_STARTED,
+			       .fields = FIELD_PAYLOAD | FIELD_ROLE,
+			       .payload = (struct value *)input->value,
+			       .role_arn = env->role_arn };
 	if (input->raw.len && !str_eq(input->raw, value_text(input->value))) {
 		event.fields |= FIELD_RAW;
 		event.raw = input->raw;
@@ -310,7 +328,7 @@ static enum core_outcome start(struct core_step *step, const struct core_input *
 		event.fields |= FIELD_DUE;
 		event.due_ms = env->now_ms + env->program->timeout_s * 1000;
 	}
-	emit(step, NULL, &event);
+	step_emit(step, NULL, &event);
 	return CORE_ACCEPTED;
 }
 
@@ -319,13 +337,13 @@ static enum core_outcome stop(struct core_step *step, const struct core_input *i
 	struct event event = { .type = EVENT_EXECUTION_ABORTED };
 	if (input->has_error) {
 		event.fields |= FIELD_ERROR;
-		event.error = cut_text(input->error, step->env->limits->error_bytes);
+		event.error = text_cut(input->error, step->env->limits->error_bytes);
 	}
 	if (input->has_cause) {
 		event.fields |= FIELD_CAUSE;
-		event.cause = cut_text(input->cause, step->env->limits->cause_bytes);
+		event.cause = text_cut(input->cause, step->env->limits->cause_bytes);
 	}
-	end_execution(step, &event);
+	step_end_execution(step, &event);
 	return CORE_ACCEPTED;
 }
 
@@ -391,7 +409,8 @@ static void annihilate(struct core_step *step)
 	}
 	for (uint32_t i = 0; i < step->commands_count; i++) {
 		struct command *command = &step->commands[i];
-		struct command *begun = command->kind == COMMAND_CANCEL_TASK ? u64_map_get(&started, command->task_id) : NULL;
+		struct command *begun =
+		    command->kind == COMMAND_CANCEL_TASK ? u64_map_get(&started, command->task_id) : NULL;
 		if (begun)
 			begun->task_id = command->task_id = 0;
 	}
@@ -413,6 +432,7 @@ void core_finish(struct core_step *step, struct core_result *ret_result)
 	ret_result->commands = step->commands;
 	ret_result->commands_count = step->commands_count;
 	const struct frame *timer = frame_timer_first(execution);
-	ret_result->more = execution->queue_first || (budget_spent(step) && timer && timer->due_ms <= step->env->now_ms);
+	ret_result->more =
+	    execution->queue_first || (budget_spent(step) && timer && timer->due_ms <= step->env->now_ms);
 	ret_result->changed = ret_result->records_count > 0;
 }

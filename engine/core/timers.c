@@ -1,5 +1,5 @@
-/* timers.c: the timers of one execution: a binary heap of frames by (due time, frame id), each frame knowing its place. A frame
- * has one timer at most: a Wait's end, a retry, or the sooner of a task's deadline and heartbeat. */
+/* timers.c: the timers of one execution: a binary heap of frames by (due time, frame id), each frame knowing its place.
+ * A frame has one timer at most: a Wait's end, a retry, or the sooner of a task's deadline and heartbeat. */
 #include "base/mem.h"
 #include "engine/core/state.h"
 
@@ -29,7 +29,8 @@ static void sift_down(struct execution *execution, struct frame *frame, size_t a
 		size_t child = at * 2 + 1;
 		if (child >= execution->timers_count)
 			break;
-		if (child + 1 < execution->timers_count && sooner(execution->timers[child + 1], execution->timers[child]))
+		if (child + 1 < execution->timers_count &&
+		    sooner(execution->timers[child + 1], execution->timers[child]))
 			child++;
 		if (!sooner(execution->timers[child], frame))
 			break;

@@ -12,23 +12,23 @@ enum {
 void sqlite_want_checkpoint(struct sqlite_store *sqlite)
 {
 	pthread_mutex_lock(&sqlite->backups.mutex);
-	sqlite->checkpoint_wanted = true;
+	sqlite->checkpoint = CHECKPOINT_WANTED;
 	pthread_cond_signal(&sqlite->backups.changed);
 	pthread_mutex_unlock(&sqlite->backups.mutex);
 }
 
-static void checkpoint(struct sqlite_store *sqlite)
+static enum sqlite_checkpoint checkpoint(struct sqlite_store *sqlite)
 {
 	for (int i = 0; i < CHECKPOINT_ROUNDS; i++) {
 		int in_log = 0, moved = 0;
 		int result = sqlite3_wal_checkpoint_v2(sqlite->maintenance.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved);
 		/* Busy or failing: the log stays as it is, the next commit asks again. The writer meets a failing disk itself. */
 		if (result != SQLITE_OK)
-			return;
+			return CHECKPOINT_NONE;
 		if (in_log - moved <= CHECKPOINT_NEAR_PAGES)
 			break;
 	}
-	sqlite->checkpoint_near = true;
+	return CHECKPOINT_NEAR;
 }
 
 void *sqlite_maintenance_run(void *data)
@@ -37,7 +37,7 @@ void *sqlite_maintenance_run(void *data)
 	struct sqlite_queue *queue = &sqlite->backups;
 	pthread_mutex_lock(&queue->mutex);
 	for (;;) {
-		while (!queue->first && !sqlite->checkpoint_wanted && !queue->stop)
+		while (!queue->first && sqlite->checkpoint != CHECKPOINT_WANTED && !queue->stop)
 			pthread_cond_wait(&queue->changed, &queue->mutex);
 		struct store_request *r = queue->first;
 		if (!r && queue->stop)
@@ -47,11 +47,9 @@ void *sqlite_maintenance_run(void *data)
 			if (!queue->first)
 				queue->tail = &queue->first;
 		}
-		bool wanted = sqlite->checkpoint_wanted;
-		sqlite->checkpoint_wanted = false;
 		pthread_mutex_unlock(&queue->mutex);
-		if (wanted)
-			checkpoint(sqlite);
+		if (sqlite->checkpoint == CHECKPOINT_WANTED)
+			sqlite->checkpoint = checkpoint(sqlite);
 		if (r) {
 			sqlite_backup(sqlite, r);
 			store_post(&sqlite->store, &r->answer);

@@ -2,7 +2,7 @@
  *
  * Before anything is written, the file is looked at through a connection that can only read: a file of another program stays as it is, its
  * log included. A new file is made by us, not by SQLite, so that its mode is 0600 whatever the umask; the log and the index of the
- * log take theirs from it. */
+ * log take theirs from it. It is made under the name PATH-new and renamed when it is whole. */
 #include "state-store/sqlite/sqlite.h"
 #include "base/mem.h"
 #include "state-store/sqlite/schema.h"
@@ -63,9 +63,9 @@ int sqlite_thread(pthread_t *thread, void *(*run)(void *), void *data, struct wf
 	return error_errno(err, result, "cannot start a thread of the store");
 }
 
-int sqlite_connect(struct sqlite_store *sqlite, bool read_only, struct sql *ret_sql, struct wf_error *err)
+static int connect_to(struct sqlite_store *sqlite, const char *path, bool read_only, struct sql *ret_sql, struct wf_error *err)
 {
-	int code = sql_open(ret_sql, sqlite->path, read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, sqlite->vfs, err);
+	int code = sql_open(ret_sql, path, read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, sqlite->vfs, err);
 	if (code < 0)
 		return code;
 	sqlite3_busy_timeout(ret_sql->db, SQLITE_BUSY_MS);
@@ -77,6 +77,11 @@ int sqlite_connect(struct sqlite_store *sqlite, bool read_only, struct sql *ret_
 	if (code < 0)
 		sql_close(ret_sql);
 	return code;
+}
+
+int sqlite_connect(struct sqlite_store *sqlite, bool read_only, struct sql *ret_sql, struct wf_error *err)
+{
+	return connect_to(sqlite, sqlite->path, read_only, ret_sql, err);
 }
 
 /* ---- finding the file --------------------------------------------------------------------------- */
@@ -107,23 +112,10 @@ static int look_for_file(const char *path, struct wf_error *err)
 		return errno == ENOENT ? 0 : error_errno(err, errno, "cannot open the store %s", path);
 	if (!S_ISREG(file.st_mode))
 		return error_set(err, ERR(INVALID), "the store %s is not a file", path);
+	/* SQLite would take a file of one byte for an empty one. Its own have a page of 512 at least. */
+	if (file.st_size > 0 && file.st_size < 512)
+		return error_set(err, ERR(INVALID), "this is not a SQLite file: it is left untouched");
 	return file.st_size > 0;
-}
-
-/* Makes the file, and the folder's entry for it durable. */
-static int create_file(const char *path, struct wf_error *err)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return errno == EEXIST ? 0 : error_errno(err, errno, "cannot create the store %s", path);
-	close(fd);
-	_cleanup_free_ char *copy = mem_strdup(path);
-	int folder = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (folder < 0)
-		return error_errno(err, errno, "cannot open the folder of %s", path);
-	int code = fsync(folder) < 0 ? error_errno(err, errno, "cannot sync the folder of %s", path) : 0;
-	close(folder);
-	return code;
 }
 
 /* Whose the file is and of what version, without writing to it. */
@@ -136,7 +128,7 @@ static int check_file(struct sqlite_store *sqlite, struct wf_error *err)
 		code = schema_check(&sql, schema_version, &version, err);
 	/* Even the first statement on a file that is no database at all fails. */
 	if (code < 0 && err && err->code == ERR(CORRUPT) && sql.db && sqlite3_errcode(sql.db) == SQLITE_NOTADB)
-		code = error_set(err, ERR(INVALID), "this is not a SQLite file");
+		code = error_set(err, ERR(INVALID), "this is not a SQLite file: it is left untouched");
 	sql_close(&sql);
 	if (code < 0)
 		return code;
@@ -160,13 +152,60 @@ static int set_log_mode(struct sql *sql, struct wf_error *err)
 	return code;
 }
 
+static int sync_folder(const char *path, struct wf_error *err)
+{
+	_cleanup_free_ char *copy = mem_strdup(path);
+	int folder = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0)
+		return error_errno(err, errno, "cannot open the folder of %s", path);
+	int code = fsync(folder) < 0 ? error_errno(err, errno, "cannot sync the folder of %s", path) : 0;
+	close(folder);
+	return code;
+}
+
+/* Makes an empty store at `path`. When its only connection is closed, all of it is in the one file, and synced. */
+static int make_store(struct sqlite_store *sqlite, const char *path, struct wf_error *err)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return error_errno(err, errno, "cannot create the store %s", sqlite->path);
+	close(fd);
+	struct sql sql;
+	int code = connect_to(sqlite, path, false, &sql, err);
+	if (code == 0)
+		code = set_log_mode(&sql, err);
+	if (code == 0)
+		code = schema_migrate(&sql, schema_steps, schema_version, err);
+	if (code == 0)
+		code = sql_run(&sql, "PRAGMA wal_checkpoint(TRUNCATE)", err);
+	sql_close(&sql);
+	return code;
+}
+
+/* A new store is made under another name and then renamed, so that whoever comes after a crash finds a whole one or none. The owner's lock is held. */
+static int create_file(struct sqlite_store *sqlite, struct wf_error *err)
+{
+	static const char *const suffixes[] = { "", "-journal", "-wal", "-shm" };
+	_cleanup_free_ char *new_path = mem_printf("%s-new", sqlite->path);
+	for (int i = 0; i < 4; i++) {
+		_cleanup_free_ char *left_over = mem_printf("%s%s", new_path, suffixes[i]);
+		unlink(left_over);
+	}
+	int code = make_store(sqlite, new_path, err);
+	if (code == 0 && rename(new_path, sqlite->path) < 0)
+		code = error_errno(err, errno, "cannot create the store %s", sqlite->path);
+	return code < 0 ? code : sync_folder(sqlite->path, err);
+}
+
 /* Everything of an owner: lock, file, schema, the writer's connection. */
 static int open_to_write(struct sqlite_store *sqlite, const struct store_options *options, struct wf_error *err)
 {
-	int code;
 	struct sql *sql = &sqlite->writer.sql;
-	if ((code = owner_take(sqlite->path, &sqlite->owner, err)) < 0 ||
-	    (code = create_file(sqlite->path, err)) < 0 ||
+	int code = owner_take(sqlite->path, &sqlite->owner, err);
+	/* Looked at again: another owner may have made it before we had the lock. */
+	if (code == 0 && (code = look_for_file(sqlite->path, err)) == 0)
+		code = create_file(sqlite, err);
+	if (code < 0 ||
 	    (code = sqlite_connect(sqlite, false, sql, err)) < 0 ||
 	    (code = set_log_mode(sql, err)) < 0 ||
 	    (code = sql_run(sql, "PRAGMA synchronous = FULL", err)) < 0 ||

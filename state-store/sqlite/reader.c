@@ -172,10 +172,15 @@ static int read_load(struct sql *sql, struct store_request *r)
 /* The group (machine, status) behind this one. 1, 0 if there is none, negative. */
 static int next_group(struct sql *sql, int64_t *machine, int64_t *status, struct wf_error *err)
 {
-	sqlite3_stmt *s = sql_get(sql, SQL_NEXT_GROUP);
+	sqlite3_stmt *s = sql_get(sql, SQL_NEXT_STATUS);
 	sql_bind_int(s, 1, *machine);
 	sql_bind_int(s, 2, *status);
 	int code = sql_step(sql, s, err);
+	if (code == 0) {
+		s = sql_get(sql, SQL_NEXT_MACHINE);
+		sql_bind_int(s, 1, *machine);
+		code = sql_step(sql, s, err);
+	}
 	if (code == 1) {
 		*machine = sql_int(s, 0);
 		*status = sql_int(s, 1);
@@ -232,24 +237,46 @@ static int read_list(struct sql *sql, struct store_request *r)
 	return code;
 }
 
-static int read_open(struct sql *sql, struct store_request *r)
+struct open_rows {
+	struct store_open_row *rows;
+	size_t capacity;
+	uint32_t count;
+};
+
+static int collect_open(struct sql *sql, sqlite3_stmt *s, struct store_request *r, struct open_rows *open)
 {
-	struct store_open_row *open = NULL;
-	size_t capacity = 0;
-	sqlite3_stmt *s = sql_get(sql, SQL_LIST_OPEN);
-	sql_bind_int(s, 1, r->after_open.wake_ms);
-	sql_bind_id(s, 2, r->after_open.execution_id);
-	sql_bind_int(s, 3, r->until_ms);
-	sql_bind_int(s, 4, r->limit);
 	int code;
 	while ((code = sql_step(sql, s, &r->err)) == 1) {
-		MEM_GROW(open, capacity, (size_t)r->count + 1);
-		open[r->count++] = (struct store_open_row){ sql_id(s, 0), sql_int(s, 1) };
+		MEM_GROW(open->rows, open->capacity, (size_t)open->count + 1);
+		open->rows[open->count++] = (struct store_open_row){ sql_id(s, 0), sql_int(s, 1) };
 	}
-	r->open = ARENA_ARRAY(&r->arena, struct store_open_row, r->count);
-	if (r->count)
-		memcpy(r->open, open, r->count * sizeof *open);
-	free(open);
+	return code;
+}
+
+/* First those with the cursor's own wake time, then the later ones. */
+static int read_open(struct sql *sql, struct store_request *r)
+{
+	struct open_rows open = { 0 };
+	int code = 0;
+	if (r->after_open.wake_ms <= r->until_ms) {
+		sqlite3_stmt *s = sql_get(sql, SQL_LIST_OPEN_AT);
+		sql_bind_int(s, 1, r->after_open.wake_ms);
+		sql_bind_id(s, 2, r->after_open.execution_id);
+		sql_bind_int(s, 3, r->limit);
+		code = collect_open(sql, s, r, &open);
+	}
+	if (code == 0 && open.count < r->limit) {
+		sqlite3_stmt *s = sql_get(sql, SQL_LIST_OPEN);
+		sql_bind_int(s, 1, r->after_open.wake_ms);
+		sql_bind_int(s, 2, r->until_ms);
+		sql_bind_int(s, 3, r->limit - open.count);
+		code = collect_open(sql, s, r, &open);
+	}
+	r->open = ARENA_ARRAY(&r->arena, struct store_open_row, open.count);
+	if (open.count)
+		memcpy(r->open, open.rows, open.count * sizeof *open.rows);
+	r->count = open.count;
+	free(open.rows);
 	return code;
 }
 

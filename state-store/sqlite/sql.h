@@ -37,8 +37,11 @@
 		      "WHERE machine = ?1 AND name = ?2 AND name IS NOT NULL")                                                  \
 	X(LIST_ALL, "SELECT id, machine, name, start, stop, status, attributes FROM execution INDEXED BY execution_by_start "   \
 		    "WHERE (start, id) < (?1, ?2) ORDER BY start DESC, id DESC LIMIT ?3")                                       \
-	X(NEXT_GROUP, "SELECT machine, status FROM execution INDEXED BY execution_by_status "                                   \
-		      "WHERE (machine, status) > (?1, ?2) ORDER BY machine, status LIMIT 1")                                    \
+	/* Two looks rather than (machine, status) > (?1, ?2), which would step over all rows of the group. */                 \
+	X(NEXT_STATUS, "SELECT machine, status FROM execution INDEXED BY execution_by_status "                                  \
+		       "WHERE machine = ?1 AND status > ?2 ORDER BY status LIMIT 1")                                            \
+	X(NEXT_MACHINE, "SELECT machine, status FROM execution INDEXED BY execution_by_status "                                 \
+			"WHERE machine > ?1 ORDER BY machine, status LIMIT 1")                                                  \
 	X(LIST_GROUP, "SELECT id, machine, name, start, stop, status, attributes FROM execution INDEXED BY execution_by_status " \
 		      "WHERE machine = ?1 AND status = ?2 AND (start, id) < (?3, ?4) AND start >= ?5 "                          \
 		      "ORDER BY start DESC, id DESC LIMIT ?6")                                                                  \
@@ -49,7 +52,9 @@
 	X(BLOB_SIZES, "SELECT blob, sum(length(bytes)), count(*), max(part) FROM chunk WHERE execution = ?1 AND number = ?2 "   \
 		      "GROUP BY blob ORDER BY blob")                                                                            \
 	X(CHUNKS, "SELECT blob, bytes FROM chunk WHERE execution = ?1 AND number = ?2 ORDER BY blob, part")                     \
-	X(LIST_OPEN, "SELECT execution, wake FROM open WHERE (wake, execution) > (?1, ?2) AND wake <= ?3 ORDER BY wake, execution LIMIT ?4") \
+	/* The same here: many rows have the same wake time, ACTIVE or NEVER. */                                                \
+	X(LIST_OPEN_AT, "SELECT execution, wake FROM open WHERE wake = ?1 AND execution > ?2 ORDER BY execution LIMIT ?3")      \
+	X(LIST_OPEN, "SELECT execution, wake FROM open WHERE wake > ?1 AND wake <= ?2 ORDER BY wake, execution LIMIT ?3")       \
 	X(COUNT_OPEN, "SELECT count(*) FROM open")                                                                              \
 	X(MESSAGES_OF, "SELECT sequence, target, sender, event, bytes FROM inbox WHERE target = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3") \
 	X(MESSAGES, "SELECT sequence, target, sender, event, bytes FROM inbox WHERE sequence > ?1 ORDER BY sequence LIMIT ?2")  \

@@ -69,8 +69,12 @@ struct sqlite_store {
 	struct sqlite_queue backups;
 	struct sql maintenance;
 	pthread_t maintenance_thread;
-	bool checkpoint_wanted; /* under backups.mutex */
-	atomic_bool checkpoint_near; /* the log is moved but for what came meanwhile: the writer does the rest */
+	/* Whose turn it is with a log that has grown long. One at a time: SQLite lets only one move it, and the other would do so in vain. */
+	_Atomic enum sqlite_checkpoint {
+		CHECKPOINT_NONE, /* the writer's: it may ask */
+		CHECKPOINT_WANTED, /* the maintenance thread's */
+		CHECKPOINT_NEAR, /* the writer's again: nearly all is moved, it does the rest */
+	} checkpoint;
 	atomic_bool closing;
 	atomic_uint_fast64_t commits, batches, syncs, bytes_written;
 };

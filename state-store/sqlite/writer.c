@@ -183,12 +183,14 @@ static int log_grew(void *data, sqlite3 *db, const char *name, int pages)
 static void finish_checkpoint(struct sqlite_store *sqlite)
 {
 	struct sqlite_writer *writer = &sqlite->writer;
-	bool forced = writer->log_pages - writer->log_pages_tried > SQLITE_LOG_PAGES_MOST;
-	if (!forced && !atomic_exchange(&sqlite->checkpoint_near, false))
+	bool near = sqlite->checkpoint == CHECKPOINT_NEAR;
+	if (!near && writer->log_pages - writer->log_pages_tried < SQLITE_LOG_PAGES_MOST)
 		return;
 	writer->log_pages_tried = writer->log_pages;
 	/* Whatever comes of it: the log only stays longer. A failure of the disk shows in the next commit. */
 	sqlite3_wal_checkpoint_v2(writer->sql.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	if (near)
+		sqlite->checkpoint = CHECKPOINT_NONE;
 }
 
 int sqlite_writer_begin(struct sqlite_store *sqlite, struct wf_error *err)
@@ -229,7 +231,7 @@ int sqlite_writer_commit(struct sqlite_store *sqlite, struct wf_error *err)
 		sqlite->syncs++;
 	if (writer->log_pages < writer->log_pages_tried)
 		writer->log_pages_tried = 0;
-	if (writer->log_pages > SQLITE_LOG_PAGES)
+	if (writer->log_pages > SQLITE_LOG_PAGES && sqlite->checkpoint == CHECKPOINT_NONE)
 		sqlite_want_checkpoint(sqlite);
 	return 0;
 }

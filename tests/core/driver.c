@@ -1,4 +1,5 @@
-/* driver.c: see driver.h. The world is a list of occurrences (answers, a stop) by time; the core's timers come between them. */
+/* driver.c: see driver.h. The world is a list of occurrences (answers, a stop) by time; the core's timers come between
+ * them. */
 #include "tests/core/driver.h"
 #include "base/mem.h"
 #include <inttypes.h>
@@ -48,13 +49,16 @@ static struct core_input *occur(struct driver *driver, int64_t at_ms, enum core_
 {
 	MEM_GROW(driver->occurrences, driver->occurrences_capacity, driver->occurrences_count + 1);
 	struct occurrence *occurrence = &driver->occurrences[driver->occurrences_count++];
-	*occurrence = (struct occurrence){ .at_ms = at_ms, .sequence = driver->sequence++, .input = { .kind = kind, .task_id = task_id } };
+	*occurrence = (struct occurrence){ .at_ms = at_ms,
+					   .sequence = driver->sequence++,
+					   .input = { .kind = kind, .task_id = task_id } };
 	return &occurrence->input;
 }
 
 static const struct value *next_answer(struct driver *driver, struct str state)
 {
-	const struct value *tasks = member(driver->scenario, "tasks"), *answers = tasks ? value_get(tasks, state) : NULL;
+	const struct value *tasks = member(driver->scenario, "tasks"),
+			   *answers = tasks ? value_get(tasks, state) : NULL;
 	struct attempt *attempt = driver->attempt_counts;
 	while (attempt && !str_eq(attempt->state, state))
 		attempt = attempt->next;
@@ -87,7 +91,7 @@ static void answer_task(struct driver *driver, const struct command *command)
 	bool token = member(answer, "submitted") != NULL;
 	if (!flag(answer, "unstarted") && !flag(answer, "start_failed"))
 		occur(driver, now_ms, INPUT_TASK_STARTED, id)->worker =
-			member(answer, "worker") ? value_string(member(answer, "worker")) : STR_EMPTY;
+		    member(answer, "worker") ? value_string(member(answer, "worker")) : STR_EMPTY;
 	if (token)
 		occur(driver, now_ms, INPUT_TASK_SUBMITTED, id)->value = value_ref(member(answer, "submitted"));
 	const struct value *heartbeats = member(answer, "heartbeats");
@@ -276,7 +280,8 @@ static bool rebuild(struct driver *driver, const struct driver_options *options)
 	return true;
 }
 
-static bool step(struct driver *driver, const struct core_input *input, const struct driver_options *options, bool *ret_more)
+static bool step(struct driver *driver, const struct core_input *input, const struct driver_options *options,
+		 bool *ret_more)
 {
 	struct core_env env = environment(driver);
 	struct core_result result;
@@ -314,7 +319,8 @@ static struct occurrence *next_occurrence(struct driver *driver)
 	struct occurrence *first = NULL;
 	for (size_t i = 0; i < driver->occurrences_count; i++) {
 		struct occurrence *o = &driver->occurrences[i];
-		if (!o->gone && (!first || o->at_ms < first->at_ms || (o->at_ms == first->at_ms && o->sequence < first->sequence)))
+		if (!o->gone &&
+		    (!first || o->at_ms < first->at_ms || (o->at_ms == first->at_ms && o->sequence < first->sequence)))
 			first = o;
 	}
 	return first;
@@ -377,8 +383,8 @@ bool driver_play(struct driver *driver, const struct value *scenario, const stru
 	if (program_compile(value_text(definition), NULL, &driver->arena, &driver->diagnostics, &driver->program) < 0) {
 		const struct diagnostic *first = driver->diagnostics.first;
 		snprintf(driver->problem, sizeof driver->problem, "the definition is invalid: %.*s at %.*s",
-			 first ? (int)first->message.len : 0, first ? first->message.ptr : "", first ? (int)first->location.len : 0,
-			 first ? first->location.ptr : "");
+			 first ? (int)first->message.len : 0, first ? first->message.ptr : "",
+			 first ? (int)first->location.len : 0, first ? first->location.ptr : "");
 		return false;
 	}
 	_cleanup_(value_unrefp) struct value *input = NULL;
@@ -392,7 +398,10 @@ bool driver_play(struct driver *driver, const struct value *scenario, const stru
 	driver->execution = execution_new();
 	if (stop)
 		set_error(stop, occur(driver, DRIVER_START_MS + milliseconds(member(stop, "after_s")), INPUT_STOP, 0));
-	return play(driver, &(struct core_input){ .kind = INPUT_START, .value = input, .raw = text ? value_string(text) : STR_EMPTY }, options);
+	return play(
+	    driver,
+	    &(struct core_input){ .kind = INPUT_START, .value = input, .raw = text ? value_string(text) : STR_EMPTY },
+	    options);
 }
 
 void driver_done(struct driver *driver)

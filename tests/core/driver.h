@@ -1,5 +1,5 @@
-/* driver.h: plays one case against the core in virtual time: starts it, answers its tasks from a script, lets timers fire, and keeps
- * every record and event.
+/* driver.h: plays one case against the core in virtual time: starts it, answers its tasks from a script, lets timers
+ * fire, and keeps every record and event.
  *
  * A case is a JSON object:
  *
@@ -10,9 +10,10 @@
  *     limits       {"step_events": 16, …}
  *     status, output, error, cause, events: what is expected (tests/core/test_cases.c)
  *
- * An answer: {"result": …} or {"echo": true} (its own parameters), {"error": …, "cause": …}, {"start_failed": true, "error": …}, {"timeout": true},
- * {"none": true}; with "after_s" it comes later; "submitted": … comes first and the answer then by token; "heartbeats": [1, 2] come at
- * these seconds; "worker": who took it; "unstarted": true leaves out the report that it started. */
+ * An answer: {"result": …} or {"echo": true} (its own parameters), {"error": …, "cause": …}, {"start_failed": true,
+ * "error": …}, {"timeout": true},
+ * {"none": true}; with "after_s" it comes later; "submitted": … comes first and the answer then by token; "heartbeats":
+ * [1, 2] come at these seconds; "worker": who took it; "unstarted": true leaves out the report that it started. */
 #pragma once
 #include "base/buffer.h"
 #include "engine/core/core.h"
@@ -20,8 +21,9 @@
 #define DRIVER_START_MS 1700000000000
 
 struct driver_options {
-	bool rebuild; /* before each step the execution is thrown away and made again from a snapshot or from its records */
-	bool refold; /* with rebuild: from its records, else from a snapshot */
+	bool rebuild; /* before each step the execution is thrown away and made again from a snapshot or from its
+			 records */
+	bool refold;  /* with rebuild: from its records, else from a snapshot */
 };
 
 struct driver {
@@ -60,5 +62,6 @@ struct execution *driver_fold(struct driver *driver, size_t count);
 /* The canonical snapshot, in the driver's arena. */
 struct str driver_snapshot(struct driver *driver, const struct execution *execution);
 
-/* One event in compact form: "5<-4@3 TaskScheduled {…} timeout=5": id, what it points at, seconds since the start, type, and what it has. */
+/* One event in compact form: "5<-4@3 TaskScheduled {…} timeout=5": id, what it points at, seconds since the start,
+ * type, and what it has. */
 void driver_print_event(const struct event *event, struct buffer *out);

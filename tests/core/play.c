@@ -1,5 +1,6 @@
-/* play.c: plays cases from standard input (one JSON object a line) and prints, a line each, how they end and their history:
- * for writing new cases, and for comparing with histories from elsewhere. --compact prints the events as the cases have them. */
+/* play.c: plays cases from standard input (one JSON object a line) and prints, a line each, how they end and their
+ * history: for writing new cases, and for comparing with histories from elsewhere. --compact prints the events as the
+ * cases have them. */
 #include "base/mem.h"
 #include "tests/core/driver.h"
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* test_cases.c: every case in cases/, and for each of them what must always hold:
  *
  *  - it ends as it says, with the events it lists;
- *  - an execution that is thrown away before each step and made again, from a snapshot or from its records, has the same history;
+ *  - an execution that is thrown away before each step and made again, from a snapshot or from its records, has the
+ * same history;
  *  - folding its records from any record boundary, through a snapshot there, gives the same state as the live one had;
  *  - its records say the same when they are decoded and encoded again. */
 #include "base/mem.h"
@@ -40,9 +41,11 @@ static struct value *machine_of_rule(const struct value *scenario)
 	struct value_step next = { .key = STR("Next"), .index = -1 };
 	_cleanup_(value_unrefp) struct value *yes = value_from_string(STR("Yes"));
 	rule = value_with(value_getz(scenario, "rule"), &next, 1, yes);
-	buffer_addz(&text, "{\"StartAt\":\"C\",\"States\":{\"C\":{\"Type\":\"Choice\",\"Default\":\"No\",\"Choices\":[");
+	buffer_addz(&text,
+		    "{\"StartAt\":\"C\",\"States\":{\"C\":{\"Type\":\"Choice\",\"Default\":\"No\",\"Choices\":[");
 	value_write(rule, &text);
-	buffer_addz(&text, "]},\"Yes\":{\"Type\":\"Pass\",\"Result\":true,\"End\":true},\"No\":{\"Type\":\"Pass\",\"Result\":false,\"End\":true}}}");
+	buffer_addz(&text, "]},\"Yes\":{\"Type\":\"Pass\",\"Result\":true,\"End\":true},\"No\":{\"Type\":\"Pass\","
+			   "\"Result\":false,\"End\":true}}}");
 	value_unref(rule);
 	assert_int_equal(value_parse(buffer_str(&text), NULL, &machine, NULL), 0);
 	return machine;
@@ -84,8 +87,8 @@ static void check_output(const struct driver *driver, const struct value *scenar
 	if (!expected)
 		expected = holds;
 	if (expected && (!output || !value_equal(output, expected)))
-		fail_msg("the output is\n  %.*s\nexpected\n  %.*s", STR_FMT(output ? value_text(output) : STR("absent")),
-			 STR_FMT(value_text(expected)));
+		fail_msg("the output is\n  %.*s\nexpected\n  %.*s",
+			 STR_FMT(output ? value_text(output) : STR("absent")), STR_FMT(value_text(expected)));
 }
 
 static void check_end(const struct driver *driver, const struct value *scenario)
@@ -121,8 +124,9 @@ static void check_same_history(const struct driver *live, const struct value *sc
 	struct driver again = { 0 };
 	play(&again, scenario, options);
 	if (!str_eq(buffer_str(&live->history), buffer_str(&again.history)))
-		fail_msg("rebuilt before each step (%s), the history is\n%s\ninstead of\n%s", options.refold ? "from its records" : "from a snapshot",
-			 again.history.data, live->history.data);
+		fail_msg("rebuilt before each step (%s), the history is\n%s\ninstead of\n%s",
+			 options.refold ? "from its records" : "from a snapshot", again.history.data,
+			 live->history.data);
 	driver_done(&again);
 }
 
@@ -189,7 +193,8 @@ static void check_record_again(const struct record *record)
 static struct value *in_small_steps(const struct value *scenario)
 {
 	_cleanup_(value_unrefp) struct value *sixteen = value_from_int(16);
-	struct value_step steps[] = { { .key = STR("limits"), .index = -1 }, { .key = STR("step_events"), .index = -1 } };
+	struct value_step steps[] = { { .key = STR("limits"), .index = -1 },
+				      { .key = STR("step_events"), .index = -1 } };
 	return value_with(scenario, steps, 2, sixteen);
 }
 

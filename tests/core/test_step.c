@@ -26,9 +26,16 @@ static void hand_init(struct hand *hand, const char *definition)
 	int r = program_compile(str_of(definition), NULL, &hand->compiled, &diagnostics, &hand->program);
 	if (r < 0)
 		fail_msg("%.*s", STR_FMT(diagnostics.first->message));
-	hand->env = (struct core_env){ .program = hand->program, .limits = &hand->limits, .now_ms = DRIVER_START_MS, .seed = 1,
-				       .execution_arn = STR("arn:e"), .execution_name = STR("e"), .state_machine_arn = STR("arn:m"),
-				       .state_machine_name = STR("m"), .role_arn = STR("arn:r"), .region = STR("us-east-1") };
+	hand->env = (struct core_env){ .program = hand->program,
+				       .limits = &hand->limits,
+				       .now_ms = DRIVER_START_MS,
+				       .seed = 1,
+				       .execution_arn = STR("arn:e"),
+				       .execution_name = STR("e"),
+				       .state_machine_arn = STR("arn:m"),
+				       .state_machine_name = STR("m"),
+				       .role_arn = STR("arn:r"),
+				       .region = STR("us-east-1") };
 	hand->execution = execution_new();
 }
 
@@ -58,10 +65,12 @@ static enum core_outcome apply_value(struct hand *hand, enum core_input_kind kin
 
 #define TASK(name, rest) "\"" name "\":{\"Type\":\"Task\",\"Resource\":\"arn:ratchet:exec:::x\"" rest "}"
 #define ONE_TASK "{\"StartAt\":\"A\",\"States\":{" TASK("A", ",\"End\":true") "}}"
-#define TOKEN_TASK \
-	"{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Task\",\"Resource\":\"arn:aws:states:::sqs:sendMessage.waitForTaskToken\",\"End\":true}}}"
-#define LOOP                                                                                                            \
-	"{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"Next\":\"B\"},\"B\":{\"Type\":\"Choice\",\"Default\":\"A\"," \
+#define TOKEN_TASK                                                                                                     \
+	"{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Task\",\"Resource\":\"arn:aws:states:::sqs:sendMessage."     \
+	"waitForTaskToken\",\"End\":true}}}"
+#define LOOP                                                                                                           \
+	"{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"Next\":\"B\"},\"B\":{\"Type\":\"Choice\","          \
+	"\"Default\":\"A\","                                                                                           \
 	"\"Choices\":[{\"Variable\":\"$.x\",\"IsPresent\":true,\"Next\":\"C\"}]},\"C\":{\"Type\":\"Succeed\"}}}"
 
 static void the_first_answer_counts(void **state)
@@ -128,7 +137,8 @@ static void a_loop_in_one_branch_starves_no_other(void **state)
 {
 	struct hand hand;
 	hand_init(&hand, "{\"StartAt\":\"P\",\"States\":{\"P\":{\"Type\":\"Parallel\",\"End\":true,\"Branches\":[" LOOP
-			 ",{\"StartAt\":\"X\",\"States\":{\"X\":{\"Type\":\"Pass\",\"Next\":\"Y\"},\"Y\":{\"Type\":\"Fail\",\"Error\":\"E\"}}}]}}}");
+			 ",{\"StartAt\":\"X\",\"States\":{\"X\":{\"Type\":\"Pass\",\"Next\":\"Y\"},\"Y\":{\"Type\":"
+			 "\"Fail\",\"Error\":\"E\"}}}]}}}");
 	apply_value(&hand, INPUT_START, 0, "{}");
 	assert_false(hand.result.more);
 	assert_int_equal(execution_status(hand.execution), EXECUTION_FAILED_);
@@ -154,8 +164,9 @@ static void large_payloads_spend_the_budget_too(void **state)
 static void a_task_started_and_cancelled_in_one_step_leaves_no_command(void **state)
 {
 	struct hand hand;
-	hand_init(&hand, "{\"StartAt\":\"P\",\"States\":{\"P\":{\"Type\":\"Parallel\",\"End\":true,\"Branches\":[{\"StartAt\":\"X\",\"States\":{" TASK(
-				 "X", ",\"End\":true") "}},{\"StartAt\":\"Y\",\"States\":{\"Y\":{\"Type\":\"Fail\"}}}]}}}");
+	hand_init(&hand, "{\"StartAt\":\"P\",\"States\":{\"P\":{\"Type\":\"Parallel\",\"End\":true,\"Branches\":[{"
+			 "\"StartAt\":\"X\",\"States\":{" TASK(
+			     "X", ",\"End\":true") "}},{\"StartAt\":\"Y\",\"States\":{\"Y\":{\"Type\":\"Fail\"}}}]}}}");
 	apply_value(&hand, INPUT_START, 0, "{}");
 	assert_int_equal(execution_status(hand.execution), EXECUTION_FAILED_);
 	assert_int_equal(hand.result.commands_count, 0);
@@ -213,8 +224,9 @@ static void a_submitted_task_that_waits_for_its_token_is_not_started_again(void 
 	assert_int_equal(execution_status(hand.execution), EXECUTION_RUNNING);
 	redispatch(&hand, 0);
 	_cleanup_(value_unrefp) struct value *ok = value_from_string(STR("ok"));
-	assert_int_equal(apply(&hand, (struct core_input){ .kind = INPUT_TASK_SUCCEEDED, .task_id = 3, .token = true, .value = ok }),
-			 CORE_ACCEPTED);
+	assert_int_equal(
+	    apply(&hand, (struct core_input){ .kind = INPUT_TASK_SUCCEEDED, .task_id = 3, .token = true, .value = ok }),
+	    CORE_ACCEPTED);
 	assert_int_equal(execution_status(hand.execution), EXECUTION_SUCCEEDED_);
 	hand_done(&hand);
 }
@@ -247,8 +259,10 @@ static size_t bytes_of_map(int items)
 	_cleanup_(buffer_done) struct buffer text = { 0 };
 	_cleanup_(value_unrefp) struct value *scenario = NULL;
 	struct driver driver = { 0 };
-	buffer_addz(&text, "{\"limits\":{\"history_events\":1000000},\"tasks\":{\"X\":[{\"echo\":true,\"after_s\":1}]},\"definition\":{\"StartAt\":"
-			   "\"A\",\"States\":{\"A\":{\"Type\":\"Map\",\"MaxConcurrency\":10,\"End\":true,\"ItemProcessor\":{\"StartAt\":\"X\",\"States\":"
+	buffer_addz(&text, "{\"limits\":{\"history_events\":1000000},\"tasks\":{\"X\":[{\"echo\":true,\"after_s\":1}]},"
+			   "\"definition\":{\"StartAt\":"
+			   "\"A\",\"States\":{\"A\":{\"Type\":\"Map\",\"MaxConcurrency\":10,\"End\":true,"
+			   "\"ItemProcessor\":{\"StartAt\":\"X\",\"States\":"
 			   "{" TASK("X", ",\"End\":true") "}}}}},\"input\":[");
 	for (int i = 0; i < items; i++)
 		buffer_printf(&text, "%s{\"number\":%d}", i ? "," : "", 100000 + i);
@@ -272,7 +286,9 @@ static void a_payload_that_passes_through_is_written_once(void **state)
 {
 	struct hand hand;
 	_cleanup_(buffer_done) struct buffer input = { 0 };
-	hand_init(&hand, "{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"Next\":\"B\"},\"B\":{\"Type\":\"Succeed\"}}}");
+	hand_init(
+	    &hand,
+	    "{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"Next\":\"B\"},\"B\":{\"Type\":\"Succeed\"}}}");
 	buffer_byte(&input, '"');
 	for (int i = 0; i < 10000; i++)
 		buffer_byte(&input, 'x');
@@ -288,7 +304,8 @@ static void large_payloads_go_out_of_line_and_records_stay_small(void **state)
 {
 	struct hand hand;
 	_cleanup_(buffer_done) struct buffer input = { 0 };
-	hand_init(&hand, "{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Map\",\"End\":true,\"ItemProcessor\":{\"StartAt\":\"X\",\"States\":"
+	hand_init(&hand, "{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Map\",\"End\":true,\"ItemProcessor\":{"
+			 "\"StartAt\":\"X\",\"States\":"
 			 "{\"X\":{\"Type\":\"Pass\",\"End\":true}}}}}}");
 	hand.limits.step_bytes = 16777216;
 	buffer_byte(&input, '[');
@@ -319,10 +336,11 @@ static void large_payloads_go_out_of_line_and_records_stay_small(void **state)
 
 /* A record of version 1: ExecutionStarted and the PassStateEntered of A, input {"a":1}. */
 static const unsigned char record_1[] = {
-	1, 1, 2, 0x80, 0xa0, 0xab, 0xfe, 0xf9, 0x62, /* version, first event, events, 1700000000000 zigzag */
-	1, 0, 7, '{', '"', 'a', '"', ':', '1', '}', /* one payload, inline */
-	0, 0x82, 0x80, 1, 0, 0, 2, 0, 5, 'a', 'r', 'n', ':', 'r', /* ExecutionStarted: payload and role */
-	9, 3, 0, 0, 4, 1, 'A', 0, /* PassStateEntered: name and payload */
+	1,   1,    2,    0x80, 0xa0, 0xab, 0xfe, 0xf9, 0x62, /* version, first event, events, 1700000000000 zigzag */
+	1,   0,    7,    '{',  '"',  'a',  '"',  ':',  '1',  '}', /* one payload, inline */
+	0,   0x82, 0x80, 1,    0,    0,    2,    0,    5,    'a',
+	'r', 'n',  ':',  'r',                       /* ExecutionStarted: payload and role */
+	9,   3,    0,    0,    4,    1,    'A',  0, /* PassStateEntered: name and payload */
 };
 
 static void a_record_of_the_first_version_is_read(void **state)
@@ -369,18 +387,28 @@ static void an_event_prints_as_aws_prints_it(void **state)
 	_cleanup_(value_unrefp) struct value *variables = value_new_object(1);
 	_cleanup_(buffer_done) struct buffer with = { 0 }, without = { 0 };
 	value_object_set(variables, STR("x"), payload);
-	struct event event = { .type = EVENT_PASS_STATE_EXITED, .fields = FIELD_NAME | FIELD_PAYLOAD | FIELD_VARIABLES | FIELD_NEXT, .id = 3,
-			       .previous_id = 2, .timestamp_ms = 1700000000042, .name = STR("A"), .payload = payload, .variables = variables,
+	struct event event = { .type = EVENT_PASS_STATE_EXITED,
+			       .fields = FIELD_NAME | FIELD_PAYLOAD | FIELD_VARIABLES | FIELD_NEXT,
+			       .id = 3,
+			       .previous_id = 2,
+			       .timestamp_ms = 1700000000042,
+			       .name = STR("A"),
+			       .payload = payload,
+			       .variables = variables,
 			       .next = STR("B") };
 	history_event_json(&event, true, &with);
 	history_event_json(&event, false, &without);
-	assert_string_equal(with.data, "{\"timestamp\":1700000000.042,\"type\":\"PassStateExited\",\"id\":3,\"previousEventId\":2,"
-				       "\"stateExitedEventDetails\":{\"assignedVariables\":{\"x\":\"\\\"a\\\\\\\"b\\\"\"},"
-				       "\"assignedVariablesDetails\":{\"truncated\":false},\"name\":\"A\",\"output\":\"\\\"a\\\\\\\"b\\\"\","
-				       "\"outputDetails\":{\"truncated\":false}}}");
-	assert_string_equal(without.data, "{\"timestamp\":1700000000.042,\"type\":\"PassStateExited\",\"id\":3,\"previousEventId\":2,"
-					  "\"stateExitedEventDetails\":{\"assignedVariablesDetails\":{\"truncated\":false},\"name\":\"A\","
-					  "\"outputDetails\":{\"truncated\":false}}}");
+	assert_string_equal(
+	    with.data,
+	    "{\"timestamp\":1700000000.042,\"type\":\"PassStateExited\",\"id\":3,\"previousEventId\":2,"
+	    "\"stateExitedEventDetails\":{\"assignedVariables\":{\"x\":\"\\\"a\\\\\\\"b\\\"\"},"
+	    "\"assignedVariablesDetails\":{\"truncated\":false},\"name\":\"A\",\"output\":\"\\\"a\\\\\\\"b\\\"\","
+	    "\"outputDetails\":{\"truncated\":false}}}");
+	assert_string_equal(
+	    without.data,
+	    "{\"timestamp\":1700000000.042,\"type\":\"PassStateExited\",\"id\":3,\"previousEventId\":2,"
+	    "\"stateExitedEventDetails\":{\"assignedVariablesDetails\":{\"truncated\":false},\"name\":\"A\","
+	    "\"outputDetails\":{\"truncated\":false}}}");
 }
 
 int main(void)

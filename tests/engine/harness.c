@@ -380,7 +380,9 @@ void harness_restart(struct harness *harness)
 	engine_free(harness->engine);
 	free(harness->fatal);
 	harness->fatal = NULL;
-	store_drain(harness->store); /* what the dead process had submitted is stored or not before another one begins */
+	/* What the dead process had submitted is stored, or not, before another one begins. */
+	for (int i = 0; i < 10000 && store_busy(harness); i++)
+		harness_iterate(harness, true);
 	make_engine(harness);
 }
 
@@ -602,7 +604,7 @@ struct answer *harness_wait_end(struct harness *harness, const char *arn)
 			free(texts[t]);
 		free(answer);
 		if (!harness_iterate(harness, true))
-			fail_msg("it does not end");
+			fail_msg("nothing more can happen, and it has not ended");
 	}
 	fail_msg("it does not end");
 	return NULL;

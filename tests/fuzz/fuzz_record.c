@@ -1,4 +1,5 @@
-/* fuzz_record.c: stored bytes are as hostile as any: records that are folded, and snapshots that are read, folded upon and written again. */
+/* fuzz_record.c: stored bytes are as hostile as any: records that are folded, and snapshots that are read, folded upon
+ * and written again. */
 #include "base/mem.h"
 #include "engine/core/core.h"
 #include <assert.h>
@@ -16,7 +17,8 @@ static void walk(const struct execution *execution)
 	execution_memory_bytes(execution);
 	execution_tasks_in_flight(execution);
 	execution_wake_ms(execution);
-	/* What was folded or read from hostile bytes is still a state: its own snapshot reads back, and is canonical. */
+	/* What was folded or read from hostile bytes is still a state: its own snapshot reads back, and is canonical.
+	 */
 	if (execution_from_snapshot(buffer_str(&first), &again, NULL) < 0)
 		return;
 	execution_snapshot(again, &second);

@@ -1,0 +1,161 @@
+/* The real loop: what struct loop promises, on libev. */
+#include "engine/loop_libev.h"
+#include "base/mem.h"
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct seen {
+	struct loop *loop;
+	char order[64];
+	size_t count;
+	int turns, more;
+	pthread_t thread;
+	struct loop_post posts[3];
+	struct loop_timer timers[3];
+	struct loop_watch watch;
+	int pipe[2];
+};
+static struct seen *seen;
+
+static void note(char what)
+{
+	seen->order[seen->count++] = what;
+}
+
+static void on_timer(struct loop_timer *timer)
+{
+	note((char)('a' + (timer - seen->timers)));
+	if (timer == &seen->timers[2])
+		seen->loop->stop(seen->loop);
+}
+
+static void on_post(struct loop_post *post)
+{
+	note((char)('0' + (post - seen->posts)));
+	if (post == &seen->posts[2])
+		seen->loop->stop(seen->loop);
+}
+
+static void *post_all(void *data)
+{
+	for (int i = 0; i < 3; i++)
+		loop_post(seen->loop, &seen->posts[i]);
+	return NULL;
+}
+
+static int make(void **state)
+{
+	seen = NEW(struct seen);
+	seen->loop = loop_libev_new(NULL, NULL);
+	for (int i = 0; i < 3; i++) {
+		seen->posts[i].callback = on_post;
+		seen->timers[i].callback = on_timer;
+	}
+	return 0;
+}
+
+static int destroy(void **state)
+{
+	seen->loop->free(seen->loop);
+	free(seen);
+	return 0;
+}
+
+static void timers_fire_once_and_in_order(void **state)
+{
+	loop_timer_set(seen->loop, &seen->timers[2], 30);
+	loop_timer_set(seen->loop, &seen->timers[1], 5);
+	loop_timer_set(seen->loop, &seen->timers[0], 20);
+	loop_timer_set(seen->loop, &seen->timers[0], 0); /* moved */
+	assert_true(seen->timers[0].active);
+	seen->loop->run(seen->loop);
+	assert_string_equal(seen->order, "abc");
+	assert_false(seen->timers[0].active);
+	loop_timer_clear(seen->loop, &seen->timers[0]); /* fine if not armed */
+}
+
+static void posts_of_a_thread_come_in_order(void **state)
+{
+	pthread_create(&seen->thread, NULL, post_all, NULL);
+	seen->loop->run(seen->loop);
+	pthread_join(seen->thread, NULL);
+	assert_string_equal(seen->order, "012");
+}
+
+static bool on_turn(void *data)
+{
+	seen->turns++;
+	if (seen->more-- > 0)
+		return true; /* at once again, without sleeping */
+	seen->loop->stop(seen->loop);
+	return false;
+}
+
+static void the_turn_runs_before_the_first_sleep_and_again_while_it_has_more(void **state)
+{
+	seen->more = 5;
+	seen->loop->set_turn(seen->loop, on_turn, NULL);
+	loop_timer_set(seen->loop, &seen->timers[2], 1);
+	seen->loop->run(seen->loop);
+	assert_int_equal(seen->turns, 6);
+	loop_timer_clear(seen->loop, &seen->timers[2]);
+}
+
+static void on_ready(struct loop_watch *watch, int fd, unsigned events)
+{
+	char byte;
+	assert_int_equal(read(fd, &byte, 1), 1);
+	note(byte);
+	loop_unwatch(seen->loop, watch);
+	seen->loop->stop(seen->loop);
+}
+
+static void a_watched_descriptor_calls_back_until_it_is_unwatched(void **state)
+{
+	assert_int_equal(pipe(seen->pipe), 0);
+	seen->watch.callback = on_ready;
+	loop_watch_fd(seen->loop, &seen->watch, seen->pipe[0], LOOP_WRITE); /* changed before anything came */
+	loop_watch_fd(seen->loop, &seen->watch, seen->pipe[0], LOOP_READ);
+	assert_int_equal(write(seen->pipe[1], "x", 1), 1);
+	seen->loop->run(seen->loop);
+	assert_string_equal(seen->order, "x");
+	loop_unwatch(seen->loop, &seen->watch);
+	close(seen->pipe[0]);
+	close(seen->pipe[1]);
+}
+
+static void on_signal(void *data, int number)
+{
+	*(int *)data = number;
+	seen->loop->stop(seen->loop);
+}
+
+static void a_signal_is_reported_on_the_loop(void **state)
+{
+	int number = 0;
+	seen->loop->free(seen->loop);
+	seen->loop = loop_libev_new(on_signal, &number);
+	kill(getpid(), SIGTERM);
+	seen->loop->run(seen->loop);
+	assert_int_equal(number, SIGTERM);
+}
+
+#define WITH_LOOP(test) cmocka_unit_test_setup_teardown(test, make, destroy)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_LOOP(timers_fire_once_and_in_order),
+		WITH_LOOP(posts_of_a_thread_come_in_order),
+		WITH_LOOP(the_turn_runs_before_the_first_sleep_and_again_while_it_has_more),
+		WITH_LOOP(a_watched_descriptor_calls_back_until_it_is_unwatched),
+		WITH_LOOP(a_signal_is_reported_on_the_loop),
+	};
+	return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
+}
