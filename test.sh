@@ -25,7 +25,7 @@ scripts/packages build demo test
 export RATCHET_TEST_DATA="${RATCHET_TEST_DATA:-$PWD/../shared}"
 
 build=build
-[ -f $build/build.ninja ] || meson setup $build -Dwerror=true >/dev/null || { cat $build/meson-logs/meson-log.txt | tail -n 30; exit 1; }
+[ -f $build/build.ninja ] || meson setup $build -Dwerror=true -Dtests=enabled >/dev/null || { cat $build/meson-logs/meson-log.txt | tail -n 30; exit 1; }
 meson compile -C $build
 
 status=0

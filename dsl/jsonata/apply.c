@@ -213,9 +213,14 @@ struct item apply_callback(struct evaluation *e, struct item function, struct it
 		if (arity < count)
 			count = arity ? arity : 1;
 	}
+	struct call_site site = { NULL, { 0 }, e->calls };
+	if (function.kind == ITEM_FUNCTION && function.function->kind == FUNCTION_NATIVE)
+		site.token = str_of(function.function->native->name);
+	e->calls = &site;
 	e->depth++;
 	struct item result = apply(e, function, arguments, count, NOTHING, frame);
 	e->depth--;
+	e->calls = site.outer;
 	return result;
 }
 

@@ -145,9 +145,9 @@ struct item lookup_variable(struct evaluation *e, const struct node *node, struc
 
 static struct item arithmetic(struct evaluation *e, const struct node *node, struct item a, struct item b)
 {
-	if (!is_nothing(a) && a.kind != ITEM_NUMBER)
+	if (!is_nothing(a) && (a.kind != ITEM_NUMBER || isnan(a.number)))
 		THROW(e, .code = JSONATA_T2001, .node = node, .token = node->text, .value = a, .has_value = true);
-	if (!is_nothing(b) && b.kind != ITEM_NUMBER)
+	if (!is_nothing(b) && (b.kind != ITEM_NUMBER || isnan(b.number)))
 		THROW(e, .code = JSONATA_T2002, .node = node, .token = node->text, .value = b, .has_value = true);
 	if (is_nothing(a) || is_nothing(b))
 		return NOTHING;

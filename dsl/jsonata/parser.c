@@ -270,15 +270,14 @@ static struct node *parse_operand(struct compiler *c, const struct token *token)
 static void parse_signature(struct compiler *c, struct node *lambda)
 {
 	size_t start = c->token.start, end = c->token.end;
-	_cleanup_(buffer_done) struct buffer text = { 0 };
-	buffer_byte(&text, '<');
+	struct str signature = STR("<"); /* in the arena: advance() may leave by a longjmp */
 	for (int depth = 1; depth > 0 && !at_operator(c, OP_BRACE) && c->token.kind != TOKEN_END;) {
 		advance(c, true);
 		depth += at_operator(c, OP_LESS) - at_operator(c, OP_GREATER);
-		buffer_add(&text, c->token.text);
+		if (signature.len > 1000)
+			compile_fail(c, JSONATA_S0401, start, end, NULL, NULL);
+		signature = arena_format(c->arena, "%.*s%.*s", STR_FMT(signature), STR_FMT(c->token.text));
 	}
-	struct str signature = arena_str(c->arena, buffer_str(&text));
-	buffer_done(&text);
 	expect(c, OP_GREATER, true);
 	enum jsonata_code code = JSONATA_OK;
 	struct str value = STR_EMPTY;

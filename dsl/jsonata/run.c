@@ -131,7 +131,7 @@ static void fill_error(struct evaluation *e, const struct thrown *thrown)
 						 .exp = thrown->exp };
 	const struct node *node = thrown->node;
 	for (const struct call_site *site = e->calls; site; site = site->outer) {
-		node = site->node;
+		node = site->node ? site->node : node;
 		if (!parameters.token.ptr)
 			parameters.token = site->token;
 	}

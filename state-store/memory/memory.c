@@ -368,13 +368,20 @@ static enum store_result store_batch_now(struct memory_store *memory, const stru
 			  (unsigned long long)memory->lease.epoch, (unsigned long long)batch->epoch);
 		return STORE_FENCED;
 	}
+	if (batch->sequence > memory->lease.sequence + 1 && memory->failing) {
+		*err = memory->failure;
+		return STORE_FAILED;
+	}
 	if (batch->sequence != memory->lease.sequence + 1) {
 		error_set(err, ERR(CANCELLED), "batch %llu does not follow batch %llu, the last one stored",
 			  (unsigned long long)batch->sequence, (unsigned long long)memory->lease.sequence);
 		return STORE_FAILED;
 	}
-	if (check_batch(memory, batch, err) < 0)
+	memory->failing = check_batch(memory, batch, err) < 0;
+	if (memory->failing) {
+		memory->failure = *err;
 		return STORE_FAILED;
+	}
 	struct arena scratch = { 0 };
 	for (const struct store_op *op = batch->first; op; op = op->next)
 		apply_op(memory, &scratch, op);

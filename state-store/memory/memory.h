@@ -31,6 +31,8 @@ struct memory_store {
 	struct store_item **items; /* sorted by (kind, key) */
 	size_t items_count, items_capacity;
 	uint64_t batches;
+	bool failing; /* the last batch failed; `failure` is why those behind it do, too */
+	struct wf_error failure;
 };
 
 static inline struct order_key memory_list_key(uint64_t machine, uint8_t status, int64_t start_ms, uint64_t id)

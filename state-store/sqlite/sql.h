@@ -17,8 +17,8 @@
 	/* writing */                                                                                                           \
 	X(INSERT_EXECUTION, "INSERT INTO execution(id, machine, name, start, stop, status, attributes) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)") \
 	X(END_EXECUTION, "UPDATE execution SET status = ?2, stop = ?3 WHERE id = ?1")                                           \
-	X(INSERT_RECORD, "INSERT INTO record(execution, number, first_event, blobs, bytes) SELECT ?1, ?2, ?3, ?4, ?5 "          \
-			 "WHERE ?2 = 0 OR EXISTS(SELECT 1 FROM record WHERE execution = ?1 AND number = ?2 - 1)")               \
+	X(HAS_RECORD, "SELECT 1 FROM record WHERE execution = ?1 AND number = ?2")                                              \
+	X(INSERT_RECORD, "INSERT INTO record(execution, number, first_event, blobs, bytes) VALUES(?1, ?2, ?3, ?4, ?5)")         \
 	X(INSERT_CHUNK, "INSERT INTO chunk(execution, number, blob, part, bytes) VALUES(?1, ?2, ?3, ?4, ?5)")                   \
 	X(PUT_SNAPSHOT, "INSERT INTO snapshot(execution, next_record, bytes) VALUES(?1, ?2, ?3) "                               \
 			"ON CONFLICT(execution) DO UPDATE SET next_record = excluded.next_record, bytes = excluded.bytes")      \

@@ -163,14 +163,30 @@ static void a_failed_batch_leaves_nothing_and_those_behind_it_fail(void **state)
 	commit_ok(f, b);
 }
 
+static void failed_with_not_found(struct store_batch *batch, enum store_result result, const struct wf_error *err)
+{
+	struct order_check *check = batch->data;
+	assert_int_equal(result, STORE_FAILED);
+	assert_int_equal(err->code, ERR(NOT_FOUND));
+	check->done = ++check->count == 5;
+	store_batch_free(batch);
+}
+
 static void batches_behind_a_failed_one_get_its_cause(void **state)
 {
 	struct fixture *f = *state;
-	struct store_batch *b = batch_next(f);
-	struct wf_error err = { 0 };
-	add_end(b, ID(1), 1, 1);
-	assert_int_equal(commit(f, b, &err), STORE_FAILED);
-	assert_int_equal(err.code, ERR(NOT_FOUND));
+	struct order_check check = { 0 };
+	for (int i = 0; i < 5; i++) {
+		struct store_batch *b = batch_next(f);
+		if (i == 0)
+			add_end(b, ID(1), 1, 1);
+		b->done = failed_with_not_found;
+		b->data = &check;
+		store_submit(f->store, b);
+	}
+	test_loop_until(f->loop, &check.done, 60);
+	f->lease.sequence = 0;
+	commit_ok(f, batch_next(f));
 }
 
 static void a_sequence_out_of_order_fails(void **state)

@@ -33,6 +33,7 @@ struct faulty {
 	struct entry *first, **tail;
 	struct loop_timer timer; /* armed while the head of the line is delayed */
 	bool hurry; /* closing: nothing is delayed any more */
+	struct wf_error failure; /* of the last batch that was failed on purpose: those behind it fail for the same reason */
 };
 
 /* The inner store answers it from now on. */
@@ -95,6 +96,10 @@ static void inner_done(struct store_batch *batch, enum store_result result, cons
 	entry->result = result;
 	if (err)
 		entry->err = *err;
+	if (result == STORE_FAILED && err->code == ERR(CANCELLED) && entry->faulty->failure.code)
+		entry->err = entry->faulty->failure;
+	if (result == STORE_COMMITTED)
+		entry->faulty->failure.code = 0;
 	if (entry->fault == FAULT_LOSE_STORED && result == STORE_COMMITTED)
 		end(entry, STORE_UNKNOWN, ERR(IO), "the answer was lost on purpose");
 	advance(entry->faulty);
@@ -128,6 +133,7 @@ static void faulty_submit(struct store *store, struct store_batch *batch)
 		return;
 	case FAULT_FAIL:
 		end(entry, STORE_FAILED, ERR(NO_SPACE), "the disk is full on purpose");
+		faulty->failure = entry->err;
 		break;
 	case FAULT_FENCE:
 		end(entry, STORE_FENCED, ERR(FENCED), "fenced on purpose");
