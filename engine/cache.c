@@ -198,7 +198,11 @@ static int load_row(struct engine *engine, struct resident *resident, const stru
 		resident->state = RESIDENT_ENDED;
 		return 0;
 	}
+	if (crash_quarantine(engine, resident->id) == QUARANTINE_LEAVE)
+		return error_set(err, ERR(CORRUPT), "it is quarantined: it has ended the process whenever it was loaded");
+	engine->stepping = resident->id;
 	int r = fold(resident, loaded, err);
+	engine->stepping = 0;
 	if (r == 0) {
 		resident->state = RESIDENT_READY;
 		recovery_loaded(engine, resident);

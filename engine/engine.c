@@ -74,7 +74,7 @@ int engine_new(const struct engine_options *options, struct engine **ret_engine,
 	*engine = (struct engine){ .loop = options->loop, .clock = options->clock, .store = options->store, .limits = options->limits,
 				   .work_root = options->work_root ? mem_strdup(options->work_root) : NULL,
 				   .time_scale = options->time_scale > 0 ? options->time_scale : 1,
-				   .fatal = options->fatal, .fatal_data = options->fatal_data, .timer_at_ms = INT64_MAX };
+				   .fatal = options->fatal, .fatal_data = options->fatal_data, .timer_at_ms = INT64_MAX, .crash_fd = -1 };
 	engine->scale_base_ms = engine->clock->wall_ms(engine->clock);
 	uint64_t seed = options->seed;
 	if (!seed)
@@ -89,6 +89,8 @@ int engine_new(const struct engine_options *options, struct engine **ret_engine,
 	dispatch_init(engine);
 
 	int r = load(engine, options, err);
+	if (r == 0 && options->crash_notes)
+		r = crash_notes_open(engine, options->crash_notes, err);
 	if (r < 0) {
 		engine_free(engine);
 		return r;
@@ -116,6 +118,7 @@ void engine_free(struct engine *engine)
 		return;
 	engine->loop->set_turn(engine->loop, NULL, NULL);
 	loop_timer_clear(engine->loop, &engine->timer);
+	crash_notes_close(engine);
 	dispatch_free(engine);
 	batches_free(engine);
 	for (struct change *change; (change = LIST_TAKE(&engine->changes));)
@@ -143,6 +146,8 @@ void engine_free(struct engine *engine)
 	free(engine->region);
 	free(engine->account);
 	free(engine->work_root);
+	if (engine->sweep)
+		closedir(engine->sweep);
 	free(engine);
 }
 

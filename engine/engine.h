@@ -74,6 +74,9 @@ struct engine_options {
 	 * more is decided after it. The owner exits, and the next start recovers. NULL: only logged. */
 	void (*fatal)(void *data, const char *reason);
 	void *fatal_data;
+	/* File for notes of crashes (crash.c): an execution whose step ends the process three times is stopped as quarantined. NULL: none. Installs handlers for
+	 * SIGABRT, SIGSEGV, SIGBUS, SIGFPE and SIGILL, which pass the signal on. */
+	const char *crash_notes;
 };
 
 /* Blocking: takes the lease, reads the registry. Connectors are added before engine_run_recovery. */

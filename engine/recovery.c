@@ -170,6 +170,7 @@ void housekeeping_run(struct engine *engine, int64_t now_ms)
 		return;
 	engine->housekeeping_ms = now_ms + HOUSEKEEPING_MS;
 	registry_reap(engine);
+	workdirs_sweep(engine);
 	if (engine->purging || engine->draining)
 		return;
 	engine->purging = true;

@@ -22,6 +22,7 @@
 #include "engine/arn.h"
 #include "engine/engine.h"
 #include "engine/timers.h"
+#include <dirent.h>
 
 #define ENGINE_KEY_BYTES 32
 
@@ -381,6 +382,22 @@ bool turn_env(struct engine *engine, struct resident *resident, int64_t now_ms, 
 void watch_committed(struct engine *engine, const struct store_batch *batch);
 void watch_log(struct engine *engine, struct str execution_arn, uint64_t task_id, struct str line, double fraction);
 
+/* ---- executions that end the process (crash.c) --------------------------------------------------------------------- */
+
+enum quarantine {
+	QUARANTINE_NONE,
+	QUARANTINE_STOP, /* is stopped instead of going on */
+	QUARANTINE_LEAVE, /* is not even loaded */
+};
+int crash_notes_open(struct engine *engine, const char *path, struct wf_error *err);
+enum quarantine crash_quarantine(const struct engine *engine, uint64_t execution_id);
+void crash_notes_close(struct engine *engine);
+
+/* ---- work folders (workdirs.c) --------------------------------------------------------------------------------------- */
+
+/* Removes folders of executions that are no longer stored, a few at a time. */
+void workdirs_sweep(struct engine *engine);
+
 /* ---- recovery (recovery.c) --------------------------------------------------------------------------------------- */
 
 struct recovery {
@@ -426,7 +443,9 @@ struct engine {
 	void (*fatal)(void *data, const char *reason);
 	void *fatal_data;
 
-	uint64_t stepping; /* the execution whose step runs now; 0: none */
+	uint64_t volatile stepping; /* the execution that is stepped or folded now; 0: none */
+	int crash_fd; /* notes of crashes; -1: none */
+	struct u64_map crashes; /* execution → how often it ended the process, as a number in the pointer */
 
 	/* lease and journal */
 	uint64_t epoch;
@@ -472,6 +491,7 @@ struct engine {
 	struct recovery recovery;
 	int64_t housekeeping_ms; /* next */
 	bool purging;
+	DIR *sweep; /* reading work_root through */
 	struct dispatch dispatch;
 	struct str_map watchers; /* execution ARN → first struct engine_watcher */
 

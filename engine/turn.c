@@ -121,6 +121,13 @@ static struct input *take_input(struct engine *engine, struct resident *resident
 	return input;
 }
 
+/* Instead of whatever else was to happen to one that has ended the process too often. */
+static enum core_outcome stop_quarantined(struct core_step *step)
+{
+	return core_apply(step, &(struct core_input){ .kind = INPUT_STOP, .has_error = true, .error = STR("Ratchet.Quarantined"), .has_cause = true,
+						      .cause = STR("A step of this execution has ended the server's process repeatedly") });
+}
+
 static enum core_outcome apply(struct core_step *step, const struct input *input)
 {
 	struct core_input applied = { .kind = input->kind, .task_id = input->task_id, .value = input->value, .raw = input->raw,
@@ -162,6 +169,8 @@ static uint32_t step_execution(struct engine *engine, struct batch *batch, struc
 	LIST_INIT(&inputs);
 	engine->stepping = resident->id;
 	struct core_step *step = core_begin(resident->execution, &env, &batch->store->arena);
+	if (resident->stored && crash_quarantine(engine, resident->id) != QUARANTINE_NONE)
+		stop_quarantined(step);
 	while (resident->inputs.first && taken < inputs_max) {
 		struct input *input = take_input(engine, resident);
 		input->outcome = apply(step, input);

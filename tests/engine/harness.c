@@ -338,7 +338,8 @@ static void open_store(struct harness *harness)
 static void make_engine(struct harness *harness)
 {
 	struct engine_options options = { .loop = &harness->loop.loop, .clock = &harness->loop.clock.source, .store = harness->store,
-					  .limits = harness->limits, .seed = ++harness->seed, .fatal = on_fatal, .fatal_data = harness };
+					  .limits = harness->limits, .seed = ++harness->seed, .fatal = on_fatal, .fatal_data = harness,
+					  .work_root = harness->work_root, .crash_notes = harness->crash_notes };
 	struct wf_error err = { 0 };
 	if (engine_new(&options, &harness->engine, &err) < 0)
 		fail_msg("%s", err.message);
@@ -435,6 +436,8 @@ void harness_free(struct harness *harness)
 	pthread_mutex_destroy(&harness->loop.mutex);
 	pthread_cond_destroy(&harness->loop.posted);
 	free(harness->url);
+	free(harness->work_root);
+	free(harness->crash_notes);
 	free(harness->fatal);
 	free(harness);
 	free_answers();

@@ -48,6 +48,7 @@ struct harness {
 	struct engine *engine;
 	struct scripted *scripted;
 	uint64_t seed;
+	char *work_root, *crash_notes; /* NULL: none; set before harness_restart */
 	char *fatal; /* the reason, if the engine called it */
 	/* faults: the batch with this sequence number since harness_fault gets this */
 	enum fault fault;

@@ -1,10 +1,14 @@
 /* The engine as a whole, on both stores: executions from their start to their history, and everything that goes wrong on the way. */
 #include "base/mem.h"
+#include "engine/runtime.h"
 #include "tests/engine/harness.h"
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -720,6 +724,79 @@ static void ended_executions_go_after_their_retention(void **state)
 	harness_free(h);
 }
 
+static void a_work_folder_goes_with_its_execution(void **state)
+{
+	struct harness *h = setup(state);
+	char folder[] = "/tmp/ratchet-work-XXXXXX", path[128];
+	assert_non_null(mkdtemp(folder));
+	h->work_root = mem_strdup(folder);
+	h->limits.retention_days = 1;
+	harness_restart(h);
+	create(h, "pass", PASS);
+	harness_start(h, "pass", "p", "{}");
+	struct connector_host *host = engine_host(h->engine);
+	snprintf(path, sizeof path, "%s", host->work_dir(host, 1 << 8 | store_shard(0), NULL));
+	assert_true(str_starts(str_of(path), str_of(folder)));
+	char *file = mem_printf("%s/file", path);
+	FILE *written = fopen(file, "w");
+	fclose(written);
+	/* Not one of ours: stays. */
+	char *foreign = mem_printf("%s/foreign", folder);
+	written = fopen(foreign, "w");
+	fclose(written);
+	harness_run_for(h, 200000);
+	assert_int_equal(access(path, F_OK), -1); /* no execution has exactly this id */
+	assert_int_equal(access(foreign, F_OK), 0);
+	unlink(foreign);
+	rmdir(folder);
+	free(file);
+	free(foreign);
+	harness_free(h);
+}
+
+/* A process in which the step of this execution aborts: what the signal's handler does is all that matters here. */
+static void crash_in_step(const char *id, const char *notes)
+{
+	pid_t child = fork();
+	if (child == 0) {
+		struct engine fake = { .stepping = 0 };
+		struct wf_error err = { 0 };
+		if (crash_notes_open(&fake, notes, &err) == 0) {
+			fake.stepping = strtoull(id, NULL, 16);
+			abort();
+		}
+		_exit(0);
+	}
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+static void an_execution_that_ends_the_process_three_times_is_quarantined(void **state)
+{
+	struct harness *h = setup(state);
+	char notes[] = "/tmp/ratchet-notes-XXXXXX", id[24];
+	close(mkstemp(notes));
+	create(h, "slow", SLOW);
+	struct answer *bad = harness_start(h, "slow", "bad", "{}"), *good = harness_start(h, "slow", "good", "{}");
+	harness_run_for(h, 100);
+	const char *at = strchr(h->scripted->trail.data, '@') + 1; /* the first task's key begins with its execution's id */
+	snprintf(id, sizeof id, "%.*s", (int)strcspn(at, "/"), at);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(harness_describe(h, bad->arn)->status, EXECUTION_RUNNING);
+		crash_in_step(id, notes);
+		free(h->crash_notes);
+		h->crash_notes = mem_strdup(notes);
+		harness_restart(h);
+	}
+	struct answer *ended = harness_wait_end(h, bad->arn);
+	assert_int_equal(ended->status, EXECUTION_ABORTED_);
+	assert_string_equal(ended->error_name, "Ratchet.Quarantined");
+	assert_int_equal(harness_wait_end(h, good->arn)->status, EXECUTION_SUCCEEDED_);
+	unlink(notes);
+	harness_free(h);
+}
+
 /* ---- watching, draining --------------------------------------------------------------------------------------------- */
 
 static void note_event(struct engine_watcher *watcher, const struct event *event)
@@ -833,6 +910,8 @@ int main(int argc, char **argv)
 		ON(mistakes_are_told_in_the_services_words, "memory"),
 		BOTH(a_machine_is_created_once_and_updated_by_revision),
 		BOTH(a_deleted_machine_is_gone_when_its_executions_have_ended),
+		ON(a_work_folder_goes_with_its_execution, "memory"),
+		BOTH(an_execution_that_ends_the_process_three_times_is_quarantined),
 		ON(ended_executions_go_after_their_retention, "memory"),
 		ON(a_watcher_sees_events_as_they_become_durable, "memory"),
 		BOTH(a_drain_ends_with_everything_stored),

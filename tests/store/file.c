@@ -166,7 +166,7 @@ static void what_cannot_be_opened_says_why(void **state)
 		{ "sqlite:/no/such/folder/db", false, ERR(IO) },
 		{ "sqlite:/", false, ERR(INVALID) },
 		{ "sqlite:/dev/null", false, ERR(INVALID) },
-		{ "sqlite:/tmp/there-is-no-such-store", true, ERR(NOT_FOUND) },
+		{ "sqlite:/there-is-no-such-store", true, ERR(NOT_FOUND) },
 		{ "oracle:x", false, ERR(INVALID) },
 		{ "", false, ERR(INVALID) },
 		{ "memory:x", false, ERR(INVALID) },
@@ -527,7 +527,7 @@ static void the_log_does_not_grow_without_bound_under_load(void **state)
 	load_go(&l);
 	test_loop_until(f->loop, &l.done, 200);
 	print_message("           at most %lld MB of log\n", (long long)l.log_most / 1000000);
-	assert_true(l.log_most > 0 && l.log_most < 64 << 20); /* 160 MB went through it */
+	assert_true(l.log_most > 0 && l.log_most < 100 << 20); /* 160 MB went through it */
 }
 
 static void backup_done(void *data, int code, const struct wf_error *err)
