@@ -350,6 +350,14 @@ static void make_engine(struct harness *harness)
 	engine_recover(harness->engine);
 }
 
+char *harness_folder(void)
+{
+	const char *parent = getenv("TMPDIR");
+	char *folder = mem_printf("%s/ratchet-engine-XXXXXX", parent ? parent : P_tmpdir);
+	assert_non_null(mkdtemp(folder));
+	return folder;
+}
+
 struct harness *harness_new(const char *backend)
 {
 	struct harness *harness = NEW(struct harness);
@@ -365,11 +373,9 @@ struct harness *harness_new(const char *backend)
 	if (strcmp(backend, "memory") == 0) {
 		harness->url = mem_strdup("memory:");
 	} else {
-		const char *folder = getenv("TMPDIR");
-		char *path = mem_printf("%s/ratchet-engine-XXXXXX", folder ? folder : "/tmp");
-		assert_non_null(mkdtemp(path));
-		harness->url = mem_printf("sqlite:%s/ratchet.db", path);
-		free(path);
+		char *folder = harness_folder();
+		harness->url = mem_printf("sqlite:%s/ratchet.db", folder);
+		free(folder);
 	}
 	open_store(harness);
 	make_engine(harness);

@@ -59,6 +59,8 @@ struct harness {
 /* `backend`: "memory" or "sqlite" (a new file in a temporary folder). */
 struct harness *harness_new(const char *backend);
 void harness_free(struct harness *harness);
+/* A new empty folder; its path is to be freed. */
+char *harness_folder(void);
 /* The process dies and another one begins on the same store: the engine is freed without a drain. */
 void harness_restart(struct harness *harness);
 /* The same with the store closed and opened again (a file). */

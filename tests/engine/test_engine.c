@@ -727,8 +727,7 @@ static void ended_executions_go_after_their_retention(void **state)
 static void a_work_folder_goes_with_its_execution(void **state)
 {
 	struct harness *h = setup(state);
-	char folder[] = "/tmp/ratchet-work-XXXXXX", path[128];
-	assert_non_null(mkdtemp(folder));
+	char *folder = harness_folder(), path[256];
 	h->work_root = mem_strdup(folder);
 	h->limits.retention_days = 1;
 	harness_restart(h);
@@ -749,6 +748,7 @@ static void a_work_folder_goes_with_its_execution(void **state)
 	assert_int_equal(access(foreign, F_OK), 0);
 	unlink(foreign);
 	rmdir(folder);
+	free(folder);
 	free(file);
 	free(foreign);
 	harness_free(h);
@@ -775,8 +775,7 @@ static void crash_in_step(const char *id, const char *notes)
 static void an_execution_that_ends_the_process_three_times_is_quarantined(void **state)
 {
 	struct harness *h = setup(state);
-	char notes[] = "/tmp/ratchet-notes-XXXXXX", id[24];
-	close(mkstemp(notes));
+	char *folder = harness_folder(), *notes = mem_printf("%s/notes", folder), id[24];
 	create(h, "slow", SLOW);
 	struct answer *bad = harness_start(h, "slow", "bad", "{}"), *good = harness_start(h, "slow", "good", "{}");
 	harness_run_for(h, 100);
@@ -794,6 +793,9 @@ static void an_execution_that_ends_the_process_three_times_is_quarantined(void *
 	assert_string_equal(ended->error_name, "Ratchet.Quarantined");
 	assert_int_equal(harness_wait_end(h, good->arn)->status, EXECUTION_SUCCEEDED_);
 	unlink(notes);
+	rmdir(folder);
+	free(notes);
+	free(folder);
 	harness_free(h);
 }
 

@@ -36,13 +36,17 @@ static const struct {
 	  ",\"End\":true}}},{\"StartAt\":\"Y\",\"States\":{\"Y\":" TASK("fail") ",\"End\":true}}}],\"Catch\":[{\"ErrorEquals\":[\"States.ALL\"],"
 	  "\"ResultPath\":null,\"Next\":\"Z\"}],\"End\":true},\"Z\":{\"Type\":\"Pass\",\"End\":true}}}",
 	  "{\"z\":1}", "{\"z\":1}" },
+	{ "chain", /* longer than a step's budget: it goes on by CONTINUE */
+	  "{\"StartAt\":\"L\",\"States\":{\"L\":{\"Type\":\"Map\",\"MaxConcurrency\":1,\"ItemProcessor\":{\"StartAt\":\"P\",\"States\":{\"P\":"
+	  "{\"Type\":\"Pass\",\"Next\":\"Q\"},\"Q\":{\"Type\":\"Pass\",\"End\":true}}},\"End\":true}}}",
+	  "[1,2,3,4,5,6,7,8,9,10]", "[1,2,3,4,5,6,7,8,9,10]" },
 	{ "timeout",
 	  "{\"StartAt\":\"T\",\"States\":{\"T\":" TASK("never") ",\"TimeoutSeconds\":50,\"Catch\":[{\"ErrorEquals\":[\"States.Timeout\"],"
 	  "\"ResultPath\":null,\"Next\":\"Z\"}],\"End\":true},\"Z\":{\"Type\":\"Pass\",\"End\":true}}}",
 	  "[null]", "[null]" },
 };
 #define MACHINES (sizeof machines / sizeof *machines)
-#define EXECUTIONS 18
+#define EXECUTIONS 21
 
 static struct random chance;
 
