@@ -24,7 +24,8 @@ const char *arn_parse(struct arena *arena, struct str text, const char *type, st
 	    !take_part(&rest, &arn.account) || !take_part(&rest, &arn.type))
 		return arena_printf(arena, "Invalid ARN: %.*s", STR_FMT(text));
 	if (!str_eqz(arn.service, "states"))
-		return arena_printf(arena, "Invalid ARN: service %.*s is not states: %.*s", STR_FMT(arn.service), STR_FMT(text));
+		return arena_printf(arena, "Invalid ARN: service %.*s is not states: %.*s", STR_FMT(arn.service),
+				    STR_FMT(text));
 	if (!str_eqz(arn.type, type))
 		return arena_printf(arena, "Resource type not valid in this context: %.*s", STR_FMT(arn.type));
 	if (str_eqz(arn.type, "execution")) {
@@ -60,7 +61,8 @@ bool arn_name_valid(struct str name, const struct limits *limits)
  *
  *     16 bytes:  id ^ mask (8) · check (8), laid out so that a UUID's version and variant bits stay free:
  *
- *     xxxxxxxx-xxxx-4xxx-vccc-cccccccccccc     60 bits of the masked id in the x's, its last 4 and 58 of the check behind
+ *     xxxxxxxx-xxxx-4xxx-vccc-cccccccccccc     60 bits of the masked id in the x's, its last 4 and 58 of the check
+ * behind
  */
 
 static uint64_t check_of(const uint8_t *key, uint64_t execution_id)

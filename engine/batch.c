@@ -81,8 +81,9 @@ struct batch *batch_find(struct engine *engine, uint64_t sequence)
 
 static void count_latency(struct engine *engine, const struct resident *resident)
 {
-	int64_t us = resident->accepted_us ? engine->clock->monotonic_us(engine->clock) - resident->accepted_us :
-					     (execution_stop_ms(resident->execution) - execution_start_ms(resident->execution)) * 1000;
+	int64_t us = resident->accepted_us
+			 ? engine->clock->monotonic_us(engine->clock) - resident->accepted_us
+			 : (execution_stop_ms(resident->execution) - execution_start_ms(resident->execution)) * 1000;
 	unsigned i = 0;
 	for (int64_t bound_us = 125; i < 23 && us > bound_us; bound_us *= 2)
 		i++;
@@ -177,7 +178,8 @@ static int64_t retry_delay_ms(struct engine *engine, int code)
 	return delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS;
 }
 
-/* Nothing of these batches is stored: their executions are read again, and begin anew if they were not stored at all. */
+/* Nothing of these batches is stored: their executions are read again, and begin anew if they were not stored at all.
+ */
 static void undo_residents(struct engine *engine)
 {
 	for (struct batch *batch = engine->failed.first; batch; batch = batch->next)
@@ -222,7 +224,8 @@ static void return_changes(struct engine *engine)
 	LIST_INIT(&changes);
 	for (struct batch *batch = engine->failed.first; batch; batch = batch->next)
 		for (struct change *change; (change = LIST_TAKE(&batch->changes));) {
-			for (struct revision *revision = change->machine ? change->machine->revisions : NULL; revision; revision = revision->next)
+			for (struct revision *revision = change->machine ? change->machine->revisions : NULL; revision;
+			     revision = revision->next)
 				revision->stored = false; /* written once more than needed, perhaps */
 			LIST_ADD(&changes, change);
 		}
@@ -239,7 +242,8 @@ static void roll_back(struct engine *engine)
 	int64_t delay_ms = retry_delay_ms(engine, err.code);
 	engine->no_space = err.code == ERR(NO_SPACE);
 	if (err.code != ERR(EXISTS))
-		log_warn("engine", "the store refused a batch: %s; trying again in %lld ms", err.message, (long long)delay_ms);
+		log_warn("engine", "the store refused a batch: %s; trying again in %lld ms", err.message,
+			 (long long)delay_ms);
 	if (!engine->no_space && ++engine->failures >= FAILURES_MAX) {
 		engine_halt(engine, "the store refused %u batches in a row: %s", engine->failures, err.message);
 		return;
@@ -291,7 +295,8 @@ static void on_sequence(void *data, uint64_t sequence, int code, const struct wf
 
 void batches_settle(struct engine *engine)
 {
-	for (struct batch *batch; (batch = engine->batches.first) && batch->answered && !batch->asking && !engine->halted;) {
+	for (struct batch *batch;
+	     (batch = engine->batches.first) && batch->answered && !batch->asking && !engine->halted;) {
 		switch (batch->result) {
 		case STORE_COMMITTED:
 			if (engine->failed.first) {

@@ -1,11 +1,11 @@
 /* cache.c: executions in memory.
  *
- *     (not there) ── an input comes ──► LOADING ── folded ──► READY ── waits for a time that is not near, or the cache is full ──► (not there)
- *                                          └── its row has ended ──► ENDED ── inputs told ──► (not there)
+ *     (not there) ── an input comes ──► LOADING ── folded ──► READY ── waits for a time that is not near, or the cache
+ * is full ──► (not there) └── its row has ended ──► ENDED ── inputs told ──► (not there)
  *
- * An execution that only waits costs no memory: it is forgotten as soon as its batch is committed, and its timer comes from the store one
- * horizon ahead. The others are forgotten, the least recently used first, when there are more than cached_executions or they hold more than
- * CACHE_BYTES_MAX. */
+ * An execution that only waits costs no memory: it is forgotten as soon as its batch is committed, and its timer comes
+ * from the store one horizon ahead. The others are forgotten, the least recently used first, when there are more than
+ * cached_executions or they hold more than CACHE_BYTES_MAX. */
 #include "engine/runtime.h"
 #include "engine/token.h"
 #include <assert.h>
@@ -13,7 +13,7 @@
 
 #define CACHE_BYTES_MAX (512u << 20)
 #define WAIT_NEAR_MS 5000 /* a wait that ends sooner stays in memory */
-#define EVICT_TRIES 64 /* how many that cannot go are passed over in one turn */
+#define EVICT_TRIES 64    /* how many that cannot go are passed over in one turn */
 #define LOAD_RETRY_MS 1000
 
 /* ---- the list by use ------------------------------------------------------------------------ */
@@ -38,7 +38,8 @@ static void lru_add(struct engine *engine, struct resident *resident)
 void cache_touch(struct engine *engine, struct resident *resident)
 {
 	engine->memory_bytes -= resident->memory_bytes;
-	resident->memory_bytes = sizeof *resident + (resident->execution ? execution_memory_bytes(resident->execution) : 0);
+	resident->memory_bytes =
+	    sizeof *resident + (resident->execution ? execution_memory_bytes(resident->execution) : 0);
 	engine->memory_bytes += resident->memory_bytes;
 	if (resident != engine->youngest) {
 		lru_remove(engine, resident);
@@ -76,7 +77,8 @@ static void free_resident(struct resident *resident)
 }
 
 /* Gives it its names and its place in its machine. `name` empty: made from the id. */
-static void identify(struct engine *engine, struct resident *resident, struct machine *machine, struct str name, struct str attributes)
+static void identify(struct engine *engine, struct resident *resident, struct machine *machine, struct str name,
+		     struct str attributes)
 {
 	char made[EXECUTION_NAME_LENGTH + 1];
 	resident->named = name.len;
@@ -85,8 +87,8 @@ static void identify(struct engine *engine, struct resident *resident, struct ma
 		name = (struct str){ made, EXECUTION_NAME_LENGTH };
 	}
 	free(resident->texts);
-	resident->texts = mem_printf("%.*s%carn:aws:states:%s:%s:execution:%.*s:%.*s", STR_FMT(name), 0, engine->region, engine->account,
-				     STR_FMT(machine->info.name), STR_FMT(name));
+	resident->texts = mem_printf("%.*s%carn:aws:states:%s:%s:execution:%.*s:%.*s", STR_FMT(name), 0, engine->region,
+				     engine->account, STR_FMT(machine->info.name), STR_FMT(name));
 	resident->name = (struct str){ resident->texts, name.len };
 	resident->arn = str_of(resident->texts + name.len + 1);
 	free((char *)resident->attributes.ptr);
@@ -110,7 +112,8 @@ static void begin_anew(struct resident *resident)
 	resident->tail_bytes = resident->snapshot_bytes = 0;
 }
 
-struct resident *cache_add_new(struct engine *engine, struct machine *machine, uint64_t execution_id, struct str name, struct str attributes)
+struct resident *cache_add_new(struct engine *engine, struct machine *machine, uint64_t execution_id, struct str name,
+			       struct str attributes)
 {
 	struct resident *resident = add(engine, execution_id);
 	identify(engine, resident, machine, name, attributes);
@@ -151,8 +154,11 @@ static int fold(struct resident *resident, const struct store_loaded *loaded, st
 	for (uint32_t i = 0; i < loaded->records_count; i++) {
 		const struct store_record *stored = &loaded->records[i];
 		if (stored->number != resident->next_record)
-			return error_set(err, ERR(CORRUPT), "journal record %u is missing, %u follows", resident->next_record, stored->number);
-		struct record record = { .first_event_id = stored->first_event_id, .bytes = stored->bytes, .blobs = stored->blobs,
+			return error_set(err, ERR(CORRUPT), "journal record %u is missing, %u follows",
+					 resident->next_record, stored->number);
+		struct record record = { .first_event_id = stored->first_event_id,
+					 .bytes = stored->bytes,
+					 .blobs = stored->blobs,
 					 .blobs_count = stored->blobs_count };
 		int r = execution_fold(resident->execution, &record, err);
 		if (r < 0)
@@ -171,7 +177,8 @@ static void refuse_inputs(struct engine *engine, struct resident *resident, bool
 		engine->inputs_queued--;
 		struct request *request = input->request;
 		if (request && missing && request->task_id)
-			request_refuse(request, ENGINE_TASK_DOES_NOT_EXIST, "Task Does Not Exist: 'Provided task does not exist'");
+			request_refuse(request, ENGINE_TASK_DOES_NOT_EXIST,
+				       "Task Does Not Exist: 'Provided task does not exist'");
 		else if (request && missing)
 			request_refuse(request, ENGINE_EXECUTION_DOES_NOT_EXIST, "Execution Does Not Exist: '%.*s'",
 				       STR_FMT(request->execution_arn));
@@ -181,11 +188,13 @@ static void refuse_inputs(struct engine *engine, struct resident *resident, bool
 	}
 }
 
-static int load_row(struct engine *engine, struct resident *resident, const struct store_loaded *loaded, struct wf_error *err)
+static int load_row(struct engine *engine, struct resident *resident, const struct store_loaded *loaded,
+		    struct wf_error *err)
 {
 	struct machine *machine = registry_by_number(engine, loaded->row.machine_id);
 	if (!machine)
-		return error_set(err, ERR(CORRUPT), "its state machine %llu is not in the store", (unsigned long long)loaded->row.machine_id);
+		return error_set(err, ERR(CORRUPT), "its state machine %llu is not in the store",
+				 (unsigned long long)loaded->row.machine_id);
 	identify(engine, resident, machine, loaded->row.name, loaded->row.attributes);
 	if (!resident->revision)
 		return error_set(err, ERR(CORRUPT), "the definition it runs is not in the store");
@@ -199,7 +208,8 @@ static int load_row(struct engine *engine, struct resident *resident, const stru
 		return 0;
 	}
 	if (crash_quarantine(engine, resident->id) == QUARANTINE_LEAVE)
-		return error_set(err, ERR(CORRUPT), "it is quarantined: it has ended the process whenever it was loaded");
+		return error_set(err, ERR(CORRUPT),
+				 "it is quarantined: it has ended the process whenever it was loaded");
 	engine->stepping = resident->id;
 	int r = fold(resident, loaded, err);
 	engine->stepping = 0;
@@ -233,7 +243,8 @@ static void on_loaded(void *data, const struct store_loaded *loaded, int code, c
 		return;
 	}
 	if (code != ERR(NOT_FOUND))
-		log_error("engine", "execution %llx cannot be loaded: %s", (unsigned long long)resident->id, err.message);
+		log_error("engine", "execution %llx cannot be loaded: %s", (unsigned long long)resident->id,
+			  err.message);
 	if (code == ERR(NOT_FOUND) || code == ERR(CORRUPT) || code == ERR(VERSION)) {
 		refuse_inputs(engine, resident, code == ERR(NOT_FOUND), err.message);
 		recovery_progress(engine, resident);
@@ -278,8 +289,8 @@ void cache_reload(struct engine *engine, struct resident *resident)
 
 bool cache_release(struct engine *engine, struct resident *resident, bool force)
 {
-	if (resident->inputs.first || resident->ready || resident->uncommitted || resident->loading || resident->naming ||
-	    resident->state == RESIDENT_LOADING)
+	if (resident->inputs.first || resident->ready || resident->uncommitted || resident->loading ||
+	    resident->naming || resident->state == RESIDENT_LOADING)
 		return false;
 	if (resident->state == RESIDENT_READY) {
 		int64_t wake_ms = resident->open_wake_ms;
@@ -304,7 +315,8 @@ void cache_evict(struct engine *engine)
 {
 	unsigned tries = EVICT_TRIES;
 	while (tries && engine->oldest &&
-	       (engine->residents_count > (uint64_t)engine->limits.cached_executions || engine->memory_bytes > CACHE_BYTES_MAX)) {
+	       (engine->residents_count > (uint64_t)engine->limits.cached_executions ||
+		engine->memory_bytes > CACHE_BYTES_MAX)) {
 		struct resident *oldest = engine->oldest;
 		if (cache_release(engine, oldest, true))
 			continue;

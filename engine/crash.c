@@ -1,9 +1,10 @@
 /* crash.c: an execution whose step ends the process must not end it for ever.
  *
- * When a signal of a crash comes while an execution is stepped or folded, its id is appended to a small file beside the store, from within the
- * signal handler, and the process dies as it would have. The next process counts: who stands there QUARANTINE_CRASHES times is stopped with
- * Ratchet.Quarantined instead of going on; if even that crashes as often, it is left alone in the store. This costs nothing while
- * all is well. What it does not see is a process that is killed from outside (out of memory). */
+ * When a signal of a crash comes while an execution is stepped or folded, its id is appended to a small file beside the
+ * store, from within the signal handler, and the process dies as it would have. The next process counts: who stands
+ * there QUARANTINE_CRASHES times is stopped with Ratchet.Quarantined instead of going on; if even that crashes as
+ * often, it is left alone in the store. This costs nothing while all is well. What it does not see is a process that is
+ * killed from outside (out of memory). */
 #include "engine/runtime.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +35,8 @@ static void count(struct engine *engine, uint64_t id)
 	uintptr_t crashes = (uintptr_t)u64_map_get(&engine->crashes, id) + 1;
 	u64_map_put(&engine->crashes, id, (void *)crashes);
 	if (crashes == QUARANTINE_CRASHES)
-		log_error("engine", "execution %llx has ended the process %d times and is quarantined", (unsigned long long)id, QUARANTINE_CRASHES);
+		log_error("engine", "execution %llx has ended the process %d times and is quarantined",
+			  (unsigned long long)id, QUARANTINE_CRASHES);
 }
 
 int crash_notes_open(struct engine *engine, const char *path, struct wf_error *err)
@@ -58,7 +60,9 @@ int crash_notes_open(struct engine *engine, const char *path, struct wf_error *e
 enum quarantine crash_quarantine(const struct engine *engine, uint64_t execution_id)
 {
 	uintptr_t crashes = engine->crashes.count ? (uintptr_t)u64_map_get(&engine->crashes, execution_id) : 0;
-	return crashes < QUARANTINE_CRASHES ? QUARANTINE_NONE : crashes < 2 * QUARANTINE_CRASHES ? QUARANTINE_STOP : QUARANTINE_LEAVE;
+	return crashes < QUARANTINE_CRASHES       ? QUARANTINE_NONE
+	       : crashes < 2 * QUARANTINE_CRASHES ? QUARANTINE_STOP
+						  : QUARANTINE_LEAVE;
 }
 
 void crash_notes_close(struct engine *engine)

@@ -1,14 +1,16 @@
 /* dispatch.c: tasks on their way to connectors and back.
  *
- *     command, committed ─► queued (tasks_in_flight) ─► connector->start ─► running ─► finished ─► an input for its execution
- *                              └─ cancelled: gone           └─ refused: "could not be started"     └─ its log is kept for a while
+ *     command, committed ─► queued (tasks_in_flight) ─► connector->start ─► running ─► finished ─► an input for its
+ * execution └─ cancelled: gone           └─ refused: "could not be started"     └─ its log is kept for a while
  *
- * A task is found by its key; one that is there already is not started again, so a redispatch after a rollback or a recovery is harmless.
- * That a task has started is told to the core at once if it has a heartbeat to watch, else only when it has run for a moment: a commit for
- * each would double what a quick task costs, and the core records a start that nobody reported with the answer.
+ * A task is found by its key; one that is there already is not started again, so a redispatch after a rollback or a
+ * recovery is harmless. That a task has started is told to the core at once if it has a heartbeat to watch, else only
+ * when it has run for a moment: a commit for each would double what a quick task costs, and the core records a start
+ * that nobody reported with the answer.
  *
- * Heartbeats: a connector may send many. The core is given one at most every eighth of the interval, because each costs a commit; one that came
- * in between is given when that time is over, or when a timer of its execution is due, whichever is first. */
+ * Heartbeats: a connector may send many. The core is given one at most every eighth of the interval, because each costs
+ * a commit; one that came in between is given when that time is over, or when a timer of its execution is due,
+ * whichever is first. */
 #include "engine/runtime.h"
 #include <assert.h>
 #include <ctype.h>
@@ -31,11 +33,11 @@ struct task {
 	int64_t deadline_ms;
 	struct connector *connector;
 	struct task *next, *previous; /* in the queue, among those whose start is not yet told, or among the ended */
-	bool again; /* started again by a recovery */
-	bool untold; /* that it has started */
+	bool again;                   /* started again by a recovery */
+	bool untold;                  /* that it has started */
 	int64_t started_ms;
 	struct buffer log;
-	double progress; /* < 0: none */
+	double progress;       /* < 0: none */
 	int64_t beat_given_ms; /* when the core last had a heartbeat, or the task began */
 	bool beat_pending;
 	struct task *beats_next;
@@ -134,16 +136,18 @@ static void answer(struct engine *engine, const struct task *task, const struct 
 	bool asynchronous = task->pattern != PATTERN_REQUEST_RESPONSE;
 	switch (result->end) {
 	case TASK_SUCCEEDED:
-		input = input_new(asynchronous ? INPUT_TASK_SUBMITTED : INPUT_TASK_SUCCEEDED, task->request.key.event_id, result->output, absent,
-				  absent, absent);
+		input = input_new(asynchronous ? INPUT_TASK_SUBMITTED : INPUT_TASK_SUCCEEDED,
+				  task->request.key.event_id, result->output, absent, absent, absent);
 		break;
 	case TASK_FAILED:
 	case TASK_START_FAILED:
-		input = input_new(INPUT_TASK_FAILED, task->request.key.event_id, NULL, absent, result->error, result->cause);
+		input = input_new(INPUT_TASK_FAILED, task->request.key.event_id, NULL, absent, result->error,
+				  result->cause);
 		input->start_failed = result->end == TASK_START_FAILED;
 		break;
 	case TASK_TIMED_OUT:
-		input = input_new(INPUT_TASK_TIMED_OUT, task->request.key.event_id, NULL, absent, result->error, result->cause);
+		input = input_new(INPUT_TASK_TIMED_OUT, task->request.key.event_id, NULL, absent, result->error,
+				  result->cause);
 		break;
 	}
 	mailbox_put(engine, task->request.key.execution_id, input);
@@ -180,10 +184,14 @@ static void refuse_unknown(struct engine *engine, struct task *task)
 {
 	struct str arn = task->request.resource_arn;
 	if (str_eqz(task->request.type, "lambda"))
-		refuse(engine, task, STR("Lambda.ResourceNotFoundException"),
-		       arena_format(&task->arena, "Function not found: %.*s (no local function, and no Lambda endpoint is configured)", STR_FMT(arn)));
+		refuse(
+		    engine, task, STR("Lambda.ResourceNotFoundException"),
+		    arena_format(&task->arena,
+				 "Function not found: %.*s (no local function, and no Lambda endpoint is configured)",
+				 STR_FMT(arn)));
 	else
-		refuse(engine, task, STR("Connector.NotFound"), arena_format(&task->arena, "No connector can run the resource %.*s", STR_FMT(arn)));
+		refuse(engine, task, STR("Connector.NotFound"),
+		       arena_format(&task->arena, "No connector can run the resource %.*s", STR_FMT(arn)));
 }
 
 /* "exec" could not start it: Exec.StartFailed. */
@@ -191,14 +199,16 @@ static void refuse_start(struct engine *engine, struct task *task, const struct 
 {
 	char *error = arena_printf(&task->arena, "%s.StartFailed", task->connector->class->name);
 	error[0] = (char)toupper((unsigned char)error[0]);
-	struct str cause = err->where[0] ? arena_format(&task->arena, "%s: %s", err->where, err->message) : str_of(err->message);
+	struct str cause =
+	    err->where[0] ? arena_format(&task->arena, "%s: %s", err->where, err->message) : str_of(err->message);
 	refuse(engine, task, str_of(error), cause);
 }
 
 static void put_bare(struct engine *engine, const struct task *task, enum core_input_kind kind)
 {
 	static const struct str absent = { NULL, 0 };
-	mailbox_put(engine, task->request.key.execution_id, input_new(kind, task->request.key.event_id, NULL, absent, absent, absent));
+	mailbox_put(engine, task->request.key.execution_id,
+		    input_new(kind, task->request.key.event_id, NULL, absent, absent, absent));
 }
 
 static void tell_started(struct engine *engine, struct task *task)
@@ -253,8 +263,12 @@ void dispatch_start(struct engine *engine, struct resident *resident, const stru
 {
 	struct dispatch *dispatch = &engine->dispatch;
 	struct task_key key = { resident->id, command->task_id };
-	if (command->resource.kind == RESOURCE_ACTIVITY)
-		return; /* a worker fetches it */
+	if (command->resource.kind ==
+	    RESOURCE_ACTIVITY) { /* a worker fetches it; after a recovery its row has brought it back */
+		if (!again)
+			activities_queue(engine, resident->id, command);
+		return;
+	}
 	struct task *task = find(engine, key);
 	if (task && task->state != TASK_ENDED)
 		return;
@@ -272,13 +286,22 @@ void dispatch_start(struct engine *engine, struct resident *resident, const stru
 	task->progress = -1;
 	task->request = (struct task_request){
 		.key = key,
-		.idempotency_key = arena_format(arena, "x-%llx-%llu", (unsigned long long)key.execution_id, (unsigned long long)key.event_id),
-		.execution_arn = arena_str(arena, resident->arn), .execution_name = arena_str(arena, resident->name),
-		.state_machine_name = arena_str(arena, resident->machine->info.name), .state_name = arena_str(arena, command->state_name),
-		.resource_arn = arena_str(arena, command->resource.arn), .type = arena_str(arena, command->resource.type),
-		.api = arena_str(arena, command->resource.api), .parameters = task->parameters, .timeout_ms = INT64_MAX,
-		.heartbeat_ms = command->heartbeat_s * 1000, .attempt = command->attempt,
-		.lambda_arn = command->resource.kind == RESOURCE_LAMBDA_ARN, .work_dir = STR_EMPTY, .trace_parent = STR_EMPTY,
+		.idempotency_key = arena_format(arena, "x-%llx-%llu", (unsigned long long)key.execution_id,
+						(unsigned long long)key.event_id),
+		.execution_arn = arena_str(arena, resident->arn),
+		.execution_name = arena_str(arena, resident->name),
+		.state_machine_name = arena_str(arena, resident->machine->info.name),
+		.state_name = arena_str(arena, command->state_name),
+		.resource_arn = arena_str(arena, command->resource.arn),
+		.type = arena_str(arena, command->resource.type),
+		.api = arena_str(arena, command->resource.api),
+		.parameters = task->parameters,
+		.timeout_ms = INT64_MAX,
+		.heartbeat_ms = command->heartbeat_s * 1000,
+		.attempt = command->attempt,
+		.lambda_arn = command->resource.kind == RESOURCE_LAMBDA_ARN,
+		.work_dir = STR_EMPTY,
+		.trace_parent = STR_EMPTY,
 	};
 	str_map_put(&dispatch->tasks, key_text(&task->request.key), task);
 	link_last(&dispatch->queue_first, &dispatch->queue_last, task);
@@ -289,8 +312,10 @@ void dispatch_cancel(struct engine *engine, uint64_t execution_id, uint64_t task
 {
 	struct dispatch *dispatch = &engine->dispatch;
 	struct task *task = find(engine, (struct task_key){ execution_id, task_id });
-	if (!task)
+	if (!task) {
+		activities_cancel(engine, execution_id, task_id);
 		return;
+	}
 	switch (task->state) {
 	case TASK_QUEUED:
 		unlink_task(&dispatch->queue_first, &dispatch->queue_last, task);
@@ -338,7 +363,8 @@ static void on_heartbeat(struct connector_host *host, struct task_key key)
 
 void dispatch_tell(struct engine *engine, int64_t now_ms)
 {
-	for (struct task *task; (task = engine->dispatch.untold_first) && now_ms - task->started_ms >= STARTED_AFTER_MS;) {
+	for (struct task *task;
+	     (task = engine->dispatch.untold_first) && now_ms - task->started_ms >= STARTED_AFTER_MS;) {
 		told(engine, task);
 		put_bare(engine, task, INPUT_TASK_STARTED);
 	}
@@ -382,7 +408,8 @@ static void on_log(struct connector_host *host, struct task_key key, struct str 
 		buffer_byte(&task->log, '\n');
 	buffer_add(&task->log, kept);
 	if (task->log.len > bytes_max) {
-		/* Its end is kept, from the start of a line; a quarter at once, so that this is not done for every line. */
+		/* Its end is kept, from the start of a line; a quarter at once, so that this is not done for every
+		 * line. */
 		size_t from = task->log.len - bytes_max / 4 * 3;
 		const char *newline = memchr(task->log.data + from, '\n', task->log.len - from);
 		buffer_consume(&task->log, newline ? (size_t)(newline + 1 - task->log.data) : from);
@@ -409,7 +436,8 @@ static const char *on_work_dir(struct connector_host *host, uint64_t execution_i
 		return "";
 	}
 	engine->dispatch.work_dir = mem_printf("%s/%llx", engine->work_root, (unsigned long long)execution_id);
-	if ((mkdir(engine->work_root, 0700) < 0 && errno != EEXIST) || (mkdir(engine->dispatch.work_dir, 0700) < 0 && errno != EEXIST)) {
+	if ((mkdir(engine->work_root, 0700) < 0 && errno != EEXIST) ||
+	    (mkdir(engine->dispatch.work_dir, 0700) < 0 && errno != EEXIST)) {
 		error_errno(err, errno, "cannot make the work folder %s", engine->dispatch.work_dir);
 		return "";
 	}
@@ -432,8 +460,12 @@ struct str engine_task_log(struct engine *engine, struct str execution_arn, uint
 
 void dispatch_init(struct engine *engine)
 {
-	engine->dispatch.host = (struct connector_host){ .loop = engine->loop, .limits = &engine->limits, .finished = on_finished,
-							 .heartbeat = on_heartbeat, .log = on_log, .progress = on_progress,
+	engine->dispatch.host = (struct connector_host){ .loop = engine->loop,
+							 .limits = &engine->limits,
+							 .finished = on_finished,
+							 .heartbeat = on_heartbeat,
+							 .log = on_log,
+							 .progress = on_progress,
 							 .work_dir = on_work_dir };
 }
 

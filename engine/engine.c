@@ -28,11 +28,13 @@ static void on_open_counted(void *data, uint64_t count, int code, const struct w
 }
 
 /* A setting of the store wins; a different one that was asked for is a mistake. */
-static int settle_setting(char **setting, const char *wanted, const char *fallback, const char *what, struct wf_error *err)
+static int settle_setting(char **setting, const char *wanted, const char *fallback, const char *what,
+			  struct wf_error *err)
 {
 	if (*setting && wanted && strcmp(*setting, wanted) != 0)
-		return error_set(err, ERR(INVALID), "the store was made for %s %s, not %s: leave the setting out, or use another store", what,
-				 *setting, wanted);
+		return error_set(err, ERR(INVALID),
+				 "the store was made for %s %s, not %s: leave the setting out, or use another store",
+				 what, *setting, wanted);
 	if (!*setting)
 		*setting = mem_strdup(wanted ? wanted : fallback);
 	return 0;
@@ -71,10 +73,16 @@ static int load(struct engine *engine, const struct engine_options *options, str
 int engine_new(const struct engine_options *options, struct engine **ret_engine, struct wf_error *err)
 {
 	struct engine *engine = NEW(struct engine);
-	*engine = (struct engine){ .loop = options->loop, .clock = options->clock, .store = options->store, .limits = options->limits,
+	*engine = (struct engine){ .loop = options->loop,
+				   .clock = options->clock,
+				   .store = options->store,
+				   .limits = options->limits,
 				   .work_root = options->work_root ? mem_strdup(options->work_root) : NULL,
 				   .time_scale = options->time_scale > 0 ? options->time_scale : 1,
-				   .fatal = options->fatal, .fatal_data = options->fatal_data, .timer_at_ms = INT64_MAX, .crash_fd = -1 };
+				   .fatal = options->fatal,
+				   .fatal_data = options->fatal_data,
+				   .timer_at_ms = INT64_MAX,
+				   .crash_fd = -1 };
 	engine->scale_base_ms = engine->clock->wall_ms(engine->clock);
 	uint64_t seed = options->seed;
 	if (!seed)
@@ -95,7 +103,8 @@ int engine_new(const struct engine_options *options, struct engine **ret_engine,
 		engine_free(engine);
 		return r;
 	}
-	engine->recovery.active = true; /* until engine_recover has gone through: what is loaded is brought back to life */
+	engine->recovery.active =
+	    true; /* until engine_recover has gone through: what is loaded is brought back to life */
 	engine->housekeeping_ms = engine_now_ms(engine) + 1000;
 	store_count_open(engine->store, on_open_counted, errand_new(engine, NULL));
 	engine->loop->set_turn(engine->loop, engine_turn, engine);
@@ -120,6 +129,7 @@ void engine_free(struct engine *engine)
 	loop_timer_clear(engine->loop, &engine->timer);
 	crash_notes_close(engine);
 	dispatch_free(engine);
+	activities_free(engine);
 	batches_free(engine);
 	for (struct change *change; (change = LIST_TAKE(&engine->changes));)
 		free(change);

@@ -42,6 +42,13 @@ struct engine;
 	X(MISSING_REQUIRED_PARAMETER, "MissingRequiredParameter")        \
 	X(CONFLICT, "ConflictException")                                 \
 	X(VALIDATION, "ValidationException")                             \
+	X(ACTIVITY_DOES_NOT_EXIST, "ActivityDoesNotExist")               \
+	X(ACTIVITY_ALREADY_EXISTS, "ActivityAlreadyExists")              \
+	X(ACTIVITY_WORKER_LIMIT_EXCEEDED, "ActivityWorkerLimitExceeded") \
+	X(RESOURCE_NOT_FOUND, "ResourceNotFound")                        \
+	X(TOO_MANY_TAGS, "TooManyTags")                                  \
+	X(SERVICE_QUOTA_EXCEEDED, "ServiceQuotaExceededException")       \
+	X(EXECUTION_NOT_REDRIVABLE, "ExecutionNotRedrivable")            \
 	X(UNAVAILABLE, "ServiceUnavailable") /* 503: queue full, disk full, shutting down: try again */ \
 	X(INTERNAL, "InternalFailure")       /* 500 */
 
@@ -199,6 +206,36 @@ typedef void engine_done_fn(void *data, const struct engine_error *error);
 void engine_task_success(struct engine *engine, struct str token, struct str output, engine_done_fn *done, void *data);
 void engine_task_failure(struct engine *engine, struct str token, struct str error, struct str cause, engine_done_fn *done, void *data);
 void engine_task_heartbeat(struct engine *engine, struct str token, engine_done_fn *done, void *data);
+
+/* ---- activities: tasks that workers fetch ------------------------------------------------------ */
+
+struct activity_info {
+	struct str arn, name;
+	int64_t created_ms;
+	const struct value *encryption; /* as given; NULL: default */
+};
+typedef void engine_activity_fn(void *data, const struct engine_error *error, const struct activity_info *activity);
+/* Idempotent by name. `encryption`, `tags` may be NULL. */
+void engine_create_activity(struct engine *engine, struct str name, const struct value *encryption, const struct value *tags, engine_activity_fn *done, void *data);
+/* Deleting one that does not exist succeeds. Its queued tasks stay until they time out. */
+void engine_delete_activity(struct engine *engine, struct str arn, engine_done_fn *done, void *data);
+/* From memory; borrowed until the next turn. NULL with *ret_error's code and message (in `arena`). */
+const struct activity_info *engine_find_activity(struct engine *engine, struct str arn, struct arena *arena, struct engine_error *ret_error);
+/* Those whose name is after `after`, by name; at most `count`. */
+uint32_t engine_list_activities(struct engine *engine, struct str after, const struct activity_info **ret_activities, uint32_t count);
+
+/* Waits up to 60 s for a task; the one that has waited longest goes to the worker that has waited longest, each to one only. `token` is empty
+ * if none came. The start of the task is durable before the answer. `gone` (may be NULL) says whether the worker has left: it gets none then. */
+typedef void engine_activity_task_fn(void *data, const struct engine_error *error, struct str token, struct str input);
+void engine_get_activity_task(struct engine *engine, struct str arn, struct str worker, bool (*gone)(void *data), engine_activity_task_fn *done, void *data);
+
+/* ---- tags of state machines and activities ------------------------------------------------------- */
+
+/* `tags`: array of {key, value}; `keys`: array of strings. */
+void engine_tag(struct engine *engine, struct str arn, const struct value *tags, engine_done_fn *done, void *data);
+void engine_untag(struct engine *engine, struct str arn, const struct value *keys, engine_done_fn *done, void *data);
+/* The tags (an array; NULL: none), borrowed until the next turn; false with *ret_error (its message in `arena`). */
+bool engine_tags(struct engine *engine, struct str arn, struct arena *arena, const struct value **ret_tags, struct engine_error *ret_error);
 
 /* The kept end of a task's live log (lines joined by newlines); empty if there is none. Borrowed until the next call. */
 struct str engine_task_log(struct engine *engine, struct str execution_arn, uint64_t task_id);

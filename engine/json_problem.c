@@ -1,5 +1,5 @@
-/* json_problem.c: a scan that stops at the first mistake of a JSON text and says it as AWS's parser does. Whether a text is JSON is decided by
- * value_parse; this only finds the words. No recursion: the nesting is a bit per level. */
+/* json_problem.c: a scan that stops at the first mistake of a JSON text and says it as AWS's parser does. Whether a
+ * text is JSON is decided by value_parse; this only finds the words. No recursion: the nesting is a bit per level. */
 #include "engine/json_problem.h"
 #include <ctype.h>
 
@@ -64,7 +64,8 @@ static bool scan_string(struct scan *scan, const char *unended, struct buffer *o
 		}
 		if (c < 0x20) {
 			buffer_printf(out,
-				      "Illegal unquoted character ((CTRL-CHAR, code %u)): has to be escaped using backslash to be included in string value",
+				      "Illegal unquoted character ((CTRL-CHAR, code %u)): has to be escaped using "
+				      "backslash to be included in string value",
 				      c);
 			return false;
 		}
@@ -134,14 +135,16 @@ static bool scan_key(struct scan *scan, struct buffer *out)
 	return true;
 }
 
-/* One value's beginning: a scalar whole, or an opening bracket. *ret_opened: a value or key must follow. False: reported. */
+/* One value's beginning: a scalar whole, or an opening bracket. *ret_opened: a value or key must follow. False:
+ * reported. */
 static bool scan_value(struct scan *scan, bool *ret_opened, struct buffer *out)
 {
 	*ret_opened = false;
 	skip_space(scan);
 	int c = peek(scan);
 	if (c == '"')
-		return scan_string(scan, "Unexpected end-of-input: was expecting closing quote for a string value", out);
+		return scan_string(scan, "Unexpected end-of-input: was expecting closing quote for a string value",
+				   out);
 	if (c == '-' || (c >= '0' && c <= '9'))
 		return scan_number(scan, out);
 	if (c >= 0 && (isalpha(c) || c == '_' || c == '$'))
@@ -184,8 +187,8 @@ void json_problem(struct str text, struct buffer *out)
 			}
 			if (peek(&scan) != ',') {
 				unexpected(&scan,
-					   nesting == '{' ? "was expecting comma to separate Object entries" :
-							    "was expecting comma to separate Array entries",
+					   nesting == '{' ? "was expecting comma to separate Object entries"
+							  : "was expecting comma to separate Array entries",
 					   out);
 				return;
 			}

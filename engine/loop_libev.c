@@ -1,8 +1,8 @@
 /* loop_libev.c: the event loop over libev, the only file that includes ev.h.
  *
- * The turn runs in a prepare watcher: after an iteration's events were handled, before the loop sleeps. When it says that it has more to
- * do, an idle watcher is kept active, and the loop polls without sleeping. Posts from threads go into a list under a mutex; an async watcher
- * wakes the loop, which takes the whole list at once. */
+ * The turn runs in a prepare watcher: after an iteration's events were handled, before the loop sleeps. When it says
+ * that it has more to do, an idle watcher is kept active, and the loop polls without sleeping. Posts from threads go
+ * into a list under a mutex; an async watcher wakes the loop, which takes the whole list at once. */
 #include "engine/loop_libev.h"
 #include "base/mem.h"
 #include <assert.h>
@@ -149,9 +149,7 @@ static void on_prepare(struct ev_loop *ev, ev_prepare *prepare, int revents)
 }
 
 /* Its being active is all: the loop does not sleep. */
-static void on_idle(struct ev_loop *ev, ev_idle *idle, int revents)
-{
-}
+static void on_idle(struct ev_loop *ev, ev_idle *idle, int revents) {}
 
 static void on_signal(struct ev_loop *ev, ev_signal *signal, int revents)
 {
@@ -192,9 +190,15 @@ struct loop *loop_libev_new(void (*signal_callback)(void *data, int signal), voi
 {
 	static const int signals[2] = { SIGINT, SIGTERM };
 	struct loop_libev *self = NEW(struct loop_libev);
-	self->loop = (struct loop){ .watch = libev_watch, .unwatch = libev_unwatch, .timer_set = libev_timer_set,
-				    .timer_clear = libev_timer_clear, .post = libev_post, .set_turn = libev_set_turn,
-				    .run = libev_run, .stop = libev_stop, .free = libev_free };
+	self->loop = (struct loop){ .watch = libev_watch,
+				    .unwatch = libev_unwatch,
+				    .timer_set = libev_timer_set,
+				    .timer_clear = libev_timer_clear,
+				    .post = libev_post,
+				    .set_turn = libev_set_turn,
+				    .run = libev_run,
+				    .stop = libev_stop,
+				    .free = libev_free };
 	self->ev = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
 	assert(self->ev);
 	pthread_mutex_init(&self->mutex, NULL);

@@ -1,11 +1,13 @@
 /* mailbox.c: what waits to be decided: inputs queued at their execution, executions queued for a step.
  *
- * An execution stands in the queue once however many inputs it has: they go into one step. One that is not in memory is loaded first, and
- * joins the queue when it is there. An execution that spent its budget goes to the back, so an endless one starves nobody. */
+ * An execution stands in the queue once however many inputs it has: they go into one step. One that is not in memory is
+ * loaded first, and joins the queue when it is there. An execution that spent its budget goes to the back, so an
+ * endless one starves nobody. */
 #include "engine/runtime.h"
 #include <stdlib.h>
 
-struct input *input_new(enum core_input_kind kind, uint64_t task_id, const struct value *value, struct str raw, struct str error, struct str cause)
+struct input *input_new(enum core_input_kind kind, uint64_t task_id, const struct value *value, struct str raw,
+			struct str error, struct str cause)
 {
 	struct input *input = mem_zalloc(sizeof *input + raw.len + error.len + cause.len);
 	char *at = (char *)(input + 1);

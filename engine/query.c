@@ -1,8 +1,9 @@
 /* query.c: what is asked about executions: describe, list, history, and stop, which begins with the same search.
  *
- * An ARN leads to a row: through the id that a generated name encodes, or through the name. An execution in memory is described from there, and
- * the answer waits for the newest batch that it depends on; all others from their row and the first and the last record of their
- * journal, which are committed. Pages continue by record number, so a token costs nothing and history may grow between two pages. */
+ * An ARN leads to a row: through the id that a generated name encodes, or through the name. An execution in memory is
+ * described from there, and the answer waits for the newest batch that it depends on; all others from their row and the
+ * first and the last record of their journal, which are committed. Pages continue by record number, so a token costs
+ * nothing and history may grow between two pages. */
 #include "engine/runtime.h"
 #include "engine/token.h"
 #include <stdlib.h>
@@ -59,11 +60,13 @@ static void resolve_next(struct request *request)
 {
 	struct engine *engine = request->engine;
 	if (!request->machine)
-		request_refuse(request, ENGINE_EXECUTION_DOES_NOT_EXIST, "Execution Does Not Exist: '%.*s'", STR_FMT(request->execution_arn));
+		request_refuse(request, ENGINE_EXECUTION_DOES_NOT_EXIST, "Execution Does Not Exist: '%.*s'",
+			       STR_FMT(request->execution_arn));
 	else if (request->by_id)
 		store_find(engine->store, request->id, on_row, request_read(request));
 	else
-		store_find_named(engine->store, request->machine->info.number, request->name, on_row, request_read(request));
+		store_find_named(engine->store, request->machine->info.number, request->name, on_row,
+				 request_read(request));
 }
 
 /* Finds the execution of request->execution_arn, then calls request->found; or answers that there is none. */
@@ -76,7 +79,8 @@ static void resolve(struct request *request)
 		request_refuse(request, ENGINE_INVALID_ARN, "Invalid Arn: '%s'", problem);
 		return;
 	}
-	bool ours = str_eqz(arn.partition, "aws") && str_eqz(arn.region, engine->region) && str_eqz(arn.account, engine->account);
+	bool ours = str_eqz(arn.partition, "aws") && str_eqz(arn.region, engine->region) &&
+		    str_eqz(arn.account, engine->account);
 	request->machine = ours ? registry_find(engine, arn.machine) : NULL;
 	request->name = arn.name;
 	request->by_id = execution_name_read(engine->key, arn.name, &request->id);
@@ -108,7 +112,8 @@ static struct record *copy_record(struct arena *arena, const struct store_record
 }
 
 /* The public events of a record, in order; they live in `arena`. */
-static int read_events(struct arena *arena, const struct store_record *stored, struct event **ret_events, uint32_t *ret_count, struct wf_error *err)
+static int read_events(struct arena *arena, const struct store_record *stored, struct event **ret_events,
+		       uint32_t *ret_count, struct wf_error *err)
 {
 	struct record_reader reader;
 	int r = record_open(copy_record(arena, stored), arena, &reader, err);
@@ -141,10 +146,20 @@ static void fill_info(struct request *request)
 	const struct store_execution *row = &request->row;
 	struct execution_info *info = &request->info;
 	*info = (struct execution_info){
-		.arn = request->execution_arn, .name = request->name, .machine_arn = machine->info.arn, .machine_name = machine->info.name,
-		.id = row->id, .status = (enum execution_status)row->status, .start_ms = row->start_ms, .stop_ms = row->stop_ms,
-		.input = STR_EMPTY, .error = { NULL, 0 }, .cause = { NULL, 0 },
-		.version_arn = STR_EMPTY, .alias_arn = STR_EMPTY, .trace_header = STR_EMPTY,
+		.arn = request->execution_arn,
+		.name = request->name,
+		.machine_arn = machine->info.arn,
+		.machine_name = machine->info.name,
+		.id = row->id,
+		.status = (enum execution_status)row->status,
+		.start_ms = row->start_ms,
+		.stop_ms = row->stop_ms,
+		.input = STR_EMPTY,
+		.error = { NULL, 0 },
+		.cause = { NULL, 0 },
+		.version_arn = STR_EMPTY,
+		.alias_arn = STR_EMPTY,
+		.trace_header = STR_EMPTY,
 	};
 	struct attributes attributes;
 	if (!attributes_decode(row->attributes, &attributes))
@@ -194,7 +209,8 @@ static bool take_end(struct request *request, const struct event *events, uint32
 	return true;
 }
 
-static void on_last_records(void *data, const struct store_record *records, uint32_t count, bool more, int code, const struct wf_error *err)
+static void on_last_records(void *data, const struct store_record *records, uint32_t count, bool more, int code,
+			    const struct wf_error *err)
 {
 	struct request *request = data;
 	if (!request_read_done(request))
@@ -225,10 +241,12 @@ static void on_counted_for_end(void *data, uint64_t count, int code, const struc
 	if (code < 0 || count == 0)
 		request_store_failed(request, code < 0 ? code : ERR(CORRUPT), err);
 	else
-		store_read_records(request->engine->store, request->row.id, (uint32_t)count - 1, true, 1, on_last_records, request_read(request));
+		store_read_records(request->engine->store, request->row.id, (uint32_t)count - 1, true, 1,
+				   on_last_records, request_read(request));
 }
 
-static void on_first_records(void *data, const struct store_record *records, uint32_t count, bool more, int code, const struct wf_error *err)
+static void on_first_records(void *data, const struct store_record *records, uint32_t count, bool more, int code,
+			     const struct wf_error *err)
 {
 	struct request *request = data;
 	if (!request_read_done(request))
@@ -245,7 +263,9 @@ static void on_first_records(void *data, const struct store_record *records, uin
 		return;
 	}
 	if (events_count && events->type == EVENT_EXECUTION_STARTED)
-		request->info.input = events->fields & FIELD_RAW ? events->raw : events->payload ? value_text(events->payload) : STR_EMPTY;
+		request->info.input = events->fields & FIELD_RAW ? events->raw
+				      : events->payload          ? value_text(events->payload)
+								 : STR_EMPTY;
 	bool ended = request->row.status != EXECUTION_RUNNING;
 	if (ended && count == 1 && !more)
 		take_end(request, events, events_count);
@@ -262,7 +282,8 @@ static void describe_found(struct request *request)
 	if (resident_readable(request->resident))
 		describe_from_memory(request);
 	else
-		store_read_records(request->engine->store, request->row.id, 0, false, 1, on_first_records, request_read(request));
+		store_read_records(request->engine->store, request->row.id, 0, false, 1, on_first_records,
+				   request_read(request));
 }
 
 static void describe_run(struct request *request)
@@ -274,7 +295,8 @@ static void describe_run(struct request *request)
 
 void engine_describe(struct engine *engine, struct str execution_arn, engine_execution_fn *done, void *data)
 {
-	struct request *request = execution_request(engine, execution_arn, describe_run, request_answer_execution, data);
+	struct request *request =
+	    execution_request(engine, execution_arn, describe_run, request_answer_execution, data);
 	request->done.execution = done;
 	describe_run(request);
 }
@@ -305,7 +327,8 @@ static void stop_found(struct request *request)
 	mailbox_put(request->engine, request->row.id, input);
 }
 
-void engine_stop(struct engine *engine, struct str execution_arn, struct str error, struct str cause, engine_execution_fn *done, void *data)
+void engine_stop(struct engine *engine, struct str execution_arn, struct str error, struct str cause,
+		 engine_execution_fn *done, void *data)
 {
 	struct request *request = execution_request(engine, execution_arn, resolve, request_answer_execution, data);
 	request->done.execution = done;
@@ -339,12 +362,18 @@ static void add_listed(struct request *request, const struct store_execution *ro
 	request->infos[request->infos_count++] = (struct execution_info){
 		.arn = arena_format(arena, "arn:aws:states:%s:%s:execution:%.*s:%.*s", engine->region, engine->account,
 				    STR_FMT(machine->info.name), STR_FMT(name)),
-		.name = arena_str(arena, name), .machine_arn = machine->info.arn, .machine_name = machine->info.name, .id = row->id,
-		.status = (enum execution_status)row->status, .start_ms = row->start_ms, .stop_ms = row->stop_ms,
+		.name = arena_str(arena, name),
+		.machine_arn = machine->info.arn,
+		.machine_name = machine->info.name,
+		.id = row->id,
+		.status = (enum execution_status)row->status,
+		.start_ms = row->start_ms,
+		.stop_ms = row->stop_ms,
 	};
 }
 
-static void on_listed(void *data, const struct store_execution *rows, uint32_t count, int code, const struct wf_error *err)
+static void on_listed(void *data, const struct store_execution *rows, uint32_t count, int code,
+		      const struct wf_error *err)
 {
 	struct request *request = data;
 	if (!request_read_done(request))
@@ -378,8 +407,11 @@ void engine_list(struct engine *engine, const struct list_request *asked, engine
 		request_hold(request, 0);
 		return;
 	}
-	struct store_list_request list = { .machine_id = machine ? machine->info.number : 0, .status = asked->status,
-					   .before_start_ms = INT64_MAX, .before_id = INT64_MAX, .limit = request->list.count + 1 };
+	struct store_list_request list = { .machine_id = machine ? machine->info.number : 0,
+					   .status = asked->status,
+					   .before_start_ms = INT64_MAX,
+					   .before_id = INT64_MAX,
+					   .limit = request->list.count + 1 };
 	uint64_t start_ms;
 	if (asked->token.len && !page_token_read(asked->token, 'l', &start_ms, &list.before_id)) {
 		request_refuse(request, ENGINE_INVALID_TOKEN, "Invalid Token: 'Invalid token'");
@@ -419,12 +451,13 @@ static void end_page(struct request *request, uint32_t record, uint32_t given)
 	request_hold(request, 0);
 }
 
-static void on_history_records(void *data, const struct store_record *records, uint32_t count, bool more, int code, const struct wf_error *err);
+static void on_history_records(void *data, const struct store_record *records, uint32_t count, bool more, int code,
+			       const struct wf_error *err);
 
 static void read_history(struct request *request)
 {
-	store_read_records(request->engine->store, request->row.id, request->record, request->history.reverse, PAGE_READ_BYTES, on_history_records,
-			   request_read(request));
+	store_read_records(request->engine->store, request->row.id, request->record, request->history.reverse,
+			   PAGE_READ_BYTES, on_history_records, request_read(request));
 }
 
 /* Gives a record's events as far as the page takes them. 1: the page is full and ended; 0: goes on; -1: refused. */
@@ -451,7 +484,8 @@ static int give_record(struct request *request, const struct store_record *store
 	return 1;
 }
 
-static void on_history_records(void *data, const struct store_record *records, uint32_t count, bool more, int code, const struct wf_error *err)
+static void on_history_records(void *data, const struct store_record *records, uint32_t count, bool more, int code,
+			       const struct wf_error *err)
 {
 	struct request *request = data;
 	if (!request_read_done(request))
@@ -489,7 +523,8 @@ static void history_found(struct request *request)
 {
 	uint64_t record, skip;
 	if (request->history.token.len) {
-		if (!page_token_read(request->history.token, request->history.reverse ? 'r' : 'h', &record, &skip) || record > UINT32_MAX) {
+		if (!page_token_read(request->history.token, request->history.reverse ? 'r' : 'h', &record, &skip) ||
+		    record > UINT32_MAX) {
 			request_refuse(request, ENGINE_INVALID_TOKEN, "Invalid Token: 'Invalid token'");
 			return;
 		}
@@ -497,7 +532,8 @@ static void history_found(struct request *request)
 		request->skip = skip < UINT32_MAX ? (uint32_t)skip : UINT32_MAX;
 		read_history(request);
 	} else if (request->history.reverse) {
-		store_count_records(request->engine->store, request->row.id, on_counted_for_history, request_read(request));
+		store_count_records(request->engine->store, request->row.id, on_counted_for_history,
+				    request_read(request));
 	} else {
 		read_history(request);
 	}

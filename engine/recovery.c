@@ -1,14 +1,16 @@
 /* recovery.c: a new process takes up what the last one left, and the background work beside it.
  *
- * Recovery reads the open rows that say ACTIVE, page by page: each such execution is loaded (folded; nothing is decided again), its
- * unanswered tasks are started again under the same keys, and it goes on if it can. One that something reaches before its page comes is
- * brought back in the same way when it is loaded, before its first input: so a task that it schedules now is never taken for an old one.
+ * Recovery reads the open rows that say ACTIVE, page by page: each such execution is loaded (folded; nothing is decided
+ * again), its unanswered tasks are started again under the same keys, and it goes on if it can. One that something
+ * reaches before its page comes is brought back in the same way when it is loaded, before its first input: so a task
+ * that it schedules now is never taken for an old one.
  *
- * Those that wait stay in the store. Their wake times are read one horizon ahead: the cost is that of what is due soon. */
+ * Those that wait stay in the store. Their wake times are read one horizon ahead: the cost is that of what is due soon.
+ */
 #include "engine/runtime.h"
 
 #define PAGE_ROWS 256
-#define HORIZON_MS 60000 /* wake times are in memory this far ahead … */
+#define HORIZON_MS 60000         /* wake times are in memory this far ahead … */
 #define HORIZON_REFRESH_MS 30000 /* … and at least this far */
 #define HOUSEKEEPING_MS 60000
 #define PURGE_EXECUTIONS 100 /* in one transaction */
@@ -27,14 +29,16 @@ void engine_recover(struct engine *engine)
 	recovery_horizon(engine, engine_now_ms(engine));
 }
 
-static void on_active(void *data, const struct store_open_row *rows, uint32_t count, int code, const struct wf_error *err)
+static void on_active(void *data, const struct store_open_row *rows, uint32_t count, int code,
+		      const struct wf_error *err)
 {
 	struct engine *engine = errand_done(data, NULL);
 	if (!engine)
 		return;
 	struct recovery *recovery = &engine->recovery;
 	if (code < 0) {
-		engine_halt(engine, "the open executions cannot be read: %s", err ? err->message : error_code_text(code));
+		engine_halt(engine, "the open executions cannot be read: %s",
+			    err ? err->message : error_code_text(code));
 		return;
 	}
 	recovery->page_last = count < PAGE_ROWS;
@@ -57,7 +61,8 @@ static void on_active(void *data, const struct store_open_row *rows, uint32_t co
 
 static void list_active(struct engine *engine)
 {
-	store_list_open(engine->store, STORE_WAKE_ACTIVE, engine->recovery.after, PAGE_ROWS, on_active, errand_new(engine, NULL));
+	store_list_open(engine->store, STORE_WAKE_ACTIVE, engine->recovery.after, PAGE_ROWS, on_active,
+			errand_new(engine, NULL));
 }
 
 void recovery_progress(struct engine *engine, struct resident *resident)
@@ -105,7 +110,8 @@ void recovery_loaded(struct engine *engine, struct resident *resident)
 
 static void list_horizon(struct engine *engine);
 
-static void on_horizon(void *data, const struct store_open_row *rows, uint32_t count, int code, const struct wf_error *err)
+static void on_horizon(void *data, const struct store_open_row *rows, uint32_t count, int code,
+		       const struct wf_error *err)
 {
 	struct engine *engine = errand_done(data, NULL);
 	if (!engine)
@@ -118,7 +124,8 @@ static void on_horizon(void *data, const struct store_open_row *rows, uint32_t c
 	for (uint32_t i = 0; i < count; i++) {
 		recovery->horizon_after = rows[i];
 		/* One in memory has its own, newer time; so has one that left since the horizon was moved. */
-		if (!cache_find(engine, rows[i].execution_id) && timers_get(&engine->timers, rows[i].execution_id) == INT64_MAX)
+		if (!cache_find(engine, rows[i].execution_id) &&
+		    timers_get(&engine->timers, rows[i].execution_id) == INT64_MAX)
 			timers_set(&engine->timers, rows[i].execution_id, rows[i].wake_ms);
 	}
 	if (count == PAGE_ROWS)
@@ -130,7 +137,8 @@ static void on_horizon(void *data, const struct store_open_row *rows, uint32_t c
 static void list_horizon(struct engine *engine)
 {
 	struct recovery *recovery = &engine->recovery;
-	store_list_open(engine->store, recovery->horizon_ms, recovery->horizon_after, PAGE_ROWS, on_horizon, errand_new(engine, NULL));
+	store_list_open(engine->store, recovery->horizon_ms, recovery->horizon_after, PAGE_ROWS, on_horizon,
+			errand_new(engine, NULL));
 }
 
 void recovery_horizon(struct engine *engine, int64_t now_ms)
@@ -141,11 +149,11 @@ void recovery_horizon(struct engine *engine, int64_t now_ms)
 	int64_t from_ms = recovery->horizon_ms;
 	if (from_ms != INT64_MIN && from_ms - now_ms >= HORIZON_REFRESH_MS)
 		return;
-	/* Moved before it is read: who leaves the memory meanwhile keeps a time within it (cache_release). Read from the old horizon on, and from just
-	 * behind the ACTIVE rows at first. */
+	/* Moved before it is read: who leaves the memory meanwhile keeps a time within it (cache_release). Read from
+	 * the old horizon on, and from just behind the ACTIVE rows at first. */
 	recovery->horizon_ms = now_ms + HORIZON_MS;
-	recovery->horizon_after = from_ms == INT64_MIN ? (struct store_open_row){ UINT64_MAX >> 1, STORE_WAKE_ACTIVE } :
-							 (struct store_open_row){ UINT64_MAX >> 1, from_ms };
+	recovery->horizon_after = from_ms == INT64_MIN ? (struct store_open_row){ UINT64_MAX >> 1, STORE_WAKE_ACTIVE }
+						       : (struct store_open_row){ UINT64_MAX >> 1, from_ms };
 	recovery->horizon_listing = true;
 	list_horizon(engine);
 }
@@ -159,7 +167,8 @@ static void on_purged(void *data, uint64_t count, int code, const struct wf_erro
 		return;
 	engine->purging = false;
 	if (code < 0)
-		log_warn("engine", "executions beyond their retention could not be deleted: %s", err ? err->message : error_code_text(code));
+		log_warn("engine", "executions beyond their retention could not be deleted: %s",
+			 err ? err->message : error_code_text(code));
 	else if (count == PURGE_EXECUTIONS)
 		engine->housekeeping_ms = engine_now_ms(engine); /* there are more: in the next turn */
 }

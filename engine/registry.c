@@ -1,8 +1,9 @@
 /* registry.c: state machines: all of them in memory, each with the definitions that executions still run.
  *
- * A change takes effect in memory at once and is written by the next turn; its caller is answered when that is committed. Programs are compiled
- * when first asked for. Deleting: DELETING while executions of it run, then the name is free and a tombstone stays, so that the
- * ended ones can still be described; it goes when the last of them is beyond its retention. */
+ * A change takes effect in memory at once and is written by the next turn; its caller is answered when that is
+ * committed. Programs are compiled when first asked for. Deleting: DELETING while executions of it run, then the name
+ * is free and a tombstone stays, so that the ended ones can still be described; it goes when the last of them is beyond
+ * its retention. */
 #include "engine/runtime.h"
 #include <stdlib.h>
 
@@ -32,8 +33,10 @@ const struct program *revision_program(struct engine *engine, struct revision *r
 		return revision->program;
 	_cleanup_(arena_done) struct arena arena = { 0 };
 	struct diagnostics diagnostics;
-	struct program_options options = { .express = str_eqz(revision->machine->info.type, "EXPRESS"), .limits = &engine->limits };
-	revision->broken = program_compile(revision->definition, &options, &arena, &diagnostics, &revision->program) < 0;
+	struct program_options options = { .express = str_eqz(revision->machine->info.type, "EXPRESS"),
+					   .limits = &engine->limits };
+	revision->broken =
+	    program_compile(revision->definition, &options, &arena, &diagnostics, &revision->program) < 0;
 	return revision->program;
 }
 
@@ -60,7 +63,8 @@ struct machine *registry_ask(struct request *request, struct str text)
 	}
 	struct machine *machine = registry_find(request->engine, arn.machine);
 	if (!machine || machine->deleted || !str_eq(machine->info.arn, text)) {
-		request_fail(request, ENGINE_STATE_MACHINE_DOES_NOT_EXIST, "State Machine Does Not Exist: '%.*s'", STR_FMT(text));
+		request_fail(request, ENGINE_STATE_MACHINE_DOES_NOT_EXIST, "State Machine Does Not Exist: '%.*s'",
+			     STR_FMT(text));
 		return NULL;
 	}
 	return machine;
@@ -94,7 +98,8 @@ static void sort(struct engine *engine)
 	qsort(engine->sorted, engine->sorted_count, sizeof *engine->sorted, by_name);
 }
 
-uint32_t engine_list_machines(struct engine *engine, struct str after, const struct machine_info **ret_machines, uint32_t count)
+uint32_t engine_list_machines(struct engine *engine, struct str after, const struct machine_info **ret_machines,
+			      uint32_t count)
 {
 	sort(engine);
 	size_t low = 0, high = engine->sorted_count;
@@ -116,7 +121,8 @@ uint32_t engine_list_machines(struct engine *engine, struct str after, const str
 struct machine *machine_new(struct engine *engine, uint64_t number, struct str name, struct str type)
 {
 	struct machine *machine = NEW(struct machine);
-	machine->texts = mem_printf("%.*s%carn:aws:states:%s:%s:stateMachine:%.*s", STR_FMT(name), 0, engine->region, engine->account, STR_FMT(name));
+	machine->texts = mem_printf("%.*s%carn:aws:states:%s:%s:stateMachine:%.*s", STR_FMT(name), 0, engine->region,
+				    engine->account, STR_FMT(name));
 	machine->info.name = (struct str){ machine->texts, name.len };
 	machine->info.arn = str_of(machine->texts + name.len + 1);
 	machine->info.type = str_eqz(type, "EXPRESS") ? STR("EXPRESS") : STR("STANDARD");
@@ -136,7 +142,8 @@ void machine_link(struct engine *engine, struct machine *machine)
 	free(TAKE(engine->sorted));
 }
 
-struct revision *revision_new(struct machine *machine, struct str definition, struct str role_arn, struct str revision_id, int64_t created_ms)
+struct revision *revision_new(struct machine *machine, struct str definition, struct str role_arn,
+			      struct str revision_id, int64_t created_ms)
 {
 	struct revision *revision = NEW(struct revision);
 	struct str *const texts[3] = { &revision->definition, &revision->role_arn, &revision->revision_id };
@@ -198,7 +205,8 @@ void registry_put_change(struct engine *engine, struct machine *machine, struct 
 static void answer_machine(struct request *request)
 {
 	struct engine_error error = request_error(request);
-	request->done.machine(request->data, &error, request->error || !request->machine ? NULL : info_of(request->engine, request->machine));
+	request->done.machine(request->data, &error,
+			      request->error || !request->machine ? NULL : info_of(request->engine, request->machine));
 }
 
 static struct request *machine_request(struct engine *engine, engine_machine_fn *done, void *data)
@@ -213,8 +221,10 @@ static bool compile(struct request *request, struct str definition, struct str t
 {
 	struct engine *engine = request->engine;
 	if (definition.len > (size_t)engine->limits.definition_bytes)
-		return request_fail(request, ENGINE_INVALID_DEFINITION, "Invalid State Machine Definition: 'The definition is %zu bytes long, at most %lld are allowed'",
-				    definition.len, (long long)engine->limits.definition_bytes);
+		return request_fail(
+		    request, ENGINE_INVALID_DEFINITION,
+		    "Invalid State Machine Definition: 'The definition is %zu bytes long, at most %lld are allowed'",
+		    definition.len, (long long)engine->limits.definition_bytes);
 	struct diagnostics diagnostics = { 0 };
 	struct program_options options = { .express = str_eqz(type, "EXPRESS"), .limits = &engine->limits };
 	if (program_compile(definition, &options, &request->arena, &diagnostics, ret_program) == 0)
@@ -223,11 +233,13 @@ static bool compile(struct request *request, struct str definition, struct str t
 	for (const struct diagnostic *diagnostic = diagnostics.first; diagnostic; diagnostic = diagnostic->next) {
 		if (diagnostic->severity != DIAGNOSTIC_ERROR)
 			continue;
-		buffer_printf(&text, "%s%s: %.*s", text.len ? ", " : "", diagnostic_code_name(diagnostic->code), STR_FMT(diagnostic->message));
+		buffer_printf(&text, "%s%s: %.*s", text.len ? ", " : "", diagnostic_code_name(diagnostic->code),
+			      STR_FMT(diagnostic->message));
 		if (diagnostic->location.len)
 			buffer_printf(&text, " at %.*s", STR_FMT(diagnostic->location));
 	}
-	return request_fail(request, ENGINE_INVALID_DEFINITION, "Invalid State Machine Definition: '%.*s'", STR_FMT(buffer_str(&text)));
+	return request_fail(request, ENGINE_INVALID_DEFINITION, "Invalid State Machine Definition: '%.*s'",
+			    STR_FMT(buffer_str(&text)));
 }
 
 static bool same_value(const struct value *a, const struct value *b)
@@ -252,7 +264,8 @@ static bool is_same(const struct machine *machine, const struct machine_request 
 static bool check_versioning(struct request *request, const struct machine_request *asked)
 {
 	if (asked->has_version_description && !asked->publish)
-		return request_fail(request, ENGINE_VALIDATION, "Version description can only be set when publish is true");
+		return request_fail(request, ENGINE_VALIDATION,
+				    "Version description can only be set when publish is true");
 	return true;
 }
 
@@ -273,11 +286,11 @@ static bool create(struct request *request, const struct machine_request *asked)
 	if (machine && !machine->deleted) {
 		program_unref(program);
 		if (machine->info.deleting)
-			return request_fail(request, ENGINE_STATE_MACHINE_DELETING, "State Machine is being deleted: '%.*s'",
-					    STR_FMT(machine->info.arn));
+			return request_fail(request, ENGINE_STATE_MACHINE_DELETING,
+					    "State Machine is being deleted: '%.*s'", STR_FMT(machine->info.arn));
 		if (!is_same(machine, asked, type))
-			return request_fail(request, ENGINE_STATE_MACHINE_ALREADY_EXISTS, "State Machine Already Exists: '%.*s'",
-					    STR_FMT(machine->info.arn));
+			return request_fail(request, ENGINE_STATE_MACHINE_ALREADY_EXISTS,
+					    "State Machine Already Exists: '%.*s'", STR_FMT(machine->info.arn));
 		request->machine = machine; /* it may not be committed yet: the answer waits for one more write of it */
 		return true;
 	}
@@ -288,12 +301,14 @@ static bool create(struct request *request, const struct machine_request *asked)
 	set_value(&machine->info.encryption, asked->encryption);
 	set_value(&machine->tags, asked->tags);
 	machine_link(engine, machine);
-	revision_new(machine, asked->definition, asked->role_arn, STR_EMPTY, machine->info.created_ms)->program = program;
+	revision_new(machine, asked->definition, asked->role_arn, STR_EMPTY, machine->info.created_ms)->program =
+	    program;
 	request->machine = machine;
 	return true;
 }
 
-void engine_create_machine(struct engine *engine, const struct machine_request *asked, engine_machine_fn *done, void *data)
+void engine_create_machine(struct engine *engine, const struct machine_request *asked, engine_machine_fn *done,
+			   void *data)
 {
 	struct request *request = machine_request(engine, done, data);
 	if (create(request, asked)) {
@@ -311,10 +326,12 @@ static bool update(struct request *request, const struct machine_request *asked)
 	if (!machine)
 		return false;
 	if (machine->info.deleting)
-		return request_fail(request, ENGINE_STATE_MACHINE_DELETING, "State Machine is being deleted: '%.*s'", STR_FMT(machine->info.arn));
+		return request_fail(request, ENGINE_STATE_MACHINE_DELETING, "State Machine is being deleted: '%.*s'",
+				    STR_FMT(machine->info.arn));
 	if (!asked->has_definition && !asked->has_role_arn && !asked->logging && !asked->tracing && !asked->encryption)
 		return request_fail(request, ENGINE_MISSING_REQUIRED_PARAMETER,
-				    "Either the definition, the role ARN, the LoggingConfiguration, or the TracingConfiguration must be specified");
+				    "Either the definition, the role ARN, the LoggingConfiguration, or the "
+				    "TracingConfiguration must be specified");
 	if (!check_versioning(request, asked))
 		return false;
 	struct revision *current = machine->revisions;
@@ -331,16 +348,18 @@ static bool update(struct request *request, const struct machine_request *asked)
 	if (asked->has_definition || asked->has_role_arn) {
 		char revision_id[37];
 		random_uuid(&engine->random, revision_id);
-		struct revision *revision = revision_new(machine, asked->has_definition ? asked->definition : current->definition,
-							 asked->has_role_arn ? asked->role_arn : current->role_arn, str_of(revision_id),
-							 machine->info.updated_ms);
+		struct revision *revision =
+		    revision_new(machine, asked->has_definition ? asked->definition : current->definition,
+				 asked->has_role_arn ? asked->role_arn : current->role_arn, str_of(revision_id),
+				 machine->info.updated_ms);
 		revision->program = program ? program : current->program ? program_ref(current->program) : NULL;
 	}
 	request->machine = machine;
 	return true;
 }
 
-void engine_update_machine(struct engine *engine, const struct machine_request *asked, engine_machine_fn *done, void *data)
+void engine_update_machine(struct engine *engine, const struct machine_request *asked, engine_machine_fn *done,
+			   void *data)
 {
 	struct request *request = machine_request(engine, done, data);
 	if (update(request, asked))
@@ -357,7 +376,8 @@ static void mark_deleted(struct engine *engine, struct machine *machine)
 	free(TAKE(engine->sorted));
 }
 
-static void on_running(void *data, const struct store_execution *rows, uint32_t count, int code, const struct wf_error *err)
+static void on_running(void *data, const struct store_execution *rows, uint32_t count, int code,
+		       const struct wf_error *err)
 {
 	struct request *request = data;
 	if (!request_read_done(request))
@@ -370,10 +390,14 @@ static void on_running(void *data, const struct store_execution *rows, uint32_t 
 }
 
 /* Asks the store for one execution of the machine. */
-static void ask_for_executions(struct engine *engine, const struct machine *machine, int status, store_rows_fn *done, void *data)
+static void ask_for_executions(struct engine *engine, const struct machine *machine, int status, store_rows_fn *done,
+			       void *data)
 {
-	struct store_list_request list = { .machine_id = machine->info.number, .status = status, .before_start_ms = INT64_MAX,
-					   .before_id = INT64_MAX, .limit = 1 };
+	struct store_list_request list = { .machine_id = machine->info.number,
+					   .status = status,
+					   .before_start_ms = INT64_MAX,
+					   .before_id = INT64_MAX,
+					   .limit = 1 };
 	store_list(engine->store, &list, done, data);
 }
 
@@ -392,7 +416,8 @@ void engine_delete_machine(struct engine *engine, struct str arn, engine_machine
 	ask_for_executions(engine, machine, EXECUTION_RUNNING, on_running, request_read(request));
 }
 
-static void on_reaped(void *data, const struct store_execution *rows, uint32_t count, int code, const struct wf_error *err)
+static void on_reaped(void *data, const struct store_execution *rows, uint32_t count, int code,
+		      const struct wf_error *err)
 {
 	void *machine_data;
 	struct engine *engine = errand_done(data, &machine_data);
@@ -415,6 +440,7 @@ void registry_reap(struct engine *engine)
 		if (!machine->info.deleting || machine->dropped || machine->reaping || machine->residents)
 			continue;
 		machine->reaping = true;
-		ask_for_executions(engine, machine, machine->deleted ? -1 : EXECUTION_RUNNING, on_reaped, errand_new(engine, machine));
+		ask_for_executions(engine, machine, machine->deleted ? -1 : EXECUTION_RUNNING, on_reaped,
+				   errand_new(engine, machine));
 	}
 }

@@ -1,11 +1,12 @@
 /* registry_store.c: state machines as items of the store.
  *
  *     ITEM_SETTINGS  "settings"            version · region · account · key (32) · next machine number
- *     ITEM_MACHINE   16 hex digits of its number   version · number · name · type · flags · times · current and next revision · configuration
- *     ITEM_REVISION  machine "/" revision, 16 hex digits each   version · numbers · time · role · revision id · definition
+ *     ITEM_MACHINE   16 hex digits of its number   version · number · name · type · flags · times · current and next
+ * revision · configuration ITEM_REVISION  machine "/" revision, 16 hex digits each   version · numbers · time · role ·
+ * revision id · definition
  *
- * A machine is keyed by its number, because a deleted one stays for as long as its executions, and its name may be given again. A revision's
- * item is written once: executions go on with the definition that they began with. */
+ * A machine is keyed by its number, because a deleted one stays for as long as its executions, and its name may be
+ * given again. A revision's item is written once: executions go on with the definition that they began with. */
 #include "engine/runtime.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,17 +57,17 @@ struct machine *machine_decode(struct engine *engine, struct str bytes)
 	uint8_t version, flags;
 	uint64_t number;
 	struct str name, type;
-	if (!reader_byte(&in, &version) || version != MACHINE_VERSION || !reader_varint(&in, &number) || !reader_blob(&in, &name) ||
-	    !reader_blob(&in, &type) || !reader_byte(&in, &flags))
+	if (!reader_byte(&in, &version) || version != MACHINE_VERSION || !reader_varint(&in, &number) ||
+	    !reader_blob(&in, &name) || !reader_blob(&in, &type) || !reader_byte(&in, &flags))
 		return NULL;
 	struct machine *machine = machine_new(engine, number, name, type);
 	struct machine_info *info = &machine->info;
 	info->deleting = flags & MACHINE_DELETING;
 	machine->deleted = flags & MACHINE_DELETED;
 	machine_link(engine, machine);
-	if (!reader_svarint(&in, &info->created_ms) || !reader_svarint(&in, &info->updated_ms) || !reader_varint(&in, &machine->next_revision) ||
-	    !get_value(&in, &info->logging) || !get_value(&in, &info->tracing) || !get_value(&in, &info->encryption) ||
-	    !get_value(&in, &machine->tags))
+	if (!reader_svarint(&in, &info->created_ms) || !reader_svarint(&in, &info->updated_ms) ||
+	    !reader_varint(&in, &machine->next_revision) || !get_value(&in, &info->logging) ||
+	    !get_value(&in, &info->tracing) || !get_value(&in, &info->encryption) || !get_value(&in, &machine->tags))
 		return NULL;
 	return machine;
 }
@@ -89,8 +90,9 @@ struct revision *revision_decode(struct engine *engine, struct str bytes)
 	uint64_t machine_number, number;
 	int64_t created_ms;
 	struct str role_arn, revision_id, definition;
-	if (!reader_byte(&in, &version) || version != REVISION_VERSION || !reader_varint(&in, &machine_number) || !reader_varint(&in, &number) ||
-	    !reader_svarint(&in, &created_ms) || !reader_blob(&in, &role_arn) || !reader_blob(&in, &revision_id) || !reader_blob(&in, &definition))
+	if (!reader_byte(&in, &version) || version != REVISION_VERSION || !reader_varint(&in, &machine_number) ||
+	    !reader_varint(&in, &number) || !reader_svarint(&in, &created_ms) || !reader_blob(&in, &role_arn) ||
+	    !reader_blob(&in, &revision_id) || !reader_blob(&in, &definition))
 		return NULL;
 	struct machine *machine = registry_by_number(engine, machine_number);
 	if (!machine)
@@ -106,10 +108,12 @@ struct revision *revision_decode(struct engine *engine, struct str bytes)
 
 /* ---- writing ------------------------------------------------------------------------------------- */
 
-static void put_item(struct store_batch *batch, enum store_op_kind op_kind, enum item_kind kind, const char *key, const struct buffer *bytes)
+void registry_put_item(struct store_batch *batch, enum store_op_kind op_kind, enum item_kind kind, const char *key,
+		       const struct buffer *bytes)
 {
 	struct store_op *op = store_batch_add(batch, op_kind);
-	op->item = (struct store_item){ .kind = (uint8_t)kind, .key = arena_str(&batch->arena, str_of(key)),
+	op->item = (struct store_item){ .kind = (uint8_t)kind,
+					.key = arena_str(&batch->arena, str_of(key)),
 					.bytes = bytes ? arena_str(&batch->arena, buffer_str(bytes)) : STR_EMPTY };
 }
 
@@ -121,12 +125,16 @@ static void write_settings(struct engine *engine, struct store_batch *batch)
 	buffer_blob(&out, str_of(engine->account));
 	buffer_append(&out, engine->key, sizeof engine->key);
 	buffer_varint(&out, engine->next_machine);
-	put_item(batch, STORE_PUT_ITEM, ITEM_SETTINGS, "settings", &out);
+	registry_put_item(batch, STORE_PUT_ITEM, ITEM_SETTINGS, "settings", &out);
 }
 
 void registry_write(struct engine *engine, struct store_batch *batch, struct change *change)
 {
 	struct machine *machine = change->machine;
+	if (change->activity) {
+		activities_write(batch, change);
+		return;
+	}
 	if (!machine) {
 		write_settings(engine, batch);
 		return;
@@ -138,14 +146,15 @@ void registry_write(struct engine *engine, struct store_batch *batch, struct cha
 			continue;
 		_cleanup_(buffer_done) struct buffer out = { 0 };
 		revision_encode(revision, &out);
-		snprintf(key, sizeof key, "%016llx/%016llx", (unsigned long long)machine->info.number, (unsigned long long)revision->number);
-		put_item(batch, op_kind, ITEM_REVISION, key, machine->dropped ? NULL : &out);
+		snprintf(key, sizeof key, "%016llx/%016llx", (unsigned long long)machine->info.number,
+			 (unsigned long long)revision->number);
+		registry_put_item(batch, op_kind, ITEM_REVISION, key, machine->dropped ? NULL : &out);
 		revision->stored = true;
 	}
 	_cleanup_(buffer_done) struct buffer out = { 0 };
 	machine_encode(machine, &out);
 	snprintf(key, sizeof key, "%016llx", (unsigned long long)machine->info.number);
-	put_item(batch, op_kind, ITEM_MACHINE, key, machine->dropped ? NULL : &out);
+	registry_put_item(batch, op_kind, ITEM_MACHINE, key, machine->dropped ? NULL : &out);
 }
 
 /* ---- reading ---------------------------------------------------------------------------------------- */
@@ -161,8 +170,8 @@ static bool load_settings(struct engine *engine, struct str bytes)
 	struct reader in = reader_of(bytes);
 	uint8_t version;
 	struct str region, account;
-	if (!reader_byte(&in, &version) || version != SETTINGS_VERSION || !reader_blob(&in, &region) || !reader_blob(&in, &account) ||
-	    (size_t)(in.end - in.at) < sizeof engine->key)
+	if (!reader_byte(&in, &version) || version != SETTINGS_VERSION || !reader_blob(&in, &region) ||
+	    !reader_blob(&in, &account) || (size_t)(in.end - in.at) < sizeof engine->key)
 		return false;
 	memcpy(engine->key, in.at, sizeof engine->key);
 	in.at += sizeof engine->key;
@@ -191,13 +200,18 @@ static void visit(void *data, const struct store_item *item)
 	case ITEM_REVISION:
 		good = revision_decode(engine, item->bytes);
 		break;
+	case ITEM_ACTIVITY:
+	case ITEM_ACTIVITY_TASK:
+		good = engine->region && activities_load(engine, item);
+		break;
 	}
 	if (!good && loading->code == 0) {
 		struct reader in = reader_of(item->bytes);
 		uint8_t version = 0;
 		reader_byte(&in, &version);
-		loading->code = error_set(loading->err, version > 1 ? ERR(VERSION) : ERR(CORRUPT),
-					  "an item of the registry (kind %u, version %u) cannot be read", item->kind, version);
+		loading->code =
+		    error_set(loading->err, version > 1 ? ERR(VERSION) : ERR(CORRUPT),
+			      "an item of the registry (kind %u, version %u) cannot be read", item->kind, version);
 	}
 }
 
@@ -210,8 +224,10 @@ int registry_load(struct engine *engine, struct wf_error *err)
 		return r;
 	if (loading.code < 0)
 		return loading.code;
+	activities_loaded(engine);
 	for (struct machine *machine = engine->machines; machine; machine = machine->next)
 		if (!machine->revisions)
-			return error_set(err, ERR(CORRUPT), "the state machine %.*s has no definition in the store", STR_FMT(machine->info.name));
+			return error_set(err, ERR(CORRUPT), "the state machine %.*s has no definition in the store",
+					 STR_FMT(machine->info.name));
 	return 0;
 }

@@ -1,5 +1,5 @@
-/* request.c: those who wait for an answer. A request is answered when the newest batch that its answer depends on is committed; if that
- * batch fails, what carries it (an input, a change) is done again, and a query is read again. */
+/* request.c: those who wait for an answer. A request is answered when the newest batch that its answer depends on is
+ * committed; if that batch fails, what carries it (an input, a change) is done again, and a query is read again. */
 #include "engine/runtime.h"
 #include <stdlib.h>
 
@@ -113,5 +113,6 @@ bool request_read_done(struct request *request)
 void request_store_failed(struct request *request, int code, const struct wf_error *err)
 {
 	log_error("engine", "reading the store failed: %s", err ? err->message : error_code_text(code));
-	request_refuse(request, ENGINE_INTERNAL, "The store could not be read: %s", err ? err->message : error_code_text(code));
+	request_refuse(request, ENGINE_INTERNAL, "The store could not be read: %s",
+		       err ? err->message : error_code_text(code));
 }

@@ -1,4 +1,5 @@
-/* runtime.h: what the files of this room share: struct engine and the things it holds. Private to engine/; engine.h is the outside.
+/* runtime.h: what the files of this room share: struct engine and the things it holds. Private to engine/; engine.h is
+ * the outside.
  *
  *     resident   an execution in memory: its state, the inputs queued for it, where its journal stands
  *     input      something that happens to one execution; kept until the batch that holds its effect is committed
@@ -8,12 +9,13 @@
  *     task       a task handed to a connector, or queued for one
  *
  * Rules that hold it together:
- *  - Everything is decided in turn.c's engine_turn, called by the loop between iterations. What else runs (callbacks of the store, connectors,
- *    callers) only queues.
- *  - A resident with queued inputs, an uncommitted batch or a load under way is never evicted, so inputs and batches may point at it.
+ *  - Everything is decided in turn.c's engine_turn, called by the loop between iterations. What else runs (callbacks of
+ * the store, connectors, callers) only queues.
+ *  - A resident with queued inputs, an uncommitted batch or a load under way is never evicted, so inputs and batches
+ * may point at it.
  *  - Memory may be ahead of the disk; what leaves (answers, commands, events to watchers) never is.
- *  - When a batch fails, it and all behind it are undone together: the residents they touched are loaded anew, and the inputs they kept go back
- *    to the front of their queues in order. What was read from such a resident is read again. */
+ *  - When a batch fails, it and all behind it are undone together: the residents they touched are loaded anew, and the
+ * inputs they kept go back to the front of their queues in order. What was read from such a resident is read again. */
 #pragma once
 #include "base/log.h"
 #include "base/map.h"
@@ -26,6 +28,8 @@
 
 #define ENGINE_KEY_BYTES 32
 
+struct activity;
+struct activity_poll;
 struct batch;
 struct machine;
 struct request;
@@ -34,18 +38,18 @@ struct revision;
 struct task;
 
 /* A list with a tail. LIST_INIT before use; LIST_ADD appends, LIST_TAKE takes the first. Elements link by `next`. */
-#define LIST(type)               \
-	struct {                 \
-		type *first, **tail; \
+#define LIST(type)                                                                                                     \
+	struct {                                                                                                       \
+		type *first, **tail;                                                                                   \
 	}
 #define LIST_INIT(list) ((list)->first = NULL, (list)->tail = &(list)->first)
 #define LIST_ADD(list, item) ((item)->next = NULL, *(list)->tail = (item), (list)->tail = &(item)->next)
-#define LIST_TAKE(list)                                            \
-	({                                                         \
-		__typeof__((list)->first) first_ = (list)->first;  \
-		if (first_ && !((list)->first = first_->next))     \
-			(list)->tail = &(list)->first;             \
-		first_;                                            \
+#define LIST_TAKE(list)                                                                                                \
+	({                                                                                                             \
+		__typeof__((list)->first) first_ = (list)->first;                                                      \
+		if (first_ && !((list)->first = first_->next))                                                         \
+			(list)->tail = &(list)->first;                                                                 \
+		first_;                                                                                                \
 	})
 
 /* ---- inputs and the mailbox (mailbox.c) ----------------------------------------------------- */
@@ -53,7 +57,7 @@ struct task;
 struct input {
 	struct input *next;
 	struct resident *resident;
-	struct request *request; /* who waits for the outcome; NULL: nobody */
+	struct request *request;   /* who waits for the outcome; NULL: nobody */
 	enum core_outcome outcome; /* of the last time it was applied */
 	enum core_input_kind kind;
 	uint64_t task_id;
@@ -63,7 +67,8 @@ struct input {
 };
 
 /* Texts are copied, the value is referenced. */
-struct input *input_new(enum core_input_kind kind, uint64_t task_id, const struct value *value, struct str raw, struct str error, struct str cause);
+struct input *input_new(enum core_input_kind kind, uint64_t task_id, const struct value *value, struct str raw,
+			struct str error, struct str cause);
 void input_free(struct input *input);
 /* Queues an input for an execution, bringing it into memory first if it is not there. */
 void mailbox_put(struct engine *engine, uint64_t execution_id, struct input *input);
@@ -73,7 +78,8 @@ void mailbox_put_back(struct engine *engine, struct resident *resident, struct i
 /* A timer is due / the last step ended with work left: at most one of each is queued. */
 void mailbox_wake(struct engine *engine, uint64_t execution_id);
 void mailbox_continue(struct engine *engine, struct resident *resident);
-/* Whether an execution waits for a step; the one that has waited longest, taken off the list (its inputs stay with it). */
+/* Whether an execution waits for a step; the one that has waited longest, taken off the list (its inputs stay with it).
+ */
 bool mailbox_has_ready(const struct engine *engine);
 struct resident *mailbox_take(struct engine *engine);
 /* Puts it on the list if it is in memory and has inputs. */
@@ -93,26 +99,26 @@ enum resident_state {
 
 struct resident {
 	uint64_t id;
-	struct engine *engine; /* NULL: the engine is gone; the load's answer frees it */
-	struct machine *machine; /* NULL while loading */
+	struct engine *engine;     /* NULL: the engine is gone; the load's answer frees it */
+	struct machine *machine;   /* NULL while loading */
 	struct revision *revision; /* the definition it runs */
-	struct str name, arn; /* own memory */
+	struct str name, arn;      /* own memory */
 	char *texts;
 	bool named; /* the caller gave the name: it is stored */
 	enum resident_state state;
-	bool loading; /* store_load is under way */
-	bool stored; /* its row is in the store, or in a batch on its way there */
-	bool started; /* the START was applied; false only for a new one */
+	bool loading;      /* store_load is under way */
+	bool stored;       /* its row is in the store, or in a batch on its way there */
+	bool started;      /* the START was applied; false only for a new one */
 	bool redispatched; /* recovery has started its tasks again */
-	bool recovering; /* a page of recovery waits for its load */
+	bool recovering;   /* a page of recovery waits for its load */
 	struct execution *execution;
 
 	uint32_t next_record;
 	size_t tail_bytes, snapshot_bytes; /* journal since the last snapshot; that snapshot */
-	bool has_open; /* an open row stands in the store (or will) … */
-	int64_t open_wake_ms; /* … and says this */
-	uint64_t newest; /* sequence of the newest batch with something of it; 0: none */
-	uint32_t uncommitted; /* batches that hold something of it */
+	bool has_open;                     /* an open row stands in the store (or will) … */
+	int64_t open_wake_ms;              /* … and says this */
+	uint64_t newest;                   /* sequence of the newest batch with something of it; 0: none */
+	uint32_t uncommitted;              /* batches that hold something of it */
 
 	LIST(struct input) inputs;
 	uint32_t inputs_count;
@@ -122,8 +128,8 @@ struct resident {
 
 	struct resident *newer, *older; /* LRU */
 	size_t memory_bytes;
-	int64_t accepted_us; /* when the start was asked for (monotonic); 0: by an earlier process */
-	struct str attributes; /* of its row; own memory */
+	int64_t accepted_us;              /* when the start was asked for (monotonic); 0: by an earlier process */
+	struct str attributes;            /* of its row; own memory */
 	enum execution_status row_status; /* what the loaded row said (for one that has ended) */
 	int64_t row_start_ms, row_stop_ms;
 	struct naming *naming; /* while its start is not committed */
@@ -131,7 +137,8 @@ struct resident {
 
 struct resident *cache_find(struct engine *engine, uint64_t execution_id);
 /* A new execution, not stored yet. `name` empty: made from the id. */
-struct resident *cache_add_new(struct engine *engine, struct machine *machine, uint64_t execution_id, struct str name, struct str attributes);
+struct resident *cache_add_new(struct engine *engine, struct machine *machine, uint64_t execution_id, struct str name,
+			       struct str attributes);
 /* The execution, asking the store for it if need be. */
 struct resident *cache_get(struct engine *engine, uint64_t execution_id);
 /* Throws its state away and asks the store for it again (a new one begins anew). */
@@ -139,7 +146,8 @@ void cache_reload(struct engine *engine, struct resident *resident);
 void cache_remove(struct engine *engine, struct resident *resident);
 /* It was used: measures it and moves it to the young end. */
 void cache_touch(struct engine *engine, struct resident *resident);
-/* Forgets it if it may be forgotten and only waits for a time that is not near, or always with `force`; true if it is gone. */
+/* Forgets it if it may be forgotten and only waits for a time that is not near, or always with `force`; true if it is
+ * gone. */
 bool cache_release(struct engine *engine, struct resident *resident, bool force);
 /* Brings the cache under its bounds. */
 void cache_evict(struct engine *engine);
@@ -162,15 +170,16 @@ bool attributes_decode(struct str bytes, struct attributes *ret_attributes);
 /* ---- requests (request.c) ------------------------------------------------------------------------ */
 
 struct request {
-	struct request *next; /* in the list of a batch, of what is due, or of a naming */
+	struct request *next;          /* in the list of a batch, of what is due, or of a naming */
 	struct request *newer, *older; /* all of the engine */
-	struct engine *engine; /* NULL: the engine is gone; the read's answer frees it */
-	bool reading; /* the store was asked */
-	bool carried; /* an input or a change carries it; else it is run again after a rollback */
-	void (*run)(struct request *request); /* from its beginning: queries */
+	struct engine *engine;         /* NULL: the engine is gone; the read's answer frees it */
+	bool reading;                  /* the store was asked */
+	bool carried;                  /* an input or a change carries it; else it is run again after a rollback */
+	void (*run)(struct request *request);    /* from its beginning: queries */
 	void (*answer)(struct request *request); /* calls `done` */
-	void (*found)(struct request *request); /* goes on when `row` or `resident` is known (query.c: resolve) */
-	void (*settle)(struct request *request, struct resident *resident, enum core_outcome outcome); /* its input had its step: fills in the answer */
+	void (*found)(struct request *request);  /* goes on when `row` or `resident` is known (query.c: resolve) */
+	void (*settle)(struct request *request, struct resident *resident,
+		       enum core_outcome outcome); /* its input had its step: fills in the answer */
 	struct arena arena;
 	union {
 		engine_execution_fn *execution;
@@ -178,6 +187,8 @@ struct request {
 		engine_list_fn *list;
 		engine_history_fn *history;
 		engine_done_fn *plain;
+		engine_activity_fn *activity;
+		engine_activity_task_fn *activity_task;
 	} done;
 	void *data;
 
@@ -185,11 +196,13 @@ struct request {
 	struct str message;
 
 	/* what is asked */
-	struct machine *machine; /* of the execution, or to be changed */
-	struct naming *naming; /* start: the name it waits for */
+	struct machine *machine;    /* of the execution, or to be changed */
+	struct activity *activity;  /* to be changed */
+	struct activity_poll *poll; /* GetActivityTask */
+	struct naming *naming;      /* start: the name it waits for */
 	struct str execution_arn, name, error_text, cause_text;
 	struct str input, trace_header; /* start */
-	struct value *value; /* start: the parsed input; a task's output */
+	struct value *value;            /* start: the parsed input; a task's output */
 	int64_t accepted_us;
 	uint64_t task_id;
 	struct list_request list;
@@ -200,8 +213,8 @@ struct request {
 	uint64_t id;
 	struct store_execution row;
 	struct resident *resident; /* resolve: in memory; valid in `found` only */
-	uint32_t record; /* history: the next record to read */
-	uint32_t skip; /* and how many of its public events were given already */
+	uint32_t record;           /* history: the next record to read */
+	uint32_t skip;             /* and how many of its public events were given already */
 	size_t bytes;
 	LIST(struct event_link) events;
 	uint32_t events_count;
@@ -220,11 +233,13 @@ struct event_link {
 struct request *request_new(struct engine *engine, void (*answer)(struct request *), void *data);
 void request_free(struct request *request);
 /* Sets the answer to an error; AWS's words. Returns false, for `return request_fail(…)`. */
-bool request_fail(struct request *request, enum engine_error_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+bool request_fail(struct request *request, enum engine_error_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* Answers it when the batch `sequence` is committed (0 or committed already: in this or the next turn). */
 void request_hold(struct request *request, uint64_t sequence);
 /* request_fail, then as soon as may be. */
-void request_refuse(struct request *request, enum engine_error_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void request_refuse(struct request *request, enum engine_error_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* Answers those that are due. */
 void requests_answer(struct engine *engine);
 struct engine_error request_error(const struct request *request);
@@ -246,28 +261,29 @@ struct revision {
 	struct str definition, role_arn, revision_id; /* point into `texts` */
 	char *texts;
 	struct program *program; /* compiled when first asked for */
-	bool broken; /* it does not compile with this binary */
-	bool stored; /* its item never changes */
+	bool broken;             /* it does not compile with this binary */
+	bool stored;             /* its item never changes */
 };
 
 struct machine {
-	struct machine_info info; /* info.program is filled when it is given out */
-	struct machine *next; /* all of the engine, by number downward */
-	struct machine *older; /* another of the same name that was deleted */
+	struct machine_info info;   /* info.program is filled when it is given out */
+	struct machine *next;       /* all of the engine, by number downward */
+	struct machine *older;      /* another of the same name that was deleted */
 	struct revision *revisions; /* newest first */
 	uint64_t next_revision;
 	struct value *tags;
 	char *texts;
-	bool deleted; /* the name is free again; kept for its executions */
-	bool dropped; /* its items are deleted */
+	bool deleted;       /* the name is free again; kept for its executions */
+	bool dropped;       /* its items are deleted */
 	uint32_t residents; /* executions of it in memory */
-	bool reaping; /* the store is asked whether it has executions */
+	bool reaping;       /* the store is asked whether it has executions */
 };
 
-/* A write of a machine's items. */
+/* A write of a machine's items, or an activity's; of neither: the settings. */
 struct change {
 	struct change *next;
 	struct machine *machine;
+	struct activity *activity;
 	struct request *request; /* or NULL */
 };
 
@@ -286,12 +302,15 @@ void registry_write(struct engine *engine, struct store_batch *batch, struct cha
 /* Ends the deleting of machines that have no running executions, and forgets those that have none at all. */
 void registry_reap(struct engine *engine);
 /* Encoding of the items, and their keys. */
-enum item_kind { ITEM_SETTINGS = 1, ITEM_MACHINE = 2, ITEM_REVISION = 3 };
+enum item_kind { ITEM_SETTINGS = 1, ITEM_MACHINE = 2, ITEM_REVISION = 3, ITEM_ACTIVITY = 4, ITEM_ACTIVITY_TASK = 5 };
+void registry_put_item(struct store_batch *batch, enum store_op_kind op_kind, enum item_kind kind, const char *key,
+		       const struct buffer *bytes);
 void machine_encode(const struct machine *machine, struct buffer *out);
 struct machine *machine_decode(struct engine *engine, struct str bytes);
 void revision_encode(const struct revision *revision, struct buffer *out);
 struct revision *revision_decode(struct engine *engine, struct str bytes); /* linked into its machine */
-struct revision *revision_new(struct machine *machine, struct str definition, struct str role_arn, struct str revision_id, int64_t created_ms);
+struct revision *revision_new(struct machine *machine, struct str definition, struct str role_arn,
+			      struct str revision_id, int64_t created_ms);
 struct machine *machine_new(struct engine *engine, uint64_t number, struct str name, struct str type);
 void machine_link(struct engine *engine, struct machine *machine);
 
@@ -299,7 +318,7 @@ void machine_link(struct engine *engine, struct machine *machine);
 
 /* A name whose start is looked up or not yet committed: later starts of the same name wait for it here. */
 struct naming {
-	struct str key; /* machine number, name */
+	struct str key;            /* machine number, name */
 	struct resident *resident; /* once it is started */
 	LIST(struct request) waiting;
 };
@@ -308,7 +327,8 @@ void naming_done(struct engine *engine, struct resident *resident);
 /* A failed batch said that the name exists: looks again. */
 void start_again(struct engine *engine, struct resident *resident);
 
-/* Parses a JSON text of a caller's into request->value, refusing what is none or too long: `problem` is AWS's sentence around it. */
+/* Parses a JSON text of a caller's into request->value, refusing what is none or too long: `problem` is AWS's sentence
+ * around it. */
 bool request_parse_json(struct request *request, struct str text, enum engine_error_code code, const char *problem);
 
 /* ---- tasks (dispatch.c) ---------------------------------------------------------------------------------- */
@@ -319,18 +339,19 @@ struct dispatch {
 	size_t connectors_count, connectors_capacity;
 	struct str_map tasks; /* 16 bytes of key → struct task: running, queued, and the last ones that ended */
 	uint64_t running, queued;
-	struct task *queue_first, *queue_last; /* wait for the bound on tasks in flight */
+	struct task *queue_first, *queue_last;   /* wait for the bound on tasks in flight */
 	struct task *untold_first, *untold_last; /* the core has not been told that they have started */
-	struct task *ended_first, *ended_last; /* kept for their logs */
+	struct task *ended_first, *ended_last;   /* kept for their logs */
 	uint32_t ended_count;
 	struct task *beats; /* heartbeats not yet given to the core */
-	char *work_dir; /* the last one made */
+	char *work_dir;     /* the last one made */
 };
 void dispatch_init(struct engine *engine);
 /* Queues it. `again`: by a recovery. */
 void dispatch_start(struct engine *engine, struct resident *resident, const struct command *command, bool again);
 void dispatch_cancel(struct engine *engine, uint64_t execution_id, uint64_t task_id);
-/* Tells the core of starts and heartbeats that have waited long enough; of all heartbeats of one execution, whose timer is due. */
+/* Tells the core of starts and heartbeats that have waited long enough; of all heartbeats of one execution, whose timer
+ * is due. */
 void dispatch_tell(struct engine *engine, int64_t now_ms);
 void dispatch_beats_of(struct engine *engine, uint64_t execution_id);
 /* When dispatch_tell has something to do next; INT64_MAX: nothing. */
@@ -338,6 +359,36 @@ int64_t dispatch_next_ms(const struct engine *engine);
 /* Starts what the bound now allows; in the turn only, so never from within a connector's report. */
 void dispatch_queue(struct engine *engine);
 void dispatch_free(struct engine *engine);
+
+/* ---- activities (activities.c) ---------------------------------------------------------------------------------- */
+
+struct activity_task;
+
+struct activities {
+	struct str_map by_name; /* → struct activity */
+	struct str_map tasks;   /* 16 bytes of key → struct activity_task: committed, no worker has it */
+	struct activity_poll *polls_first, *polls_last; /* all that wait; the one that began first in front */
+};
+bool activities_load(struct engine *engine, const struct store_item *item);
+void activities_loaded(
+    struct engine *engine); /* all items are there: puts the tasks in the order they were scheduled */
+void activities_write(struct store_batch *batch, struct change *change);
+/* The rows of queued tasks, in the batch of the step that schedules, starts or cancels them. */
+void activities_step(struct engine *engine, struct store_batch *batch, struct resident *resident,
+		     const struct core_result *result, const struct input *inputs, int64_t now_ms);
+/* A task is scheduled, and committed / it is over. */
+void activities_queue(struct engine *engine, uint64_t execution_id, const struct command *command);
+void activities_cancel(struct engine *engine, uint64_t execution_id, uint64_t task_id);
+/* Ends polls that have waited long enough, or all when draining; when it has something to do next. */
+void activities_run(struct engine *engine, int64_t now_ms);
+int64_t activities_next_ms(const struct engine *engine);
+/* For core_env. */
+bool activities_exists(void *resident, struct str arn);
+void activities_free(struct engine *engine);
+struct activity *activities_find(struct engine *engine, struct str name); /* NULL: none, or deleted */
+/* The tags of an activity, to be changed with activities_put_change. */
+struct value **activity_tags(struct activity *activity);
+void activities_put_change(struct engine *engine, struct activity *activity, struct request *request);
 
 /* ---- the turn and its batches (turn.c, batch.c) -------------------------------------------------------------- */
 
@@ -347,7 +398,7 @@ struct release {
 	struct resident *resident;
 	const struct command *commands;
 	uint32_t commands_count;
-	bool begun; /* its row is new */
+	bool begun;                   /* its row is new */
 	enum execution_status status; /* RUNNING, or how it ended */
 };
 
@@ -382,18 +433,20 @@ bool turn_env(struct engine *engine, struct resident *resident, int64_t now_ms, 
 void watch_committed(struct engine *engine, const struct store_batch *batch);
 void watch_log(struct engine *engine, struct str execution_arn, uint64_t task_id, struct str line, double fraction);
 
-/* ---- executions that end the process (crash.c) --------------------------------------------------------------------- */
+/* ---- executions that end the process (crash.c) ---------------------------------------------------------------------
+ */
 
 enum quarantine {
 	QUARANTINE_NONE,
-	QUARANTINE_STOP, /* is stopped instead of going on */
+	QUARANTINE_STOP,  /* is stopped instead of going on */
 	QUARANTINE_LEAVE, /* is not even loaded */
 };
 int crash_notes_open(struct engine *engine, const char *path, struct wf_error *err);
 enum quarantine crash_quarantine(const struct engine *engine, uint64_t execution_id);
 void crash_notes_close(struct engine *engine);
 
-/* ---- work folders (workdirs.c) --------------------------------------------------------------------------------------- */
+/* ---- work folders (workdirs.c)
+ * --------------------------------------------------------------------------------------- */
 
 /* Removes folders of executions that are no longer stored, a few at a time. */
 void workdirs_sweep(struct engine *engine);
@@ -401,9 +454,9 @@ void workdirs_sweep(struct engine *engine);
 /* ---- recovery (recovery.c) --------------------------------------------------------------------------------------- */
 
 struct recovery {
-	bool asked, active; /* engine_recover was called; ACTIVE rows are still being loaded */
+	bool asked, active;          /* engine_recover was called; ACTIVE rows are still being loaded */
 	struct store_open_row after; /* where the listing stands */
-	uint32_t loading; /* of the page, not loaded yet */
+	uint32_t loading;            /* of the page, not loaded yet */
 	bool page_last;
 	int64_t horizon_ms; /* wake times up to here are in the heap */
 	bool horizon_listing;
@@ -444,23 +497,23 @@ struct engine {
 	void *fatal_data;
 
 	uint64_t volatile stepping; /* the execution that is stepped or folded now; 0: none */
-	int crash_fd; /* notes of crashes; -1: none */
-	struct u64_map crashes; /* execution → how often it ended the process, as a number in the pointer */
+	int crash_fd;               /* notes of crashes; -1: none */
+	struct u64_map crashes;     /* execution → how often it ended the process, as a number in the pointer */
 
 	/* lease and journal */
 	uint64_t epoch;
-	uint64_t next_sequence; /* of the next batch */
-	uint64_t committed; /* the newest batch known to be stored */
-	uint64_t last_execution; /* sequence number of the last execution's id */
-	uint64_t recovered_below; /* executions with a smaller id existed when this process began */
+	uint64_t next_sequence;     /* of the next batch */
+	uint64_t committed;         /* the newest batch known to be stored */
+	uint64_t last_execution;    /* sequence number of the last execution's id */
+	uint64_t recovered_below;   /* executions with a smaller id existed when this process began */
 	LIST(struct batch) batches; /* submitted and not settled */
 	uint32_t outstanding;
-	struct batch *current; /* the one that this turn fills */
+	struct batch *current;     /* the one that this turn fills */
 	LIST(struct batch) failed; /* of them: refused; undone together */
-	int64_t stalled_until_ms; /* after a failed commit; 0: not stalled */
-	uint32_t failures; /* in a row */
-	bool no_space; /* the last failure said so: starts are refused */
-	bool halted; /* after fatal: nothing more is decided */
+	int64_t stalled_until_ms;  /* after a failed commit; 0: not stalled */
+	uint32_t failures;         /* in a row */
+	bool no_space;             /* the last failure said so: starts are refused */
+	bool halted;               /* after fatal: nothing more is decided */
 
 	LIST(struct resident) ready;
 	uint64_t ready_count;
@@ -493,6 +546,7 @@ struct engine {
 	bool purging;
 	DIR *sweep; /* reading work_root through */
 	struct dispatch dispatch;
+	struct activities activities;
 	struct str_map watchers; /* execution ARN → first struct engine_watcher */
 
 	bool draining;

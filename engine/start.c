@@ -3,10 +3,11 @@
  *     no name ─► begin
  *     name ─► a naming of it is there? ─► wait for it
  *          └► make a naming ─► ask the store ─► there ─► same input and running: that one; else ExecutionAlreadyExists
- *                                          └► not there ─► begin; the naming goes when the start is committed, and who waited is answered
+ *                                          └► not there ─► begin; the naming goes when the start is committed, and who
+ * waited is answered
  *
- * So between the first sight of a name and its row in the store there is always its naming, and never two starts of one name. The first
- * step is taken in the turn that takes the start. */
+ * So between the first sight of a name and its row in the store there is always its naming, and never two starts of one
+ * name. The first step is taken in the turn that takes the start. */
 #include "base/hash.h"
 #include "engine/json_problem.h"
 #include "engine/runtime.h"
@@ -22,8 +23,10 @@ bool request_parse_json(struct request *request, struct str text, enum engine_er
 	struct wf_error err = { 0 };
 	if (text.len > (size_t)engine->limits.payload_bytes)
 		return request_fail(request, ENGINE_VALIDATION,
-				    "1 validation error detected: Value at '%s' failed to satisfy constraint: Member must have length less than or equal to %lld",
-				    code == ENGINE_INVALID_OUTPUT ? "output" : "input", (long long)engine->limits.payload_bytes);
+				    "1 validation error detected: Value at '%s' failed to satisfy constraint: Member "
+				    "must have length less than or equal to %lld",
+				    code == ENGINE_INVALID_OUTPUT ? "output" : "input",
+				    (long long)engine->limits.payload_bytes);
 	if (text.len && value_parse(text, &options, &request->value, &err) == 0)
 		return true;
 	if (text.len)
@@ -39,9 +42,13 @@ static void settle_start(struct request *request, struct resident *resident, enu
 {
 	(void)outcome;
 	request->info = (struct execution_info){
-		.arn = arena_str(&request->arena, resident->arn), .name = arena_str(&request->arena, resident->name),
-		.machine_arn = request->machine->info.arn, .machine_name = request->machine->info.name, .id = resident->id,
-		.status = execution_status(resident->execution), .start_ms = execution_start_ms(resident->execution),
+		.arn = arena_str(&request->arena, resident->arn),
+		.name = arena_str(&request->arena, resident->name),
+		.machine_arn = request->machine->info.arn,
+		.machine_name = request->machine->info.name,
+		.id = resident->id,
+		.status = execution_status(resident->execution),
+		.start_ms = execution_start_ms(resident->execution),
 		.stop_ms = execution_stop_ms(resident->execution),
 	};
 }
@@ -50,14 +57,16 @@ static void settle_start(struct request *request, struct resident *resident, enu
 static uint64_t new_id(struct engine *engine, const struct request *request)
 {
 	uint64_t sequence = ++engine->last_execution;
-	uint64_t hash = request->name.len ? hash_bytes(request->name, hash_bytes(request->machine->info.arn, 0)) : hash_u64(sequence);
+	uint64_t hash = request->name.len ? hash_bytes(request->name, hash_bytes(request->machine->info.arn, 0))
+					  : hash_u64(sequence);
 	return sequence << 8 | (hash & (STORE_SHARDS - 1));
 }
 
 static struct resident *begin(struct request *request)
 {
 	struct engine *engine = request->engine;
-	struct attributes attributes = { .revision = request->machine->revisions->number, .trace_header = request->trace_header };
+	struct attributes attributes = { .revision = request->machine->revisions->number,
+					 .trace_header = request->trace_header };
 	token_hash(request->input, attributes.input_hash);
 	struct resident *resident = cache_add_new(engine, request->machine, new_id(engine, request), request->name,
 						  attributes_encode(&request->arena, &attributes));
@@ -84,25 +93,31 @@ static bool same_input(const struct request *request, struct str row_attributes)
 static void fail_existing(struct request *request)
 {
 	struct engine *engine = request->engine;
-	request_fail(request, ENGINE_EXECUTION_ALREADY_EXISTS, "Execution Already Exists: 'arn:aws:states:%s:%s:execution:%.*s:%.*s'", engine->region,
-		       engine->account, STR_FMT(request->machine->info.name), STR_FMT(request->name));
+	request_fail(request, ENGINE_EXECUTION_ALREADY_EXISTS,
+		     "Execution Already Exists: 'arn:aws:states:%s:%s:execution:%.*s:%.*s'", engine->region,
+		     engine->account, STR_FMT(request->machine->info.name), STR_FMT(request->name));
 }
 
-/* The name is taken by this row: the same execution if it runs and has the same input. What memory knows beyond the row waits for its commit. */
+/* The name is taken by this row: the same execution if it runs and has the same input. What memory knows beyond the row
+ * waits for its commit. */
 static void answer_from_row(struct request *request, const struct store_execution *row)
 {
 	struct engine *engine = request->engine;
 	const struct resident *resident = cache_find(engine, row->id);
 	bool readable = resident_readable(resident);
-	bool runs = readable ? execution_status(resident->execution) == EXECUTION_RUNNING : row->status == EXECUTION_RUNNING;
+	bool runs =
+	    readable ? execution_status(resident->execution) == EXECUTION_RUNNING : row->status == EXECUTION_RUNNING;
 	request->carried = false;
 	if (!runs || !same_input(request, row->attributes))
 		fail_existing(request);
 	request->info = (struct execution_info){
-		.arn = arena_format(&request->arena, "arn:aws:states:%s:%s:execution:%.*s:%.*s", engine->region, engine->account,
-				    STR_FMT(request->machine->info.name), STR_FMT(request->name)),
-		.name = request->name, .machine_arn = request->machine->info.arn, .machine_name = request->machine->info.name,
-		.id = row->id, .start_ms = row->start_ms,
+		.arn = arena_format(&request->arena, "arn:aws:states:%s:%s:execution:%.*s:%.*s", engine->region,
+				    engine->account, STR_FMT(request->machine->info.name), STR_FMT(request->name)),
+		.name = request->name,
+		.machine_arn = request->machine->info.arn,
+		.machine_name = request->machine->info.name,
+		.id = row->id,
+		.start_ms = row->start_ms,
 	};
 	request_hold(request, readable ? resident->newest : 0);
 }
@@ -117,7 +132,8 @@ static void drop_naming(struct engine *engine, struct naming *naming)
 
 static void look_up(struct naming *naming);
 
-static void on_looked_up(void *data, const struct store_execution *rows, uint32_t count, int code, const struct wf_error *err)
+static void on_looked_up(void *data, const struct store_execution *rows, uint32_t count, int code,
+			 const struct wf_error *err)
 {
 	struct request *first = data;
 	if (!request_read_done(first))
@@ -125,10 +141,12 @@ static void on_looked_up(void *data, const struct store_execution *rows, uint32_
 	struct engine *engine = first->engine;
 	struct naming *naming = first->naming;
 	/* A name that encodes an id is only taken if that execution is this machine's and was given no name. */
-	bool found = code == 0 && count && (!first->by_id || (rows->machine_id == first->machine->info.number && !rows->name.len));
+	bool found = code == 0 && count &&
+		     (!first->by_id || (rows->machine_id == first->machine->info.number && !rows->name.len));
 	if (first->by_id && !found && (code == 0 || code == ERR(NOT_FOUND))) {
 		first->by_id = false;
-		store_find_named(engine->store, first->machine->info.number, first->name, on_looked_up, request_read(first));
+		store_find_named(engine->store, first->machine->info.number, first->name, on_looked_up,
+				 request_read(first));
 		return;
 	}
 	if (found || (code < 0 && code != ERR(NOT_FOUND))) {
@@ -161,7 +179,8 @@ static void look_up(struct naming *naming)
 	if (first->by_id)
 		store_find(engine->store, first->id, on_looked_up, request_read(first));
 	else
-		store_find_named(engine->store, first->machine->info.number, first->name, on_looked_up, request_read(first));
+		store_find_named(engine->store, first->machine->info.number, first->name, on_looked_up,
+				 request_read(first));
 }
 
 void naming_done(struct engine *engine, struct resident *resident)
@@ -169,7 +188,8 @@ void naming_done(struct engine *engine, struct resident *resident)
 	struct naming *naming = TAKE(resident->naming);
 	if (!naming)
 		return;
-	/* They came while it was not yet known to run: whatever became of it since, with the same input they are repeats. */
+	/* They came while it was not yet known to run: whatever became of it since, with the same input they are
+	 * repeats. */
 	for (struct request *request; (request = LIST_TAKE(&naming->waiting));) {
 		request->carried = false;
 		settle_start(request, resident, CORE_ACCEPTED);
@@ -209,7 +229,8 @@ void start_again(struct engine *engine, struct resident *resident)
 static void ask_name(struct request *request)
 {
 	struct engine *engine = request->engine;
-	struct str key = arena_format(&request->arena, "%llu:%.*s", (unsigned long long)request->machine->info.number, STR_FMT(request->name));
+	struct str key = arena_format(&request->arena, "%llu:%.*s", (unsigned long long)request->machine->info.number,
+				      STR_FMT(request->name));
 	struct naming *naming = str_map_get(&engine->namings, key);
 	request->carried = true;
 	if (naming) {
@@ -239,15 +260,19 @@ static bool check(struct request *request, const struct start_request *asked)
 	if (!(request->machine = registry_ask(request, asked->machine_arn)))
 		return false;
 	if (request->machine->info.deleting)
-		return request_fail(request, ENGINE_STATE_MACHINE_DELETING, "State Machine is being deleted: '%.*s'", STR_FMT(asked->machine_arn));
+		return request_fail(request, ENGINE_STATE_MACHINE_DELETING, "State Machine is being deleted: '%.*s'",
+				    STR_FMT(asked->machine_arn));
 	if (!revision_program(engine, request->machine->revisions))
-		return request_fail(request, ENGINE_INTERNAL, "The definition of the state machine cannot be run by this version");
+		return request_fail(request, ENGINE_INTERNAL,
+				    "The definition of the state machine cannot be run by this version");
 	if (asked->name.len && !arn_name_valid(asked->name, &engine->limits))
 		return request_fail(request, ENGINE_INVALID_NAME, "Invalid Name: '%.*s'", STR_FMT(asked->name));
 	if (engine->stats.open >= (uint64_t)engine->limits.open_executions)
-		return request_fail(request, ENGINE_EXECUTION_LIMIT_EXCEEDED, "The maximum number of open executions, %lld, is reached",
+		return request_fail(request, ENGINE_EXECUTION_LIMIT_EXCEEDED,
+				    "The maximum number of open executions, %lld, is reached",
 				    (long long)engine->limits.open_executions);
-	return request_parse_json(request, request->input, ENGINE_INVALID_EXECUTION_INPUT, "Invalid State Machine Execution Input");
+	return request_parse_json(request, request->input, ENGINE_INVALID_EXECUTION_INPUT,
+				  "Invalid State Machine Execution Input");
 }
 
 void engine_start(struct engine *engine, const struct start_request *asked, engine_execution_fn *done, void *data)

@@ -12,13 +12,15 @@ static void settle_task(struct request *request, struct resident *resident, enum
 		request_fail(request, ENGINE_TASK_TIMED_OUT, "Task Timed Out: 'Provided task does not exist anymore'");
 		break;
 	case CORE_UNKNOWN:
-		request_fail(request, ENGINE_TASK_DOES_NOT_EXIST, "Task Does Not Exist: 'Provided task does not exist'");
+		request_fail(request, ENGINE_TASK_DOES_NOT_EXIST,
+			     "Task Does Not Exist: 'Provided task does not exist'");
 		break;
 	}
 }
 
 /* The task of a token; answers with an error and returns NULL if it is none of ours. */
-static struct request *task_request(struct engine *engine, struct str token, engine_done_fn *done, void *data, struct task_key *ret_key)
+static struct request *task_request(struct engine *engine, struct str token, engine_done_fn *done, void *data,
+				    struct task_key *ret_key)
 {
 	struct request *request = request_new(engine, request_answer_plain, data);
 	request->done.plain = done;
@@ -32,7 +34,8 @@ static struct request *task_request(struct engine *engine, struct str token, eng
 	return request;
 }
 
-static void put(struct request *request, struct task_key key, enum core_input_kind kind, struct str error, struct str cause)
+static void put(struct request *request, struct task_key key, enum core_input_kind kind, struct str error,
+		struct str cause)
 {
 	const struct str absent = { NULL, 0 };
 	struct input *input = input_new(kind, key.event_id, request->value, absent, error, cause);
@@ -54,7 +57,8 @@ void engine_task_success(struct engine *engine, struct str token, struct str out
 		request_hold(request, 0);
 }
 
-void engine_task_failure(struct engine *engine, struct str token, struct str error, struct str cause, engine_done_fn *done, void *data)
+void engine_task_failure(struct engine *engine, struct str token, struct str error, struct str cause,
+			 engine_done_fn *done, void *data)
 {
 	struct task_key key;
 	struct request *request = task_request(engine, token, done, data, &key);

@@ -1,5 +1,5 @@
-/* timers.c: a binary heap of wake times whose entries are found by execution. Equal times are ordered by id, so that a run is the same
- * each time. */
+/* timers.c: a binary heap of wake times whose entries are found by execution. Equal times are ordered by id, so that a
+ * run is the same each time. */
 #include "engine/timers.h"
 #include "base/mem.h"
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* timers.h: when executions wake: one heap of (time, execution), at most one entry for each.
  *
- * It holds what is in memory and what the store says is due within the horizon (recovery.c), so it is small however many executions
- * wait. Wall clock milliseconds; it reads no clock itself. A zeroed struct is empty. */
+ * It holds what is in memory and what the store says is due within the horizon (recovery.c), so it is small however
+ * many executions wait. Wall clock milliseconds; it reads no clock itself. A zeroed struct is empty. */
 #pragma once
 #include "base/map.h"
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* token.c: opaque texts that prove themselves: task tokens, page tokens, checks.
  *
- *     task token   base64url of: version 1 · execution id (8) · event id (8) · HMAC-SHA-256 of the 17 bytes before, first 16
- *     page token   base64url of: kind · two numbers (8 each). Not secret: a forged one only reads another page.
+ *     task token   base64url of: version 1 · execution id (8) · event id (8) · HMAC-SHA-256 of the 17 bytes before,
+ * first 16 page token   base64url of: kind · two numbers (8 each). Not secret: a forged one only reads another page.
  */
 #include "engine/token.h"
 #include <nettle/base64.h>
@@ -9,7 +9,14 @@
 #include <nettle/memops.h>
 #include <nettle/sha2.h>
 
-enum { TOKEN_VERSION = 1, TOKEN_BODY = 17, TOKEN_MAC = 16, TOKEN_BYTES = TOKEN_BODY + TOKEN_MAC, KEY_BYTES = 32, PAGE_BYTES = 17 };
+enum {
+	TOKEN_VERSION = 1,
+	TOKEN_BODY = 17,
+	TOKEN_MAC = 16,
+	TOKEN_BYTES = TOKEN_BODY + TOKEN_MAC,
+	KEY_BYTES = 32,
+	PAGE_BYTES = 17
+};
 
 static void put_u64(uint8_t *bytes, uint64_t number)
 {
@@ -52,7 +59,8 @@ static bool decode(struct str text, uint8_t *ret_bytes, size_t len)
 	struct base64_decode_ctx context;
 	base64url_decode_init(&context);
 	size_t made = sizeof bytes;
-	if (!base64_decode_update(&context, &made, bytes, chars, padded) || !base64_decode_final(&context) || made != len)
+	if (!base64_decode_update(&context, &made, bytes, chars, padded) || !base64_decode_final(&context) ||
+	    made != len)
 		return false;
 	memcpy(ret_bytes, bytes, len);
 	return true;

@@ -1,7 +1,8 @@
 /* token.h: task tokens and page tokens.
  *
- * A task token is the task's id (execution, scheduled event) and an HMAC of it under a key that is kept in the store, in base64url: nothing
- * has to be remembered for it, and it is valid after a restart. A page token is what the next page needs, in base64url. */
+ * A task token is the task's id (execution, scheduled event) and an HMAC of it under a key that is kept in the store,
+ * in base64url: nothing has to be remembered for it, and it is valid after a restart. A page token is what the next
+ * page needs, in base64url. */
 #pragma once
 #include "base/buffer.h"
 #include "connectors/connector.h"

@@ -1,12 +1,13 @@
 /* turn.c: one turn of the engine: the straight line along which everything is decided.
  *
- *     what the store has answered leaves ─► timers that are due become inputs ─► each execution that waits takes one step with its inputs
- *          ─► all that they decided is one batch ─► submitted; its answers and commands leave in a later turn, when it is committed
+ *     what the store has answered leaves ─► timers that are due become inputs ─► each execution that waits takes one
+ * step with its inputs ─► all that they decided is one batch ─► submitted; its answers and commands leave in a later
+ * turn, when it is committed
  *
- * A turn takes at most turn_inputs inputs, and none while batches_outstanding batches are with the store: what comes meanwhile waits in the
- * mailbox and shares the next batch, and so the next sync. */
-#include "engine/token.h"
+ * A turn takes at most turn_inputs inputs, and none while batches_outstanding batches are with the store: what comes
+ * meanwhile waits in the mailbox and shares the next batch, and so the next sync. */
 #include "engine/runtime.h"
+#include "engine/token.h"
 #include <assert.h>
 
 #define SNAPSHOT_AFTER_BYTES 65536
@@ -26,11 +27,19 @@ bool turn_env(struct engine *engine, struct resident *resident, int64_t now_ms, 
 	if (!program)
 		return false;
 	*ret_env = (struct core_env){
-		.program = program, .limits = &engine->limits, .now_ms = now_ms, .seed = random_u64(&engine->random),
-		.execution_arn = resident->arn, .execution_name = resident->name,
-		.state_machine_arn = resident->machine->info.arn, .state_machine_name = resident->machine->info.name,
-		.role_arn = resident->revision->role_arn, .region = str_of(engine->region),
-		.task_token = write_token, .data = resident,
+		.program = program,
+		.limits = &engine->limits,
+		.now_ms = now_ms,
+		.seed = random_u64(&engine->random),
+		.execution_arn = resident->arn,
+		.execution_name = resident->name,
+		.state_machine_arn = resident->machine->info.arn,
+		.state_machine_name = resident->machine->info.name,
+		.role_arn = resident->revision->role_arn,
+		.region = str_of(engine->region),
+		.task_token = write_token,
+		.activity_exists = activities_exists,
+		.data = resident,
 	};
 	return true;
 }
@@ -51,11 +60,14 @@ static void write_rows(struct batch *batch, struct resident *resident)
 	bool ended = execution_status(execution) != EXECUTION_RUNNING;
 	if (!resident->stored || ended) {
 		/* One that ends in its first step is inserted as ended. */
-		struct store_op *op = store_batch_add(batch->store, resident->stored ? STORE_END_EXECUTION : STORE_INSERT_EXECUTION);
+		struct store_op *op =
+		    store_batch_add(batch->store, resident->stored ? STORE_END_EXECUTION : STORE_INSERT_EXECUTION);
 		op->execution = (struct store_execution){
-			.id = resident->id, .machine_id = resident->machine->info.number,
+			.id = resident->id,
+			.machine_id = resident->machine->info.number,
 			.name = resident->named ? arena_str(&batch->store->arena, resident->name) : STR_EMPTY,
-			.start_ms = execution_start_ms(execution), .stop_ms = execution_stop_ms(execution),
+			.start_ms = execution_start_ms(execution),
+			.stop_ms = execution_stop_ms(execution),
 			.status = (uint8_t)execution_status(execution),
 			.attributes = arena_str(&batch->store->arena, resident->attributes),
 		};
@@ -77,23 +89,29 @@ static void write_journal(struct batch *batch, struct resident *resident, const 
 	for (uint32_t i = 0; i < result->records_count; i++) {
 		const struct record *record = &result->records[i];
 		struct store_op *op = store_batch_add(batch->store, STORE_APPEND_RECORD);
-		op->record = (struct store_record){ .execution_id = resident->id, .number = resident->next_record++,
-						    .first_event_id = record->first_event_id, .bytes = record->bytes,
-						    .blobs = record->blobs, .blobs_count = record->blobs_count };
+		op->record = (struct store_record){ .execution_id = resident->id,
+						    .number = resident->next_record++,
+						    .first_event_id = record->first_event_id,
+						    .bytes = record->bytes,
+						    .blobs = record->blobs,
+						    .blobs_count = record->blobs_count };
 		resident->tail_bytes += record->bytes.len;
 	}
-	size_t bound = resident->snapshot_bytes > SNAPSHOT_AFTER_BYTES ? resident->snapshot_bytes : SNAPSHOT_AFTER_BYTES;
+	size_t bound =
+	    resident->snapshot_bytes > SNAPSHOT_AFTER_BYTES ? resident->snapshot_bytes : SNAPSHOT_AFTER_BYTES;
 	if (resident->tail_bytes <= bound || execution_status(resident->execution) != EXECUTION_RUNNING)
 		return;
 	_cleanup_(buffer_done) struct buffer bytes = { 0 };
 	execution_snapshot(resident->execution, &bytes);
 	struct store_op *op = store_batch_add(batch->store, STORE_PUT_SNAPSHOT);
-	op->snapshot = (struct store_snapshot){ resident->id, resident->next_record, arena_str(&batch->store->arena, buffer_str(&bytes)) };
+	op->snapshot = (struct store_snapshot){ resident->id, resident->next_record,
+						arena_str(&batch->store->arena, buffer_str(&bytes)) };
 	resident->snapshot_bytes = bytes.len;
 	resident->tail_bytes = 0;
 }
 
-/* An input has had its effect: whoever waits for it is answered, and the input is kept, until the newest batch it depends on is committed. */
+/* An input has had its effect: whoever waits for it is answered, and the input is kept, until the newest batch it
+ * depends on is committed. */
 static void keep_input(struct engine *engine, struct resident *resident, struct input *input)
 {
 	struct request *request = input->request;
@@ -124,15 +142,28 @@ static struct input *take_input(struct engine *engine, struct resident *resident
 /* Instead of whatever else was to happen to one that has ended the process too often. */
 static enum core_outcome stop_quarantined(struct core_step *step)
 {
-	return core_apply(step, &(struct core_input){ .kind = INPUT_STOP, .has_error = true, .error = STR("Ratchet.Quarantined"), .has_cause = true,
-						      .cause = STR("A step of this execution has ended the server's process repeatedly") });
+	return core_apply(
+	    step,
+	    &(struct core_input){ .kind = INPUT_STOP,
+				  .has_error = true,
+				  .error = STR("Ratchet.Quarantined"),
+				  .has_cause = true,
+				  .cause = STR("A step of this execution has ended the server's process repeatedly") });
 }
 
 static enum core_outcome apply(struct core_step *step, const struct input *input)
 {
-	struct core_input applied = { .kind = input->kind, .task_id = input->task_id, .value = input->value, .raw = input->raw,
-				      .error = input->error, .cause = input->cause, .has_error = input->error.ptr,
-				      .has_cause = input->cause.ptr, .token = input->token, .start_failed = input->start_failed };
+	struct core_input applied = { .kind = input->kind,
+				      .task_id = input->task_id,
+				      .value = input->value,
+				      .raw = input->raw,
+				      .error = input->error,
+				      .cause = input->cause,
+				      .has_error = input->error.ptr,
+				      .has_cause = input->cause.ptr,
+				      .worker = input->kind == INPUT_TASK_STARTED ? input->raw : STR_EMPTY,
+				      .token = input->token,
+				      .start_failed = input->start_failed };
 	return core_apply(step, &applied);
 }
 
@@ -145,7 +176,8 @@ static uint32_t refuse_step(struct engine *engine, struct resident *resident)
 		taken++;
 		input->outcome = CORE_CLOSED;
 		if (resident->state == RESIDENT_READY && input->request) {
-			request_refuse(input->request, ENGINE_INTERNAL, "The definition of the execution cannot be run by this version");
+			request_refuse(input->request, ENGINE_INTERNAL,
+				       "The definition of the execution cannot be run by this version");
 			input->request = NULL;
 		}
 		keep_input(engine, resident, input);
@@ -158,7 +190,8 @@ static uint32_t refuse_step(struct engine *engine, struct resident *resident)
 }
 
 /* One execution takes one step with what waits for it; returns how many inputs that were. */
-static uint32_t step_execution(struct engine *engine, struct batch *batch, struct resident *resident, uint32_t inputs_max, int64_t now_ms)
+static uint32_t step_execution(struct engine *engine, struct batch *batch, struct resident *resident,
+			       uint32_t inputs_max, int64_t now_ms)
 {
 	struct core_env env;
 	if (resident->state == RESIDENT_ENDED || !turn_env(engine, resident, now_ms, &env))
@@ -185,11 +218,15 @@ static uint32_t step_execution(struct engine *engine, struct batch *batch, struc
 
 	if (result.changed || !resident->stored) {
 		struct release *release = ARENA_NEW(&batch->store->arena, struct release);
-		*release = (struct release){ .resident = resident, .commands = result.commands, .commands_count = result.commands_count,
-					     .begun = !resident->stored, .status = execution_status(resident->execution) };
+		*release = (struct release){ .resident = resident,
+					     .commands = result.commands,
+					     .commands_count = result.commands_count,
+					     .begun = !resident->stored,
+					     .status = execution_status(resident->execution) };
 		LIST_ADD(&batch->releases, release);
 		write_rows(batch, resident);
 		write_journal(batch, resident, &result);
+		activities_step(engine, batch->store, resident, &result, inputs.first, now_ms);
 		resident->stored = true;
 		resident->newest = batch->sequence;
 		resident->uncommitted++;
@@ -242,7 +279,8 @@ static void decide(struct engine *engine, int64_t now_ms)
 		if (change->request)
 			request_hold(change->request, batch->sequence);
 	}
-	/* One that has work left goes to the back of the queue; whoever was there when the turn began has its step first. */
+	/* One that has work left goes to the back of the queue; whoever was there when the turn began has its step
+	 * first. */
 	int64_t left = engine->limits.turn_inputs;
 	for (uint64_t count = engine->ready_count; count && left > 0; count--)
 		left -= step_execution(engine, batch, mailbox_take(engine), (uint32_t)left, now_ms);
@@ -254,8 +292,12 @@ static void decide(struct engine *engine, int64_t now_ms)
 /* The loop sleeps until something comes, or until the next of these times. */
 static void arm_timer(struct engine *engine, int64_t now_ms)
 {
-	const int64_t times[] = { engine->draining ? INT64_MAX : timers_next_ms(&engine->timers), engine->housekeeping_ms, dispatch_next_ms(engine),
-				  engine->stalled_until_ms > now_ms ? engine->stalled_until_ms : INT64_MAX, now_ms + SLEEP_MAX_MS };
+	const int64_t times[] = { engine->draining ? INT64_MAX : timers_next_ms(&engine->timers),
+				  engine->housekeeping_ms,
+				  dispatch_next_ms(engine),
+				  activities_next_ms(engine),
+				  engine->stalled_until_ms > now_ms ? engine->stalled_until_ms : INT64_MAX,
+				  now_ms + SLEEP_MAX_MS };
 	int64_t next_ms = INT64_MAX;
 	for (size_t i = 0; i < sizeof times / sizeof *times; i++)
 		if (times[i] < next_ms)
@@ -271,7 +313,8 @@ static void arm_timer(struct engine *engine, int64_t now_ms)
 
 static void finish_drain(struct engine *engine)
 {
-	if (!engine->drained || engine->outstanding || engine->failed.first || engine->requests_count || engine->inputs_queued || engine->changes.first)
+	if (!engine->drained || engine->outstanding || engine->failed.first || engine->requests_count ||
+	    engine->inputs_queued || engine->changes.first)
 		return;
 	void (*drained)(void *data) = TAKE(engine->drained);
 	drained(engine->drained_data);
@@ -292,6 +335,7 @@ bool engine_turn(void *data)
 	recovery_horizon(engine, now_ms);
 	housekeeping_run(engine, now_ms);
 	dispatch_tell(engine, now_ms);
+	activities_run(engine, now_ms);
 	bool more = fire_timers(engine, now_ms);
 	if (may_decide(engine, now_ms))
 		decide(engine, now_ms);

@@ -1,4 +1,5 @@
-/* watch.c: those who look on while an execution runs: its events as they become durable, its tasks' log lines as they come.
+/* watch.c: those who look on while an execution runs: its events as they become durable, its tasks' log lines as they
+ * come.
  *
  * They are found by the execution's ARN, so that one can be watched before it is started. */
 #include "engine/runtime.h"
@@ -43,7 +44,9 @@ static void tell(struct engine *engine, const struct resident *resident, const s
 	if (!watchers)
 		return;
 	_cleanup_(arena_done) struct arena arena = { 0 };
-	struct record record = { .first_event_id = stored->first_event_id, .bytes = stored->bytes, .blobs = stored->blobs,
+	struct record record = { .first_event_id = stored->first_event_id,
+				 .bytes = stored->bytes,
+				 .blobs = stored->blobs,
 				 .blobs_count = stored->blobs_count };
 	struct record_reader reader;
 	struct event event;
@@ -54,7 +57,8 @@ static void tell(struct engine *engine, const struct resident *resident, const s
 			continue;
 		/* Looked up each time: a callback may end its watching. */
 		struct engine_watcher *next;
-		for (struct engine_watcher *watcher = str_map_get(&engine->watchers, resident->arn); watcher; watcher = next) {
+		for (struct engine_watcher *watcher = str_map_get(&engine->watchers, resident->arn); watcher;
+		     watcher = next) {
 			next = watcher->next;
 			watcher->execution_id = resident->id;
 			if (watcher->event)
@@ -79,7 +83,9 @@ void watch_committed(struct engine *engine, const struct store_batch *batch)
 void watch_log(struct engine *engine, struct str execution_arn, uint64_t task_id, struct str line, double fraction)
 {
 	struct engine_watcher *next;
-	for (struct engine_watcher *watcher = engine->watchers.count ? str_map_get(&engine->watchers, execution_arn) : NULL; watcher; watcher = next) {
+	for (struct engine_watcher *watcher = engine->watchers.count ? str_map_get(&engine->watchers, execution_arn)
+								     : NULL;
+	     watcher; watcher = next) {
 		next = watcher->next;
 		if (watcher->log)
 			watcher->log(watcher, task_id, line, fraction);

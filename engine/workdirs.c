@@ -1,6 +1,7 @@
 /* workdirs.c: the folders in which executions' tasks work go when their executions are beyond their retention.
  *
- * The folder of all of them is read through a few entries at a time; one whose execution is no longer in the store is removed. */
+ * The folder of all of them is read through a few entries at a time; one whose execution is no longer in the store is
+ * removed. */
 #include "engine/runtime.h"
 #include <dirent.h>
 #include <ftw.h>
@@ -17,7 +18,8 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
 	return 0;
 }
 
-static void on_found(void *data, const struct store_execution *rows, uint32_t count, int code, const struct wf_error *err)
+static void on_found(void *data, const struct store_execution *rows, uint32_t count, int code,
+		     const struct wf_error *err)
 {
 	void *path_data;
 	struct engine *engine = errand_done(data, &path_data);
@@ -48,6 +50,7 @@ void workdirs_sweep(struct engine *engine)
 		uint64_t id = id_of(entry->d_name);
 		/* Only those of earlier times: a row may still be on its way to the store. */
 		if (id && !cache_find(engine, id) && id >> 8 <= engine->last_execution)
-			store_find(engine->store, id, on_found, errand_new(engine, mem_printf("%s/%s", engine->work_root, entry->d_name)));
+			store_find(engine->store, id, on_found,
+				   errand_new(engine, mem_printf("%s/%s", engine->work_root, entry->d_name)));
 	}
 }

@@ -17,12 +17,18 @@ static void started(void *data, const struct engine_error *error, const struct e
 	api_answer(call);
 }
 
+/* A text that was given, or a str without a pointer. */
+static struct str optional(const struct api_call *call, const char *name)
+{
+	return api_has(call, name) ? api_text(call, name) : (struct str){ 0 };
+}
+
 void api_start_execution(struct api_call *call)
 {
 	struct start_request request = {
 		.machine_arn = api_text(call, "stateMachineArn"),
 		.name = api_text(call, "name"),
-		.input = api_text(call, "input"),
+		.input = optional(call, "input"),
 		.trace_header = api_text(call, "traceHeader"),
 	};
 	engine_start(call->engine, &request, started, call);
@@ -39,12 +45,6 @@ static void stopped(void *data, const struct engine_error *error, const struct e
 	api_put_time(&call->body, "stopDate", execution->stop_ms);
 	buffer_byte(&call->body, '}');
 	api_answer(call);
-}
-
-/* A text that was given, or a str without a pointer. */
-static struct str optional(const struct api_call *call, const char *name)
-{
-	return api_has(call, name) ? api_text(call, name) : (struct str){ 0 };
 }
 
 void api_stop_execution(struct api_call *call)

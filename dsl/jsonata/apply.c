@@ -61,7 +61,13 @@ static bool is_plain(const struct node *node)
 	return !node->predicates_inside && !node->has_group && !node->keep_array;
 }
 
-static struct item call_in_tail(struct evaluation *e, const struct node *node, struct item input, struct item outer_input,
+/* Who called the lambda: what its tail calls of built-in functions see as context and variables. */
+struct caller {
+	struct item input;
+	struct frame *frame;
+};
+
+static struct item call_in_tail(struct evaluation *e, const struct node *node, struct item input, const struct caller *caller,
 				struct frame *frame, struct tail_call *tail)
 {
 	struct item procedure = evaluate(e, node->a, input, frame), *arguments = tail->arguments;
@@ -75,14 +81,14 @@ static struct item call_in_tail(struct evaluation *e, const struct node *node, s
 	}
 	struct call_site site = { node->a, call_name(node), e->calls };
 	e->calls = &site;
-	struct item result = apply(e, procedure, arguments, node->count, outer_input, frame);
+	struct item result = apply(e, procedure, arguments, node->count, caller->input, caller->frame);
 	e->calls = site.outer;
 	return result;
 }
 
 /* What a call in tail position gives is handed on as it is, and its context is that of the lambda's caller: it is as if the
  * caller had called. */
-static struct item evaluate_tail(struct evaluation *e, const struct node *node, struct item input, struct item outer_input,
+static struct item evaluate_tail(struct evaluation *e, const struct node *node, struct item input, const struct caller *caller,
 				 struct frame *frame, struct tail_call *tail)
 {
 	for (;;) {
@@ -101,7 +107,7 @@ static struct item evaluate_tail(struct evaluation *e, const struct node *node, 
 				evaluate(e, node->list[i], input, frame);
 			node = node->list[node->count - 1];
 		} else if (node->kind == NODE_CALL) {
-			return call_in_tail(e, node, input, outer_input, frame, tail);
+			return call_in_tail(e, node, input, caller, frame, tail);
 		} else {
 			return evaluate(e, node, input, frame);
 		}
@@ -109,18 +115,18 @@ static struct item evaluate_tail(struct evaluation *e, const struct node *node, 
 }
 
 static struct item apply_lambda(struct evaluation *e, const struct function *function, const struct item *arguments,
-				uint32_t count, struct item input)
+				uint32_t count, const struct caller *caller)
 {
 	struct item spare[2][ARGUMENTS_INLINE];
 	for (unsigned turn = 0;; turn++) {
 		const struct node *lambda = function->node;
 		if (lambda->signature)
-			arguments = signature_apply(e, lambda->signature, arguments, count, input, &count);
+			arguments = signature_apply(e, lambda->signature, arguments, count, caller->input, &count);
 		struct frame *frame = frame_new(e, function->frame, lambda->count);
 		for (uint32_t i = 0; i < lambda->count; i++)
 			frame_bind(e, frame, lambda->list[i]->name, i < count ? arguments[i] : NOTHING);
 		struct tail_call tail = { .arguments = spare[turn & 1] };
-		struct item result = evaluate_tail(e, lambda->a, function->input, input, frame, &tail);
+		struct item result = evaluate_tail(e, lambda->a, function->input, caller, frame, &tail);
 		frame_release(e, frame);
 		if (!tail.function)
 			return result;
@@ -178,14 +184,14 @@ struct item apply(struct evaluation *e, struct item item, struct item *arguments
 	case FUNCTION_NATIVE:
 		return apply_native(e, function->native, arguments, count, input, frame);
 	case FUNCTION_LAMBDA:
-		return apply_lambda(e, function, arguments, count, input);
+		return apply_lambda(e, function, arguments, count, &(struct caller){ input, frame });
 	case FUNCTION_PARTIAL:
 		return apply_partial(e, function, arguments, count, input, frame);
 	case FUNCTION_COMPOSED:
 		e->depth++;
 		if (e->depth > e->depth_max)
 			throw_limit(e, "Stack overflow error: Too many functions are chained");
-		result = apply(e, item_function(function->first), arguments, count, input, frame);
+		result = sequence_unwrap(apply(e, item_function(function->first), arguments, count, input, frame));
 		result = apply(e, item_function(function->second), &result, 1, input, frame);
 		e->depth--;
 		return result;

@@ -60,6 +60,8 @@ NATIVE(native_spread)
 		return ARG(0);
 	struct array *result = sequence_new(e);
 	spread_into(e, ARG(0), result, 0);
+	if (is_array(ARG(0)) && result->count)
+		result->flags = 0; /* appended item by item, it is no sequence any more */
 	return item_array(result);
 }
 

@@ -35,7 +35,7 @@ struct item item_from_value(struct evaluation *e, const struct value *value)
 		return item_boolean(value_bool(value));
 	case VALUE_NUMBER: {
 		struct item item = item_number(value_number(value));
-		if (e->states && fabs(item.number) > 9007199254740992.0)
+		if (e->states && fabs(item.number) >= 9007199254740992.0)
 			item.len = keep_exact(e, value);
 		return item;
 	}

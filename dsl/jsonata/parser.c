@@ -405,7 +405,7 @@ static struct node *parse_default(struct compiler *c, const struct token *token,
 {
 	struct node *node = new_node(c, NODE_CONDITION, token);
 	node->a = left;
-	node->c = parse_expression(c, powers[token->op]);
+	node->c = parse_expression(c, 0);
 	grow(c, node, left);
 	grow(c, node, node->c);
 	return node;

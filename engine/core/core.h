@@ -130,6 +130,8 @@ const struct value *execution_input(const struct execution *execution); /* borro
 struct str execution_input_text(const struct execution *execution); /* as the caller gave it */
 const struct value *execution_output(const struct execution *execution); /* NULL unless it succeeded */
 bool execution_error(const struct execution *execution, struct str *ret_error, struct str *ret_cause); /* false if neither is set; an absent one has ptr NULL */
+/* The effective input of a task that has no answer yet; borrowed. NULL if there is no such task. */
+const struct value *execution_task_parameters(const struct execution *execution, uint64_t task_id);
 /* The earliest time a timer of it is due; INT64_MAX if none is. */
 int64_t execution_wake_ms(const struct execution *execution);
 /* Tasks that a connector was asked to run and has not answered (a submitted .waitForTaskToken task and a queued activity do not count). */

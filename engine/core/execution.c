@@ -151,3 +151,9 @@ void execution_visit_frames(const struct execution *execution,
 		      frame->entered_ms);
 	}
 }
+
+const struct value *execution_task_parameters(const struct execution *execution, uint64_t task_id)
+{
+	const struct frame *frame = execution_task_frame(execution, task_id);
+	return frame && frame->task ? frame->task->parameters : NULL;
+}

@@ -32,6 +32,11 @@ static bool next_part(struct str *rest, struct str *ret_part)
 bool resource_parse(struct str arn, struct resource *ret_resource)
 {
 	struct str rest = arn, scheme, partition, service, region, account;
+	if (!str_starts(arn, STR("arn:")) && memmem(arn.ptr, arn.len, "${", 2)) {
+		/* A function whose ARN a deployment would have filled in. */
+		*ret_resource = (struct resource){ .kind = RESOURCE_LAMBDA_ARN, .arn = arn, .type = STR("lambda"), .name = arn, .api = arn };
+		return true;
+	}
 	if (!next_part(&rest, &scheme) || !next_part(&rest, &partition) || !next_part(&rest, &service) ||
 	    !next_part(&rest, &region) || !next_part(&rest, &account) || !str_eqz(scheme, "arn"))
 		return false;

@@ -255,6 +255,8 @@ enum core_outcome task_input(struct core_step *step, const struct core_input *in
 	struct resource resource = resource_of(frame);
 	switch (input->kind) {
 	case INPUT_TASK_STARTED:
+		if (frame->task->started)
+			return CORE_CLOSED; /* a worker has it */
 		record_started(step, frame, &resource, input->worker);
 		break;
 	case INPUT_TASK_SUBMITTED:

@@ -27,16 +27,15 @@ static void no_watch(struct loop *loop, struct loop_watch *watch, int fd, unsign
 	fail_msg("nothing here watches descriptors");
 }
 
-static void no_unwatch(struct loop *loop, struct loop_watch *watch)
-{
-}
+static void no_unwatch(struct loop *loop, struct loop_watch *watch) {}
 
 static void timer_clear(struct loop *loop, struct loop_timer *timer)
 {
 	struct virtual_loop *self = of(loop);
 	for (size_t i = 0; timer->active && i < self->timers_count; i++)
 		if (self->timers[i] == timer) {
-			memmove(&self->timers[i], &self->timers[i + 1], (--self->timers_count - i) * sizeof *self->timers);
+			memmove(&self->timers[i], &self->timers[i + 1],
+				(--self->timers_count - i) * sizeof *self->timers);
 			break;
 		}
 	timer->active = false;
@@ -219,13 +218,15 @@ static void task_over(struct loop_timer *timer)
 	struct task_result result = { .end = TASK_SUCCEEDED, .output = task->parameters };
 	bool fails = strcmp(task->name, "fail") == 0 || (strcmp(task->name, "flaky") == 0 && task->attempt < 2);
 	if (fails)
-		result = (struct task_result){ .end = TASK_FAILED, .error = STR("Test.Failed"), .cause = STR("as it was told") };
+		result = (struct task_result){ .end = TASK_FAILED,
+					       .error = STR("Test.Failed"),
+					       .cause = STR("as it was told") };
 	host->finished(host, task->key, &result);
 	drop(scripted, task);
 }
 
-/* echo: its parameters, at once. slow: the same after ten seconds. never. fail. flaky: fails twice. beat: a heartbeat each second for
- * 20 seconds, then as echo. refuse: cannot be started. log: prints two lines, then as echo. */
+/* echo: its parameters, at once. slow: the same after ten seconds. never. fail. flaky: fails twice. beat: a heartbeat
+ * each second for 20 seconds, then as echo. refuse: cannot be started. log: prints two lines, then as echo. */
 static void beat(struct loop_timer *timer)
 {
 	struct scripted_task *task = timer->data;
@@ -239,16 +240,19 @@ static void beat(struct loop_timer *timer)
 static int scripted_start(struct connector *connector, const struct task_request *request, struct wf_error *err)
 {
 	struct scripted *scripted = (struct scripted *)connector;
-	buffer_printf(&scripted->trail, "start %.*s@%llx/%llu;", STR_FMT(request->api), (unsigned long long)request->key.execution_id,
-		      (unsigned long long)request->key.event_id);
+	buffer_printf(&scripted->trail, "start %.*s@%llx/%llu;", STR_FMT(request->api),
+		      (unsigned long long)request->key.execution_id, (unsigned long long)request->key.event_id);
 	scripted->starts++;
 	scripted->last_event_id = request->key.event_id;
 	if (str_eqz(request->api, "refuse"))
 		return error_set(err, ERR(INVALID), "told to refuse");
 	struct scripted_task *task = NEW(struct scripted_task);
-	*task = (struct scripted_task){ .next = scripted->tasks, .scripted = scripted, .key = request->key,
+	*task = (struct scripted_task){ .next = scripted->tasks,
+					.scripted = scripted,
+					.key = request->key,
 					.name = mem_strndup(request->api.ptr, request->api.len),
-					.parameters = value_ref(request->parameters), .attempt = request->attempt };
+					.parameters = value_ref(request->parameters),
+					.attempt = request->attempt };
 	task->timer = (struct loop_timer){ .callback = task_over, .data = task };
 	scripted->tasks = task;
 	if (++scripted->running_now > scripted->running_max)
@@ -297,7 +301,8 @@ static void scripted_free(struct connector *connector)
 	free(scripted);
 }
 
-static const struct connector_class scripted_class = { "test", scripted_accepts, scripted_start, scripted_cancel, scripted_running, scripted_free };
+static const struct connector_class scripted_class = { "test",          scripted_accepts, scripted_start,
+						       scripted_cancel, scripted_running, scripted_free };
 
 /* ---- all together ------------------------------------------------------------------------------ */
 
@@ -337,14 +342,21 @@ static void open_store(struct harness *harness)
 
 static void make_engine(struct harness *harness)
 {
-	struct engine_options options = { .loop = &harness->loop.loop, .clock = &harness->loop.clock.source, .store = harness->store,
-					  .limits = harness->limits, .seed = ++harness->seed, .fatal = on_fatal, .fatal_data = harness,
-					  .work_root = harness->work_root, .crash_notes = harness->crash_notes };
+	struct engine_options options = { .loop = &harness->loop.loop,
+					  .clock = &harness->loop.clock.source,
+					  .store = harness->store,
+					  .limits = harness->limits,
+					  .seed = ++harness->seed,
+					  .fatal = on_fatal,
+					  .fatal_data = harness,
+					  .work_root = harness->work_root,
+					  .crash_notes = harness->crash_notes };
 	struct wf_error err = { 0 };
 	if (engine_new(&options, &harness->engine, &err) < 0)
 		fail_msg("%s", err.message);
 	struct scripted *scripted = NEW(struct scripted);
-	*scripted = (struct scripted){ .connector = { &scripted_class, engine_host(harness->engine) }, .harness = harness };
+	*scripted =
+	    (struct scripted){ .connector = { &scripted_class, engine_host(harness->engine) }, .harness = harness };
 	harness->scripted = scripted;
 	engine_add_connector(harness->engine, &scripted->connector);
 	engine_recover(harness->engine);
@@ -362,7 +374,11 @@ struct harness *harness_new(const char *backend)
 {
 	struct harness *harness = NEW(struct harness);
 	struct virtual_loop *loop = &harness->loop;
-	loop->loop = (struct loop){ .watch = no_watch, .unwatch = no_unwatch, .timer_set = timer_set, .timer_clear = timer_clear, .post = post,
+	loop->loop = (struct loop){ .watch = no_watch,
+				    .unwatch = no_unwatch,
+				    .timer_set = timer_set,
+				    .timer_clear = timer_clear,
+				    .post = post,
 				    .set_turn = set_turn };
 	clock_manual_init(&loop->clock, START_MS);
 	pthread_mutex_init(&loop->mutex, NULL);
@@ -388,7 +404,9 @@ void harness_restart(struct harness *harness)
 	free(harness->fatal);
 	harness->fatal = NULL;
 	/* What the dead process had submitted is stored, or not, before another one begins. */
-	for (int i = 0; i < 10000 && (store_busy(harness) || harness->store->batches_waiting || harness->store->requests_waiting); i++)
+	for (int i = 0;
+	     i < 10000 && (store_busy(harness) || harness->store->batches_waiting || harness->store->requests_waiting);
+	     i++)
 		harness_iterate(harness, true);
 	make_engine(harness);
 }
@@ -414,8 +432,9 @@ static void free_answers(void)
 {
 	while (answers_count) {
 		struct answer *answer = answers[--answers_count];
-		char *texts[] = { answer->message, answer->arn, answer->name, answer->input, answer->output, answer->error_name,
-				  answer->cause, answer->token, answer->revision_id, answer->definition, answer->text };
+		char *texts[] = { answer->message,     answer->arn,        answer->name,  answer->input,
+				  answer->output,      answer->error_name, answer->cause, answer->token,
+				  answer->revision_id, answer->definition, answer->text };
 		for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 			free(texts[i]);
 		free(answer);
@@ -427,7 +446,7 @@ void harness_free(struct harness *harness)
 	engine_free(harness->engine);
 	store_close(harness->store);
 	if (str_starts(str_of(harness->url), STR("sqlite:"))) {
-		static const char *const endings[] = { "", "-wal", "-shm", ".lock", "-lock", ".owner" };
+		static const char *const endings[] = { "", "-wal", "-shm", "-owner" };
 		for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
 			char *path = mem_printf("%s%s", harness->url + 7, endings[i]);
 			unlink(path);
@@ -501,7 +520,8 @@ static void on_plain(void *data, const struct engine_error *error)
 	note_error(data, error);
 }
 
-static void on_events(void *data, const struct engine_error *error, const struct event *events, uint32_t count, struct str token)
+static void on_events(void *data, const struct engine_error *error, const struct event *events, uint32_t count,
+		      struct str token)
 {
 	struct answer *answer = data;
 	note_error(answer, error);
@@ -519,13 +539,15 @@ static void on_events(void *data, const struct engine_error *error, const struct
 	answer->token = copy(token);
 }
 
-static void on_list(void *data, const struct engine_error *error, const struct execution_info *executions, uint32_t count, struct str token)
+static void on_list(void *data, const struct engine_error *error, const struct execution_info *executions,
+		    uint32_t count, struct str token)
 {
 	struct answer *answer = data;
 	note_error(answer, error);
 	struct buffer text = { 0 };
 	for (uint32_t i = 0; i < count; i++)
-		buffer_printf(&text, "%.*s %s\n", STR_FMT(executions[i].name), execution_status_name(executions[i].status));
+		buffer_printf(&text, "%.*s %s\n", STR_FMT(executions[i].name),
+			      execution_status_name(executions[i].status));
 	answer->text = buffer_take(&text);
 	answer->count = count;
 	answer->token = copy(token);
@@ -545,7 +567,9 @@ void harness_machine_arn(struct harness *harness, const char *name, char ret_arn
 struct answer *harness_create(struct harness *harness, const char *name, const char *definition)
 {
 	struct answer *answer = new_answer();
-	struct machine_request request = { .name = str_of(name), .definition = str_of(definition), .role_arn = STR("arn:aws:iam::0:role/x") };
+	struct machine_request request = { .name = str_of(name),
+					   .definition = str_of(definition),
+					   .role_arn = STR("arn:aws:iam::0:role/x") };
 	engine_create_machine(harness->engine, &request, on_machine, answer);
 	return harness_await(harness, answer);
 }
@@ -555,8 +579,11 @@ struct answer *harness_update(struct harness *harness, const char *machine, cons
 	struct answer *answer = new_answer();
 	char arn[256];
 	harness_machine_arn(harness, machine, arn);
-	struct machine_request request = { .arn = str_of(arn), .definition = str_of(definition), .has_definition = definition,
-					   .role_arn = str_of(role), .has_role_arn = role };
+	struct machine_request request = { .arn = str_of(arn),
+					   .definition = str_of(definition),
+					   .has_definition = definition,
+					   .role_arn = str_of(role),
+					   .has_role_arn = role };
 	engine_update_machine(harness->engine, &request, on_machine, answer);
 	return harness_await(harness, answer);
 }
@@ -575,7 +602,8 @@ struct answer *harness_begin(struct harness *harness, const char *machine, const
 	struct answer *answer = new_answer();
 	char arn[256];
 	harness_machine_arn(harness, machine, arn);
-	struct start_request request = { .machine_arn = str_of(arn), .name = str_of(name),
+	struct start_request request = { .machine_arn = str_of(arn),
+					 .name = str_of(name),
 					 .input = input ? str_of(input) : (struct str){ NULL, 0 } };
 	engine_start(harness->engine, &request, on_execution, answer);
 	return answer;
@@ -590,7 +618,8 @@ struct answer *harness_stop(struct harness *harness, const char *arn, const char
 {
 	struct answer *answer = new_answer();
 	const struct str absent = { NULL, 0 };
-	engine_stop(harness->engine, str_of(arn), error ? str_of(error) : absent, cause ? str_of(cause) : absent, on_execution, answer);
+	engine_stop(harness->engine, str_of(arn), error ? str_of(error) : absent, cause ? str_of(cause) : absent,
+		    on_execution, answer);
 	return harness_await(harness, answer);
 }
 
@@ -608,7 +637,8 @@ struct answer *harness_wait_end(struct harness *harness, const char *arn)
 		if (answer->error || answer->status != EXECUTION_RUNNING)
 			return answer;
 		answers_count--;
-		char *texts[] = { answer->message, answer->arn, answer->name, answer->input, answer->definition, answer->revision_id };
+		char *texts[] = { answer->message, answer->arn,        answer->name,
+				  answer->input,   answer->definition, answer->revision_id };
 		for (size_t t = 0; t < sizeof texts / sizeof *texts; t++)
 			free(texts[t]);
 		free(answer);
@@ -619,10 +649,13 @@ struct answer *harness_wait_end(struct harness *harness, const char *arn)
 	return NULL;
 }
 
-struct answer *harness_history(struct harness *harness, const char *arn, bool reverse, uint32_t count, const char *token)
+struct answer *harness_history(struct harness *harness, const char *arn, bool reverse, uint32_t count,
+			       const char *token)
 {
 	struct answer *answer = new_answer();
-	struct history_request request = { .execution_arn = str_of(arn), .reverse = reverse, .count = count, .token = str_of(token) };
+	struct history_request request = {
+		.execution_arn = str_of(arn), .reverse = reverse, .count = count, .token = str_of(token)
+	};
 	engine_history(harness->engine, &request, on_events, answer);
 	return harness_await(harness, answer);
 }
@@ -632,7 +665,9 @@ struct answer *harness_list(struct harness *harness, const char *machine, int st
 	struct answer *answer = new_answer();
 	char arn[256];
 	harness_machine_arn(harness, machine, arn);
-	struct list_request request = { .machine_arn = str_of(arn), .status = status, .count = count, .token = str_of(token) };
+	struct list_request request = {
+		.machine_arn = str_of(arn), .status = status, .count = count, .token = str_of(token)
+	};
 	engine_list(harness->engine, &request, on_list, answer);
 	return harness_await(harness, answer);
 }

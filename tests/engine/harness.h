@@ -1,7 +1,9 @@
-/* harness.h: an engine on a loop whose time is the test's, a store that can be made to fail, and a connector that does as it is told.
+/* harness.h: an engine on a loop whose time is the test's, a store that can be made to fail, and a connector that does
+ * as it is told.
  *
- * Time stands still until nothing else can happen; then it jumps to the next timer. So an hour's wait takes no time, and the same test runs
- * the same way each time (but for the writer thread of SQLite, whose answers come when they come). */
+ * Time stands still until nothing else can happen; then it jumps to the next timer. So an hour's wait takes no time,
+ * and the same test runs the same way each time (but for the writer thread of SQLite, whose answers come when they
+ * come). */
 #pragma once
 #include "base/clock.h"
 #include "base/map.h"
@@ -34,7 +36,7 @@ struct scripted {
 	struct scripted_task *tasks;
 	uint32_t starts, cancels, running_max, running_now;
 	uint64_t last_event_id; /* of the task that was started last */
-	struct buffer trail; /* "start NAME@execution/event;" "cancel …;" in order */
+	struct buffer trail;    /* "start NAME@execution/event;" "cancel …;" in order */
 };
 
 /* ---- all together ---------------------------------------------------------------------------- */
@@ -42,14 +44,14 @@ struct scripted {
 struct harness {
 	struct virtual_loop loop;
 	struct limits limits;
-	char *url; /* of the inner store */
+	char *url;           /* of the inner store */
 	struct store *store; /* what the engine uses: the faulty one around … */
 	struct store *inner;
 	struct engine *engine;
 	struct scripted *scripted;
 	uint64_t seed;
 	char *work_root, *crash_notes; /* NULL: none; set before harness_restart */
-	char *fatal; /* the reason, if the engine called it */
+	char *fatal;                   /* the reason, if the engine called it */
 	/* faults: the batch with this sequence number since harness_fault gets this */
 	enum fault fault;
 	uint32_t fault_at, fault_count, batches_seen;
@@ -89,15 +91,18 @@ struct answer {
 };
 /* Valid until the test ends. */
 struct answer *harness_create(struct harness *harness, const char *name, const char *definition);
-struct answer *harness_begin(struct harness *harness, const char *machine, const char *name, const char *input); /* does not wait */
+struct answer *harness_begin(struct harness *harness, const char *machine, const char *name,
+			     const char *input); /* does not wait */
 struct answer *harness_start(struct harness *harness, const char *machine, const char *name, const char *input);
 struct answer *harness_stop(struct harness *harness, const char *arn, const char *error, const char *cause);
 struct answer *harness_describe(struct harness *harness, const char *arn);
 /* Runs until it has ended. */
 struct answer *harness_wait_end(struct harness *harness, const char *arn);
 /* "1 ExecutionStarted\n2 PassStateEntered A\n…" */
-struct answer *harness_history(struct harness *harness, const char *arn, bool reverse, uint32_t count, const char *token);
-struct answer *harness_list(struct harness *harness, const char *machine, int status, uint32_t count, const char *token);
+struct answer *harness_history(struct harness *harness, const char *arn, bool reverse, uint32_t count,
+			       const char *token);
+struct answer *harness_list(struct harness *harness, const char *machine, int status, uint32_t count,
+			    const char *token);
 struct answer *harness_task_success(struct harness *harness, const char *token, const char *output);
 struct answer *harness_delete(struct harness *harness, const char *machine);
 struct answer *harness_update(struct harness *harness, const char *machine, const char *definition, const char *role);

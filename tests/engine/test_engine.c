@@ -1,4 +1,5 @@
-/* The engine as a whole, on both stores: executions from their start to their history, and everything that goes wrong on the way. */
+/* The engine as a whole, on both stores: executions from their start to their history, and everything that goes wrong
+ * on the way. */
 #include "base/mem.h"
 #include "engine/runtime.h"
 #include "tests/engine/harness.h"
@@ -15,23 +16,31 @@
 #define TASK(name) "{\"Type\":\"Task\",\"Resource\":\"arn:ratchet:test:::" name "\""
 static const char LINEAR[] = "{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"Next\":\"B\"},"
 			     "\"B\":" TASK("echo") ",\"Next\":\"C\"},\"C\":{\"Type\":\"Succeed\"}}}";
-static const char LINEAR_HISTORY[] = "1 ExecutionStarted\n2 PassStateEntered A\n3 PassStateExited A\n4 TaskStateEntered B\n"
-				     "5 TaskScheduled\n6 TaskStarted\n7 TaskSucceeded\n8 TaskStateExited B\n9 SucceedStateEntered C\n"
-				     "10 SucceedStateExited C\n11 ExecutionSucceeded\n";
+static const char LINEAR_HISTORY[] =
+    "1 ExecutionStarted\n2 PassStateEntered A\n3 PassStateExited A\n4 TaskStateEntered B\n"
+    "5 TaskScheduled\n6 TaskStarted\n7 TaskSucceeded\n8 TaskStateExited B\n9 SucceedStateEntered C\n"
+    "10 SucceedStateExited C\n11 ExecutionSucceeded\n";
 static const char PASS[] = "{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"End\":true}}}";
-static const char LOOP[] = "{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"Next\":\"B\"},\"B\":{\"Type\":\"Choice\",\"Choices\":"
-			   "[{\"Variable\":\"$.stop\",\"IsPresent\":true,\"Next\":\"C\"}],\"Default\":\"A\"},\"C\":{\"Type\":\"Succeed\"}}}";
-static const char WAIT_HOUR[] = "{\"StartAt\":\"W\",\"States\":{\"W\":{\"Type\":\"Wait\",\"Seconds\":3600,\"End\":true}}}";
+static const char LOOP[] =
+    "{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"Next\":\"B\"},\"B\":{\"Type\":\"Choice\",\"Choices\":"
+    "[{\"Variable\":\"$.stop\",\"IsPresent\":true,\"Next\":\"C\"}],\"Default\":\"A\"},\"C\":{\"Type\":\"Succeed\"}}}";
+static const char WAIT_HOUR[] =
+    "{\"StartAt\":\"W\",\"States\":{\"W\":{\"Type\":\"Wait\",\"Seconds\":3600,\"End\":true}}}";
 static const char NEVER[] = "{\"StartAt\":\"T\",\"States\":{\"T\":" TASK("never") ",\"End\":true}}}";
 static const char SLOW[] = "{\"StartAt\":\"T\",\"States\":{\"T\":" TASK("slow") ",\"End\":true}}}";
-static const char TOKEN[] = "{\"StartAt\":\"T\",\"States\":{\"T\":" TASK("echo.waitForTaskToken") ",\"Parameters\":{\"token.$\":\"$$.Task.Token\"},\"End\":true}}}";
-static const char RETRY[] = "{\"StartAt\":\"T\",\"States\":{\"T\":" TASK("flaky") ",\"Retry\":[{\"ErrorEquals\":[\"States.ALL\"],"
-			    "\"IntervalSeconds\":100,\"MaxAttempts\":5,\"BackoffRate\":1.0}],\"End\":true}}}";
-static const char MAP[] = "{\"StartAt\":\"M\",\"States\":{\"M\":{\"Type\":\"Map\",\"MaxConcurrency\":8,\"ItemProcessor\":{\"StartAt\":\"T\",\"States\":{\"T\":"
-			  TASK("echo") ",\"End\":true}}},\"End\":true}}}";
-static const char BRANCHES[] = "{\"StartAt\":\"P\",\"States\":{\"P\":{\"Type\":\"Parallel\",\"Branches\":["
-			       "{\"StartAt\":\"X\",\"States\":{\"X\":" TASK("never") ",\"End\":true}}},"
-			       "{\"StartAt\":\"Y\",\"States\":{\"Y\":" TASK("fail") ",\"End\":true}}}],\"End\":true}}}";
+static const char TOKEN[] = "{\"StartAt\":\"T\",\"States\":{\"T\":" TASK(
+    "echo.waitForTaskToken") ",\"Parameters\":{\"token.$\":\"$$.Task.Token\"},\"End\":true}}}";
+static const char RETRY[] = "{\"StartAt\":\"T\",\"States\":{\"T\":" TASK(
+    "flaky") ",\"Retry\":[{\"ErrorEquals\":[\"States.ALL\"],"
+	     "\"IntervalSeconds\":100,\"MaxAttempts\":5,\"BackoffRate\":1.0}],\"End\":true}}}";
+static const char MAP[] =
+    "{\"StartAt\":\"M\",\"States\":{\"M\":{\"Type\":\"Map\",\"MaxConcurrency\":8,\"ItemProcessor\":{\"StartAt\":\"T\","
+    "\"States\":{\"T\":" TASK("echo") ",\"End\":true}}},\"End\":true}}}";
+static const char BRANCHES[] =
+    "{\"StartAt\":\"P\",\"States\":{\"P\":{\"Type\":\"Parallel\",\"Branches\":["
+    "{\"StartAt\":\"X\",\"States\":{\"X\":" TASK("never") ",\"End\":true}}},"
+							  "{\"StartAt\":\"Y\",\"States\":{\"Y\":" TASK(
+							      "fail") ",\"End\":true}}}],\"End\":true}}}";
 
 static struct harness *setup(void **state)
 {
@@ -125,7 +134,8 @@ static void a_task_that_fails_is_retried_when_its_time_has_come(void **state)
 static void a_task_past_its_timeout_is_cancelled(void **state)
 {
 	struct harness *h = setup(state);
-	create(h, "timeout", "{\"StartAt\":\"T\",\"States\":{\"T\":" TASK("never") ",\"TimeoutSeconds\":5,\"End\":true}}}");
+	create(h, "timeout",
+	       "{\"StartAt\":\"T\",\"States\":{\"T\":" TASK("never") ",\"TimeoutSeconds\":5,\"End\":true}}}");
 	struct answer *ended = harness_wait_end(h, harness_start(h, "timeout", "", "{}")->arn);
 	assert_int_equal(ended->status, EXECUTION_FAILED_);
 	assert_string_equal(ended->error_name, "States.Timeout");
@@ -137,11 +147,13 @@ static void a_task_past_its_timeout_is_cancelled(void **state)
 static void heartbeats_keep_a_task_alive_and_cost_few_commits(void **state)
 {
 	struct harness *h = setup(state);
-	create(h, "beats", "{\"StartAt\":\"T\",\"States\":{\"T\":" TASK("beat") ",\"HeartbeatSeconds\":16,\"End\":true}}}");
+	create(h, "beats",
+	       "{\"StartAt\":\"T\",\"States\":{\"T\":" TASK("beat") ",\"HeartbeatSeconds\":16,\"End\":true}}}");
 	struct answer *ended = harness_wait_end(h, harness_start(h, "beats", "", "{}")->arn);
 	assert_int_equal(ended->status, EXECUTION_SUCCEEDED_);
 	assert_true(stats_of(h).batches < 20); /* 20 heartbeats, one in two given on */
-	create(h, "silent", "{\"StartAt\":\"T\",\"States\":{\"T\":" TASK("never") ",\"HeartbeatSeconds\":3,\"End\":true}}}");
+	create(h, "silent",
+	       "{\"StartAt\":\"T\",\"States\":{\"T\":" TASK("never") ",\"HeartbeatSeconds\":3,\"End\":true}}}");
 	ended = harness_wait_end(h, harness_start(h, "silent", "", "{}")->arn);
 	assert_int_equal(ended->status, EXECUTION_FAILED_);
 	assert_int_equal(ended->stop_ms - ended->start_ms, 3000);
@@ -177,10 +189,13 @@ static void what_no_connector_runs_fails_with_a_reason(void **state)
 {
 	struct harness *h = setup(state);
 	create(h, "refused", "{\"StartAt\":\"T\",\"States\":{\"T\":" TASK("refuse") ",\"End\":true}}}");
-	assert_string_equal(harness_wait_end(h, harness_start(h, "refused", "", "{}")->arn)->error_name, "Test.StartFailed");
-	create(h, "lambda", "{\"StartAt\":\"T\",\"States\":{\"T\":{\"Type\":\"Task\",\"Resource\":"
-			    "\"arn:aws:lambda:us-east-1:000000000000:function:f\",\"End\":true}}}");
-	assert_string_equal(harness_wait_end(h, harness_start(h, "lambda", "", "{}")->arn)->error_name, "Lambda.ResourceNotFoundException");
+	assert_string_equal(harness_wait_end(h, harness_start(h, "refused", "", "{}")->arn)->error_name,
+			    "Test.StartFailed");
+	create(h, "lambda",
+	       "{\"StartAt\":\"T\",\"States\":{\"T\":{\"Type\":\"Task\",\"Resource\":"
+	       "\"arn:aws:lambda:us-east-1:000000000000:function:f\",\"End\":true}}}");
+	assert_string_equal(harness_wait_end(h, harness_start(h, "lambda", "", "{}")->arn)->error_name,
+			    "Lambda.ResourceNotFoundException");
 	harness_free(h);
 }
 
@@ -412,8 +427,9 @@ static void a_task_runs_again_after_a_restart_under_the_same_key(void **state)
 	assert_int_equal(h->scripted->starts, 1);
 	assert_string_equal(h->scripted->trail.data, trail);
 	assert_int_equal(harness_wait_end(h, started->arn)->status, EXECUTION_SUCCEEDED_);
-	assert_history(h, started->arn, "1 ExecutionStarted\n2 TaskStateEntered T\n3 TaskScheduled\n4 TaskStarted\n5 TaskSucceeded\n"
-					"6 TaskStateExited T\n7 ExecutionSucceeded\n");
+	assert_history(h, started->arn,
+		       "1 ExecutionStarted\n2 TaskStateEntered T\n3 TaskScheduled\n4 TaskStarted\n5 TaskSucceeded\n"
+		       "6 TaskStateExited T\n7 ExecutionSucceeded\n");
 	harness_free(h);
 }
 
@@ -646,14 +662,17 @@ static void mistakes_are_told_in_the_services_words(void **state)
 	assert_string_equal(answer->message, "Invalid Arn: 'Invalid ARN prefix: invalid_state_machine_arn'");
 	answer = harness_describe(h, "arn:aws:states:us-east-1:000000000000:execution:pass:none");
 	assert_int_equal(answer->error, ENGINE_EXECUTION_DOES_NOT_EXIST);
-	assert_string_equal(answer->message, "Execution Does Not Exist: 'arn:aws:states:us-east-1:000000000000:execution:pass:none'");
-	assert_int_equal(harness_describe(h, "arn:aws:states:us-east-1:000000000000:stateMachine:pass")->error, ENGINE_INVALID_ARN);
+	assert_string_equal(answer->message,
+			    "Execution Does Not Exist: 'arn:aws:states:us-east-1:000000000000:execution:pass:none'");
+	assert_int_equal(harness_describe(h, "arn:aws:states:us-east-1:000000000000:stateMachine:pass")->error,
+			 ENGINE_INVALID_ARN);
 	assert_int_equal(harness_start(h, "none", "", "{}")->error, ENGINE_STATE_MACHINE_DOES_NOT_EXIST);
 	assert_int_equal(harness_start(h, "pass", "a b", "{}")->error, ENGINE_INVALID_NAME);
 	answer = harness_start(h, "pass", "", "{'a': 1}");
 	assert_int_equal(answer->error, ENGINE_INVALID_EXECUTION_INPUT);
-	assert_string_equal(answer->message, "Invalid State Machine Execution Input: 'Unexpected character (''' (code 39)): "
-					     "was expecting double-quote to start field name'");
+	assert_string_equal(answer->message,
+			    "Invalid State Machine Execution Input: 'Unexpected character (''' (code 39)): "
+			    "was expecting double-quote to start field name'");
 	answer = harness_start(h, "pass", "", "");
 	assert_string_equal(answer->message, "Invalid State Machine Execution Input: 'Invalid execution input.'");
 	answer = harness_create(h, "broken", "{\"StartAt\":\"A\"}");
@@ -662,7 +681,8 @@ static void mistakes_are_told_in_the_services_words(void **state)
 	harness_free(h);
 }
 
-/* ---- state machines ----------------------------------------------------------------------------------------------- */
+/* ---- state machines -----------------------------------------------------------------------------------------------
+ */
 
 static void a_machine_is_created_once_and_updated_by_revision(void **state)
 {
@@ -671,7 +691,8 @@ static void a_machine_is_created_once_and_updated_by_revision(void **state)
 	assert_int_equal(harness_create(h, "m", WAIT_HOUR)->error, ENGINE_OK);
 	struct answer *other = harness_create(h, "m", PASS);
 	assert_int_equal(other->error, ENGINE_STATE_MACHINE_ALREADY_EXISTS);
-	assert_string_equal(other->message, "State Machine Already Exists: 'arn:aws:states:us-east-1:000000000000:stateMachine:m'");
+	assert_string_equal(other->message,
+			    "State Machine Already Exists: 'arn:aws:states:us-east-1:000000000000:stateMachine:m'");
 	struct answer *old = harness_start(h, "m", "old", "{}");
 	struct answer *updated = harness_update(h, "m", PASS, NULL);
 	assert_int_equal(updated->error, ENGINE_OK);
@@ -703,7 +724,8 @@ static void a_deleted_machine_is_gone_when_its_executions_have_ended(void **stat
 	assert_string_equal(harness_describe(h, started->arn)->definition, WAIT_HOUR);
 	harness_restart(h);
 	assert_string_equal(harness_describe(h, started->arn)->definition, WAIT_HOUR);
-	assert_string_equal(harness_wait_end(h, harness_start(h, "m", "w", "{\"again\":1}")->arn)->output, "{\"again\":1}");
+	assert_string_equal(harness_wait_end(h, harness_start(h, "m", "w", "{\"again\":1}")->arn)->output,
+			    "{\"again\":1}");
 	harness_free(h);
 }
 
@@ -779,7 +801,8 @@ static void an_execution_that_ends_the_process_three_times_is_quarantined(void *
 	create(h, "slow", SLOW);
 	struct answer *bad = harness_start(h, "slow", "bad", "{}"), *good = harness_start(h, "slow", "good", "{}");
 	harness_run_for(h, 100);
-	const char *at = strchr(h->scripted->trail.data, '@') + 1; /* the first task's key begins with its execution's id */
+	const char *at =
+	    strchr(h->scripted->trail.data, '@') + 1; /* the first task's key begins with its execution's id */
 	snprintf(id, sizeof id, "%.*s", (int)strcspn(at, "/"), at);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(harness_describe(h, bad->arn)->status, EXECUTION_RUNNING);
@@ -799,7 +822,8 @@ static void an_execution_that_ends_the_process_three_times_is_quarantined(void *
 	harness_free(h);
 }
 
-/* ---- watching, draining --------------------------------------------------------------------------------------------- */
+/* ---- watching, draining ---------------------------------------------------------------------------------------------
+ */
 
 static void note_event(struct engine_watcher *watcher, const struct event *event)
 {
@@ -870,7 +894,10 @@ static void a_start_beyond_the_queues_bound_is_refused(void **state)
 	harness_free(h);
 }
 
-#define ON(test, backend) { #test " on " backend, test, NULL, NULL, (void *)backend }
+#define ON(test, backend)                                                                                              \
+	{                                                                                                              \
+#test " on " backend, test, NULL, NULL, (void *)backend                                                \
+	}
 #define BOTH(test) ON(test, "memory"), ON(test, "sqlite")
 
 int main(int argc, char **argv)

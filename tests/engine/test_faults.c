@@ -1,9 +1,10 @@
-/* Runs of the engine under faults drawn from a seed: batches that fail, are delayed or whose answers are lost, restarts at any iteration, duplicates of
- * starts. Whatever happens: every acknowledged execution ends as the definition says, its history has no gap, no event twice and one end, a task is
- * started under one key only, and no command left before its commit (its scheduled event is in the history). A failing seed is printed. */
-#include "base/mem.h"
+/* Runs of the engine under faults drawn from a seed: batches that fail, are delayed or whose answers are lost, restarts
+ * at any iteration, duplicates of starts. Whatever happens: every acknowledged execution ends as the definition says,
+ * its history has no gap, no event twice and one end, a task is started under one key only, and no command left before
+ * its commit (its scheduled event is in the history). A failing seed is printed. */
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/random.h"
 #include "tests/engine/harness.h"
 #include <setjmp.h>
@@ -19,30 +20,38 @@ static const struct {
 	const char *name, *definition, *input, *output;
 } machines[] = {
 	{ "linear",
-	  "{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"Next\":\"B\"},\"B\":" TASK("echo") ",\"Next\":\"C\"},\"C\":{\"Type\":\"Succeed\"}}}",
+	  "{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"Next\":\"B\"},\"B\":" TASK(
+	      "echo") ",\"Next\":\"C\"},\"C\":{\"Type\":\"Succeed\"}}}",
 	  "{\"n\":1.0}", "{\"n\":1.0}" },
-	{ "wait", "{\"StartAt\":\"W\",\"States\":{\"W\":{\"Type\":\"Wait\",\"Seconds\":100,\"Next\":\"B\"},\"B\":" TASK("slow") ",\"End\":true}}}", "[0.1]",
-	  "[0.1]" },
+	{ "wait",
+	  "{\"StartAt\":\"W\",\"States\":{\"W\":{\"Type\":\"Wait\",\"Seconds\":100,\"Next\":\"B\"},\"B\":" TASK(
+	      "slow") ",\"End\":true}}}",
+	  "[0.1]", "[0.1]" },
 	{ "retry",
-	  "{\"StartAt\":\"T\",\"States\":{\"T\":" TASK("flaky") ",\"Retry\":[{\"ErrorEquals\":[\"Test.Failed\"],\"IntervalSeconds\":7,"
-							     "\"MaxAttempts\":9}],\"End\":true}}}",
+	  "{\"StartAt\":\"T\",\"States\":{\"T\":" TASK(
+	      "flaky") ",\"Retry\":[{\"ErrorEquals\":[\"Test.Failed\"],\"IntervalSeconds\":7,"
+		       "\"MaxAttempts\":9}],\"End\":true}}}",
 	  "{}", "{}" },
 	{ "map",
-	  "{\"StartAt\":\"M\",\"States\":{\"M\":{\"Type\":\"Map\",\"MaxConcurrency\":3,\"ItemProcessor\":{\"StartAt\":\"P\",\"States\":{\"P\":"
+	  "{\"StartAt\":\"M\",\"States\":{\"M\":{\"Type\":\"Map\",\"MaxConcurrency\":3,\"ItemProcessor\":{\"StartAt\":"
+	  "\"P\",\"States\":{\"P\":"
 	  "{\"Type\":\"Pass\",\"Next\":\"T\"},\"T\":" TASK("echo") ",\"End\":true}}},\"End\":true}}}",
 	  "[1,2,3,4,5,6]", "[1,2,3,4,5,6]" },
 	{ "parallel",
-	  "{\"StartAt\":\"P\",\"States\":{\"P\":{\"Type\":\"Parallel\",\"Branches\":[{\"StartAt\":\"X\",\"States\":{\"X\":" TASK("never")
-	  ",\"End\":true}}},{\"StartAt\":\"Y\",\"States\":{\"Y\":" TASK("fail") ",\"End\":true}}}],\"Catch\":[{\"ErrorEquals\":[\"States.ALL\"],"
-	  "\"ResultPath\":null,\"Next\":\"Z\"}],\"End\":true},\"Z\":{\"Type\":\"Pass\",\"End\":true}}}",
+	  "{\"StartAt\":\"P\",\"States\":{\"P\":{\"Type\":\"Parallel\",\"Branches\":[{\"StartAt\":\"X\",\"States\":{"
+	  "\"X\":" TASK("never") ",\"End\":true}}},{\"StartAt\":\"Y\",\"States\":{\"Y\":" TASK(
+	      "fail") ",\"End\":true}}}],\"Catch\":[{\"ErrorEquals\":[\"States.ALL\"],"
+		      "\"ResultPath\":null,\"Next\":\"Z\"}],\"End\":true},\"Z\":{\"Type\":\"Pass\",\"End\":true}}}",
 	  "{\"z\":1}", "{\"z\":1}" },
 	{ "chain", /* longer than a step's budget: it goes on by CONTINUE */
-	  "{\"StartAt\":\"L\",\"States\":{\"L\":{\"Type\":\"Map\",\"MaxConcurrency\":1,\"ItemProcessor\":{\"StartAt\":\"P\",\"States\":{\"P\":"
+	  "{\"StartAt\":\"L\",\"States\":{\"L\":{\"Type\":\"Map\",\"MaxConcurrency\":1,\"ItemProcessor\":{\"StartAt\":"
+	  "\"P\",\"States\":{\"P\":"
 	  "{\"Type\":\"Pass\",\"Next\":\"Q\"},\"Q\":{\"Type\":\"Pass\",\"End\":true}}},\"End\":true}}}",
 	  "[1,2,3,4,5,6,7,8,9,10]", "[1,2,3,4,5,6,7,8,9,10]" },
 	{ "timeout",
-	  "{\"StartAt\":\"T\",\"States\":{\"T\":" TASK("never") ",\"TimeoutSeconds\":50,\"Catch\":[{\"ErrorEquals\":[\"States.Timeout\"],"
-	  "\"ResultPath\":null,\"Next\":\"Z\"}],\"End\":true},\"Z\":{\"Type\":\"Pass\",\"End\":true}}}",
+	  "{\"StartAt\":\"T\",\"States\":{\"T\":" TASK(
+	      "never") ",\"TimeoutSeconds\":50,\"Catch\":[{\"ErrorEquals\":[\"States.Timeout\"],"
+		       "\"ResultPath\":null,\"Next\":\"Z\"}],\"End\":true},\"Z\":{\"Type\":\"Pass\",\"End\":true}}}",
 	  "[null]", "[null]" },
 };
 #define MACHINES (sizeof machines / sizeof *machines)
@@ -70,7 +79,8 @@ static void check_history(struct harness *h, const char *arn, unsigned long long
 			*end = 0;
 			assert_int_equal(ends, 0);
 			assert_int_equal(strtoull(line, NULL, 10), expected++);
-			ends += strstr(line, "ExecutionSucceeded") || strstr(line, "ExecutionFailed") || strstr(line, "ExecutionAborted");
+			ends += strstr(line, "ExecutionSucceeded") || strstr(line, "ExecutionFailed") ||
+				strstr(line, "ExecutionAborted");
 			scheduled += strstr(line, "TaskScheduled") != NULL;
 		}
 		snprintf(token, sizeof token, "%s", page->token);
@@ -115,8 +125,10 @@ static uint64_t run_seed(const char *backend, uint64_t seed)
 		uint64_t which = random_below(&chance, EXECUTIONS);
 		snprintf(name, sizeof name, "e%u", (unsigned)which);
 		if (!starts[which] || starts[which]->error || !starts[which]->done || random_below(&chance, 6) == 0) {
-			/* Begun, or begun again because nobody answered: the process may have died, the disk may have been full. */
-			struct answer *again = harness_begin(h, machines[which % MACHINES].name, name, machines[which % MACHINES].input);
+			/* Begun, or begun again because nobody answered: the process may have died, the disk may have
+			 * been full. */
+			struct answer *again =
+			    harness_begin(h, machines[which % MACHINES].name, name, machines[which % MACHINES].input);
 			if (!starts[which] || !starts[which]->done || starts[which]->error)
 				starts[which] = again;
 		}
@@ -131,7 +143,8 @@ static uint64_t run_seed(const char *backend, uint64_t seed)
 			continue;
 		ended = 0;
 		for (unsigned i = 0; i < EXECUTIONS; i++) {
-			snprintf(arn, sizeof arn, "arn:aws:states:us-east-1:000000000000:execution:%s:e%u", machines[i % MACHINES].name, i);
+			snprintf(arn, sizeof arn, "arn:aws:states:us-east-1:000000000000:execution:%s:e%u",
+				 machines[i % MACHINES].name, i);
 			struct answer *described = harness_describe(h, arn);
 			if (starts[i] && starts[i]->done && starts[i]->error == ENGINE_OK)
 				assert_int_equal(described->error, ENGINE_OK); /* acknowledged is there */
@@ -145,11 +158,13 @@ static uint64_t run_seed(const char *backend, uint64_t seed)
 	note_starts(&keys, h->scripted->trail.data);
 	unsigned long long scheduled = 0, one;
 	for (unsigned i = 0; i < EXECUTIONS; i++) {
-		snprintf(arn, sizeof arn, "arn:aws:states:us-east-1:000000000000:execution:%s:e%u", machines[i % MACHINES].name, i);
+		snprintf(arn, sizeof arn, "arn:aws:states:us-east-1:000000000000:execution:%s:e%u",
+			 machines[i % MACHINES].name, i);
 		check_history(h, arn, &one);
 		scheduled += one;
 	}
-	/* Each scheduled task was started, under its own key; one in a failed branch may have been cancelled before. None without its event. */
+	/* Each scheduled task was started, under its own key; one in a failed branch may have been cancelled before.
+	 * None without its event. */
 	assert_true(keys.count <= scheduled);
 	assert_true(keys.count + EXECUTIONS / MACHINES >= scheduled);
 	struct engine_stats stats;

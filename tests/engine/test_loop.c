@@ -1,6 +1,6 @@
 /* The real loop: what struct loop promises, on libev. */
-#include "engine/loop_libev.h"
 #include "base/mem.h"
+#include "engine/loop_libev.h"
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>

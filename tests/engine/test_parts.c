@@ -20,7 +20,8 @@ static void an_arn_is_read_part_by_part(void **state)
 	struct arena arena = { 0 };
 	struct arn arn;
 	assert_null(arn_parse(&arena, STR("arn:aws:states:eu-west-1:123:execution:m:n:x"), "execution", &arn));
-	assert_true(str_eqz(arn.region, "eu-west-1") && str_eqz(arn.account, "123") && str_eqz(arn.machine, "m") && str_eqz(arn.name, "n:x"));
+	assert_true(str_eqz(arn.region, "eu-west-1") && str_eqz(arn.account, "123") && str_eqz(arn.machine, "m") &&
+		    str_eqz(arn.name, "n:x"));
 	static const char *const broken[][2] = {
 		{ "x", "Invalid ARN prefix: x" },
 		{ "", "Invalid ARN prefix: " },
@@ -38,8 +39,9 @@ static void names_follow_the_rules(void **state)
 {
 	struct limits limits = LIMITS_DEFAULT;
 	static const char *const good[] = { "a", "A-b_c.d", "(x)", "é", "a=b@c!", "it's" };
-	static const char *const bad[] = { "", " a", "a b", "a<", "a>", "a{", "a[", "a?", "a*", "a\"", "a#", "a%", "a\\", "a^", "a|", "a~", "a`",
-					   "a$", "a&", "a,", "a;", "a:", "a/", "a\x01", "a\x7f", "a\xc2\x85" };
+	static const char *const bad[] = { "",    " a", "a b", "a<",  "a>", "a{",    "a[",    "a?",       "a*",
+					   "a\"", "a#", "a%",  "a\\", "a^", "a|",    "a~",    "a`",       "a$",
+					   "a&",  "a,", "a;",  "a:",  "a/", "a\x01", "a\x7f", "a\xc2\x85" };
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
 		assert_true(arn_name_valid(str_of(good[i]), &limits));
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -138,19 +140,26 @@ static void a_page_token_holds_two_numbers(void **state)
 static void broken_json_is_told_in_the_parsers_words(void **state)
 {
 	static const char *const cases[][2] = {
-		{ "not some json", "Unrecognized token 'not': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')" },
-		{ "{'not': 'json'", "Unexpected character (''' (code 39)): was expecting double-quote to start field name" },
-		{ "{\"a\" 1}", "Unexpected character ('1' (code 49)): was expecting a colon to separate field name and value" },
-		{ "{\"a\":1 \"b\"}", "Unexpected character ('\"' (code 34)): was expecting comma to separate Object entries" },
+		{ "not some json", "Unrecognized token 'not': was expecting (JSON String, Number, Array, Object or "
+				   "token 'null', 'true' or 'false')" },
+		{ "{'not': 'json'",
+		  "Unexpected character (''' (code 39)): was expecting double-quote to start field name" },
+		{ "{\"a\" 1}",
+		  "Unexpected character ('1' (code 49)): was expecting a colon to separate field name and value" },
+		{ "{\"a\":1 \"b\"}",
+		  "Unexpected character ('\"' (code 34)): was expecting comma to separate Object entries" },
 		{ "[1 2]", "Unexpected character ('2' (code 50)): was expecting comma to separate Array entries" },
-		{ "[1,]", "Unexpected character (']' (code 93)): expected a valid value (JSON String, Number, Array, Object or token 'null', 'true' or 'false')" },
+		{ "[1,]", "Unexpected character (']' (code 93)): expected a valid value (JSON String, Number, Array, "
+			  "Object or token 'null', 'true' or 'false')" },
 		{ "{\"a\":1", "Unexpected end-of-input: expected close marker for Object" },
 		{ "[", "Unexpected end-of-input: expected close marker for Array" },
 		{ "\"abc", "Unexpected end-of-input: was expecting closing quote for a string value" },
 		{ "{\"abc", "Unexpected end-of-input in field name" },
 		{ "01", "Invalid numeric value: Leading zeroes not allowed" },
-		{ "-x", "Unexpected character ('x' (code 120)): expected digit (0-9) to follow minus sign, for valid numeric value" },
-		{ "\xc3\xa9", "Unexpected character ('\xc3\xa9' (code 233)): expected a valid value (JSON String, Number, Array, Object or token 'null', 'true' or 'false')" },
+		{ "-x", "Unexpected character ('x' (code 120)): expected digit (0-9) to follow minus sign, for valid "
+			"numeric value" },
+		{ "\xc3\xa9", "Unexpected character ('\xc3\xa9' (code 233)): expected a valid value (JSON String, "
+			      "Number, Array, Object or token 'null', 'true' or 'false')" },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct buffer out = { 0 };
