@@ -24,8 +24,8 @@ echo "compiler, libraries, ffmpeg and jq are there"
 
 say "2. Building (release)"
 [ -f build-demo/build.ninja ] || meson setup build-demo --buildtype=release -Dtests=disabled >/dev/null
-meson compile -C build-demo | tail -n 1
-ratchet=$PWD/build-demo/cli/ratchet
+meson compile -C build-demo ratchet | tail -n 1
+ratchet=$PWD/build-demo/ratchet
 
 example=$PWD/examples/media-transcoding
 out=$example/out

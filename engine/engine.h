@@ -108,7 +108,7 @@ const struct limits *engine_limits(const struct engine *engine);
 struct machine_info {
 	struct str arn, name, definition, role_arn;
 	struct str type; /* "STANDARD", "EXPRESS" */
-	struct str revision_id; /* changes with the definition or role; empty for the first ("INITIAL" on the wire) */
+	struct str revision_id; /* changes with the definition, role or a configuration; empty for the first ("INITIAL" on the wire) */
 	struct str description, label;
 	struct value *logging, *tracing, *encryption; /* as given; NULL: default */
 	const struct program *program; /* compiled */

@@ -319,6 +319,17 @@ void engine_create_machine(struct engine *engine, const struct machine_request *
 	}
 }
 
+/* An update to what is there already leaves the revision as it is. */
+static bool changes(const struct machine *machine, const struct machine_request *asked)
+{
+	const struct revision *current = machine->revisions;
+	return (asked->has_definition && !str_eq(asked->definition, current->definition)) ||
+	       (asked->has_role_arn && !str_eq(asked->role_arn, current->role_arn)) ||
+	       (asked->logging && !same_value(asked->logging, machine->info.logging)) ||
+	       (asked->tracing && !same_value(asked->tracing, machine->info.tracing)) ||
+	       (asked->encryption && !same_value(asked->encryption, machine->info.encryption));
+}
+
 static bool update(struct request *request, const struct machine_request *asked)
 {
 	struct engine *engine = request->engine;
@@ -339,13 +350,16 @@ static bool update(struct request *request, const struct machine_request *asked)
 	if (asked->has_definition && !compile(request, asked->definition, machine->info.type, &program))
 		return false;
 	machine->info.updated_ms = engine_now_ms(engine);
+	bool changed = changes(machine, asked);
 	if (asked->logging)
 		set_value(&machine->info.logging, asked->logging);
 	if (asked->tracing)
 		set_value(&machine->info.tracing, asked->tracing);
 	if (asked->encryption)
 		set_value(&machine->info.encryption, asked->encryption);
-	if (asked->has_definition || asked->has_role_arn) {
+	if (!changed) {
+		program_unref(program);
+	} else {
 		char revision_id[37];
 		random_uuid(&engine->random, revision_id);
 		struct revision *revision =

@@ -12,6 +12,7 @@
 #define FLAG(name) { name, API_BOOLEAN, false, 0, 0, NULL }
 #define OBJECT(name) { name, API_OBJECT, false, 0, 0, NULL }
 #define LIST(name, least, most) { name, API_LIST, false, least, most, NULL }
+#define NEEDED_LIST(name, least, most) { name, API_LIST, true, least, most, NULL }
 #define END { NULL, API_STRING, false, 0, 0, NULL }
 
 #define PAGE NUMBER("maxResults", 0, 1000), TEXT("nextToken", false, 1, 1024)
@@ -61,6 +62,14 @@ const struct api_operation api_operations[] = {
 	{ "SendTaskFailure",
 	  MEMBERS(TEXT("taskToken", true, 1, 2048), TEXT("error", false, 0, 256), TEXT("cause", false, 0, 32768)), api_send_task_failure },
 	{ "SendTaskHeartbeat", MEMBERS(TEXT("taskToken", true, 1, 2048)), api_send_task_heartbeat },
+	{ "CreateActivity", MEMBERS(TEXT("name", true, 1, 80), LIST("tags", 0, 50), OBJECT("encryptionConfiguration")), api_create_activity },
+	{ "DescribeActivity", MEMBERS(TEXT("activityArn", true, 1, 256)), api_describe_activity },
+	{ "ListActivities", MEMBERS(PAGE), api_list_activities },
+	{ "DeleteActivity", MEMBERS(TEXT("activityArn", true, 1, 256)), api_delete_activity },
+	{ "GetActivityTask", MEMBERS(TEXT("activityArn", true, 1, 256), TEXT("workerName", false, 1, 80)), api_get_activity_task },
+	{ "TagResource", MEMBERS(TEXT("resourceArn", true, 1, 256), NEEDED_LIST("tags", 0, 0)), api_tag_resource },
+	{ "UntagResource", MEMBERS(TEXT("resourceArn", true, 1, 256), NEEDED_LIST("tagKeys", 0, 0)), api_untag_resource },
+	{ "ListTagsForResource", MEMBERS(TEXT("resourceArn", true, 1, 256)), api_list_tags_for_resource },
 };
 const unsigned api_operations_count = sizeof api_operations / sizeof api_operations[0];
 

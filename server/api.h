@@ -15,6 +15,8 @@ struct api_call {
 	struct buffer body; /* the answer */
 	unsigned status; /* 0: not answered yet */
 	const char *error; /* AWS's name of the error; NULL */
+	/* The transport's, may be NULL: whether the client has closed its connection, as far as is known. */
+	bool (*gone)(struct api_call *call);
 	/* The transport's: called once when the answer is there (possibly from within api_begin). */
 	void (*answered)(struct api_call *call);
 	void *data;
@@ -69,7 +71,19 @@ void api_put_json(struct buffer *out, const char *name, struct str json);
 /* The comma or nothing, and "name": */
 void api_put_name(struct buffer *out, const char *name);
 
+/* Check what stands inside `tags` and inside the encryption, logging and tracing configurations; false after they refused the call. */
+bool api_check_tags(struct api_call *call);
+bool api_check_configurations(struct api_call *call);
+
 /* The handlers, by file. */
+void api_create_activity(struct api_call *call);
+void api_describe_activity(struct api_call *call);
+void api_list_activities(struct api_call *call);
+void api_delete_activity(struct api_call *call);
+void api_get_activity_task(struct api_call *call);
+void api_tag_resource(struct api_call *call);
+void api_untag_resource(struct api_call *call);
+void api_list_tags_for_resource(struct api_call *call);
 void api_create_state_machine(struct api_call *call);
 void api_describe_state_machine(struct api_call *call);
 void api_list_state_machines(struct api_call *call);

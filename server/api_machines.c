@@ -17,7 +17,67 @@ static void created(void *data, const struct engine_error *error, const struct m
 	api_answer(call);
 }
 
-static struct machine_request machine_request(const struct api_call *call)
+/* ---- the logging configuration: checked, and with its defaults --------------------------------- */
+
+#define LOG_LEVELS "ALL, ERROR, FATAL, OFF"
+
+static bool is_log_level(struct str level)
+{
+	return str_eqz(level, "ALL") || str_eqz(level, "ERROR") || str_eqz(level, "FATAL") || str_eqz(level, "OFF");
+}
+
+static bool is_log_destination(const struct value *destination)
+{
+	const struct value *group = value_getz(destination, "cloudWatchLogsLogGroup");
+	const struct value *arn = group ? value_getz(group, "logGroupArn") : NULL;
+	return arn && value_is(arn, VALUE_STRING);
+}
+
+static void release_value(void *data)
+{
+	value_unref(data);
+}
+
+/* Sets *ret_logging to NULL where none was given. False after it refused the call. */
+static bool read_logging(struct api_call *call, const struct value **ret_logging)
+{
+	const struct value *given = api_member_value(call, "loggingConfiguration");
+	*ret_logging = NULL;
+	if (!given)
+		return true;
+	const struct value *level = value_getz(given, "level"), *destinations = value_getz(given, "destinations"),
+			   *include = value_getz(given, "includeExecutionData");
+	if ((level && !value_is(level, VALUE_STRING)) || (destinations && !value_is(destinations, VALUE_ARRAY)) ||
+	    (include && !value_is(include, VALUE_BOOL))) {
+		api_refuse(call, "SerializationException",
+			   "loggingConfiguration must have a string as level, a list as destinations, a boolean as includeExecutionData");
+		return false;
+	}
+	struct str name = level ? value_string(level) : STR("OFF");
+	if (!is_log_level(name)) {
+		api_refuse(call, "ValidationException",
+			   "1 validation error detected: Value '%.*s' at 'loggingConfiguration.level' failed to satisfy constraint: "
+			   "Member must satisfy enum value set: [" LOG_LEVELS "]",
+			   STR_FMT(name));
+		return false;
+	}
+	size_t count = destinations ? value_count(destinations) : 0;
+	if (count > 1 || (!str_eqz(name, "OFF") && (!count || !is_log_destination(value_at(destinations, 0))))) {
+		api_refuse(call, "InvalidLoggingConfiguration",
+			   "Invalid Logging Configuration: Must specify exactly one Log Destination.");
+		return false;
+	}
+	struct value *logging = value_new_object(3);
+	value_object_take(logging, STR("level"), value_from_string(name));
+	value_object_take(logging, STR("includeExecutionData"), value_new_bool(include && value_bool(include)));
+	if (destinations)
+		value_object_set(logging, STR("destinations"), destinations);
+	arena_on_reset(&call->arena, release_value, logging);
+	*ret_logging = logging;
+	return true;
+}
+
+static struct machine_request machine_request(const struct api_call *call, const struct value *logging)
 {
 	return (struct machine_request){
 		.name = api_text(call, "name"),
@@ -27,7 +87,7 @@ static struct machine_request machine_request(const struct api_call *call)
 		.role_arn = api_text(call, "roleArn"),
 		.has_role_arn = api_has(call, "roleArn"),
 		.type = api_has(call, "type") ? api_text(call, "type") : STR("STANDARD"),
-		.logging = api_member_value(call, "loggingConfiguration"),
+		.logging = logging,
 		.tracing = api_member_value(call, "tracingConfiguration"),
 		.encryption = api_member_value(call, "encryptionConfiguration"),
 		.tags = api_member_value(call, "tags"),
@@ -53,6 +113,8 @@ static bool wants_version(struct api_call *call)
 void api_create_state_machine(struct api_call *call)
 {
 	struct machine_request request = machine_request(call);
+	if (!api_check_tags(call) || !api_check_configurations(call))
+		return;
 	if (!wants_version(call))
 		engine_create_machine(call->engine, &request, created, call);
 }
@@ -75,6 +137,8 @@ static void updated(void *data, const struct engine_error *error, const struct m
 void api_update_state_machine(struct api_call *call)
 {
 	struct machine_request request = machine_request(call);
+	if (!api_check_configurations(call))
+		return;
 	if (!wants_version(call))
 		engine_update_machine(call->engine, &request, updated, call);
 }

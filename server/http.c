@@ -154,6 +154,16 @@ static void answered(struct api_call *call)
 	loop_timer_set(exchange->server->loop, &exchange->server->timer, 0);
 }
 
+/* Whether the client has hung up: what it would read is at its end. */
+static bool client_gone(struct api_call *call)
+{
+	struct exchange *exchange = call->data;
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	char byte;
+	ssize_t got = info ? recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) : 1;
+	return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
 /* ---- one request -------------------------------------------------------------------------------- */
 
 static enum MHD_Result begin_call(struct exchange *exchange)
@@ -164,7 +174,7 @@ static enum MHD_Result begin_call(struct exchange *exchange)
 	exchange->is_api = true;
 	if (!target || strncmp(target, prefix, sizeof prefix - 1) != 0)
 		return respond_error(exchange, 400, "UnknownOperationException", "X-Amz-Target must be AWSStepFunctions.OPERATION");
-	exchange->call = (struct api_call){ .engine = exchange->server->engine, .answered = answered, .data = exchange };
+	exchange->call = (struct api_call){ .engine = exchange->server->engine, .gone = client_gone, .answered = answered, .data = exchange };
 	api_begin(&exchange->call, str_of(target + sizeof prefix - 1), buffer_str(&exchange->body));
 	buffer_done(&exchange->body);
 	if (exchange->call.status)

@@ -224,7 +224,7 @@ struct item apply_callback(struct evaluation *e, struct item function, struct it
 		site.token = str_of(function.function->native->name);
 	e->calls = &site;
 	e->depth++;
-	struct item result = apply(e, function, arguments, count, NOTHING, frame);
+	struct item result = apply(e, function, arguments, count, item_null(), frame);
 	e->depth--;
 	e->calls = site.outer;
 	return result;
@@ -281,9 +281,9 @@ struct item evaluate_chain(struct evaluation *e, const struct node *node, struct
 	if (right.kind != ITEM_FUNCTION)
 		THROW(e, .code = JSONATA_T2006, .node = node, .value = right, .has_value = true);
 	if (left.kind != ITEM_FUNCTION) {
-		struct call_site site = { node->b, node->b->text, e->calls };
+		struct call_site site = { NULL, node->b->kind == NODE_VARIABLE ? node->b->text : (struct str){ 0 }, e->calls };
 		e->calls = &site;
-		struct item result = apply(e, right, &left, 1, NOTHING, frame);
+		struct item result = apply(e, right, &left, 1, item_null(), frame);
 		e->calls = site.outer;
 		return result;
 	}

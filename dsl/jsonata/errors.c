@@ -28,7 +28,7 @@ static void add_parameter(struct buffer *out, struct str name, const struct json
 	if (plain)
 		name = str_sub(name, 1, name.len);
 	if (str_eqz(name, "token")) {
-		if (plain || !p->token.ptr)
+		if (plain || p->token_is_json || !p->token.ptr)
 			buffer_add(out, p->token.ptr ? p->token : STR("undefined"));
 		else
 			value_write_string(p->token, out);

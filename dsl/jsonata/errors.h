@@ -136,6 +136,7 @@ const char *jsonata_code_text(enum jsonata_code code);
 /* What a sentence may name; each is given as JSON text and as plain text. */
 struct jsonata_parameters {
 	struct str token, value, value2; /* plain */
+	bool token_is_json; /* a number or a literal: not quoted */
 	struct str value_json, value2_json; /* JSON text; value_json is used for {value} */
 	const char *type;
 	int index;

@@ -193,7 +193,7 @@ static bool comparator_after(void *data, uint32_t a, uint32_t b)
 	struct sorting *s = data;
 	struct item arguments[2] = { s->items[a], s->items[b] };
 	s->e->depth++;
-	bool after = script_truth(apply(s->e, s->comparator, arguments, 2, NOTHING, s->frame));
+	bool after = script_truth(apply(s->e, s->comparator, arguments, 2, item_null(), s->frame));
 	s->e->depth--;
 	return after;
 }

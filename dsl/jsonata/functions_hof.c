@@ -66,7 +66,7 @@ NATIVE(native_reduce)
 	for (; i < count; i++) {
 		struct item arguments[4] = { result, array_at(e, ARG(0), i), item_number(i), ARG(0) };
 		e->depth++;
-		result = apply(e, ARG(1), arguments, arity < 4 ? arity : 4, NOTHING, call->frame);
+		result = apply(e, ARG(1), arguments, arity < 4 ? arity : 4, item_null(), call->frame);
 		e->depth--;
 	}
 	return result;

@@ -284,10 +284,10 @@ static bool next_match(struct evaluation *e, struct matches *m, struct found *fo
 	struct item result;
 	if (m->first) {
 		struct item argument = item_text(m->subject);
-		result = apply(e, m->pattern, &argument, 1, NOTHING, m->frame);
+		result = apply(e, m->pattern, &argument, 1, item_null(), m->frame);
 		m->first = false;
 	} else if (m->pattern.kind == ITEM_FUNCTION) {
-		result = apply(e, m->pattern, NULL, 0, NOTHING, m->frame);
+		result = apply(e, m->pattern, NULL, 0, item_null(), m->frame);
 	} else {
 		return false;
 	}
@@ -572,7 +572,7 @@ static void replace_matches(struct evaluation *e, struct call *call, struct str 
 			expand_replacement(e, item_str(ARG(2)), &found, found_groups(e, &m, &found), out);
 		} else {
 			struct item argument = match_object(e, &m, &found, &counter);
-			struct item replacement = apply(e, ARG(2), &argument, 1, NOTHING, call->frame);
+			struct item replacement = apply(e, ARG(2), &argument, 1, item_null(), call->frame);
 			if (replacement.kind != ITEM_STRING)
 				THROW(e, .code = JSONATA_D3012, .value = replacement, .has_value = true);
 			wtf8_append(out, item_str(replacement));

@@ -234,8 +234,8 @@ static struct node *parse_operand(struct compiler *c, const struct token *token)
 {
 	struct node *node;
 	switch (token->kind) {
-	case TOKEN_END:
-		compile_fail(c, JSONATA_S0207, token->start, token->end, &token->text, NULL);
+	case TOKEN_END: /* who wanted more may have more to say; else shape.c refuses it */
+		return new_node(c, NODE_OPERATOR, token);
 	case TOKEN_NAME:
 		return new_node(c, NODE_NAME, token);
 	case TOKEN_VARIABLE:
@@ -281,10 +281,11 @@ static void parse_signature(struct compiler *c, struct node *lambda)
 	expect(c, OP_GREATER, true);
 	enum jsonata_code code = JSONATA_OK;
 	struct str value = STR_EMPTY;
-	lambda->signature = signature_parse(c->arena, signature, &code, &value);
+	size_t offset = 0;
+	lambda->signature = signature_parse(c->arena, signature, &code, &value, &offset);
 	if (!lambda->signature) {
 		value = quoted(c, value);
-		compile_fail(c, code, start, end, NULL, &value);
+		compile_fail(c, code, start, end + offset, NULL, &value);
 	}
 }
 

@@ -22,6 +22,7 @@ _Noreturn void compile_fail(struct compiler *c, enum jsonata_code code, size_t s
 	struct jsonata_parameters parameters = { 0 };
 	if (token)
 		error->token = parameters.token = arena_str(c->arena, *token);
+	parameters.token_is_json = token == &c->token.text && (c->token.kind == TOKEN_NUMBER || c->token.kind == TOKEN_VALUE);
 	if (value_json)
 		error->value = parameters.value = parameters.value_json = *value_json;
 	error->message = jsonata_message(c->arena, code, &parameters);

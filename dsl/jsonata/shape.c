@@ -474,12 +474,15 @@ static struct node *shape_kind(struct compiler *c, struct node *raw)
 		raw->b = shape(c, raw->b);
 		raw->c = raw->c ? shape(c, raw->c) : NULL;
 		return raw;
+	case NODE_OPERATOR:
+		if (raw->op != OP_QUESTION)
+			compile_fail(c, JSONATA_S0207, raw->start, raw->end, &raw->text, NULL);
+		return raw;
 	case NODE_NUMBER:
 	case NODE_VALUE:
 	case NODE_WILDCARD:
 	case NODE_DESCENDANTS:
 	case NODE_REGEX:
-	case NODE_OPERATOR:
 	case NODE_PATH:
 	case NODE_BIND:
 	case NODE_CHAIN:

@@ -79,7 +79,7 @@ static bool parse_parameters(struct signature *s, struct str text, enum jsonata_
 				size_t end = matching(text, at, '<', '>');
 				if (!last || (last->type != 'a' && last->type != 'f')) {
 					*ret_code = JSONATA_S0401;
-					*ret_value = last ? str_sub(text, at - 1, 1) : STR_EMPTY;
+					*ret_value = str_sub(text, at - 1, last ? 1 : 0);
 					return false;
 				}
 				if (end > at + 1)
@@ -93,7 +93,8 @@ static bool parse_parameters(struct signature *s, struct str text, enum jsonata_
 	return true;
 }
 
-struct signature *signature_parse(struct arena *arena, struct str text, enum jsonata_code *ret_code, struct str *ret_value)
+struct signature *signature_parse(struct arena *arena, struct str text, enum jsonata_code *ret_code, struct str *ret_value,
+				  size_t *ret_offset)
 {
 	struct signature *s = ARENA_NEW(arena, struct signature);
 	s->parameters = ARENA_ARRAY(arena, struct parameter, text.len);
@@ -101,7 +102,11 @@ struct signature *signature_parse(struct arena *arena, struct str text, enum jso
 		text = str_sub(text, 1, text.len);
 	if (text.len && text.ptr[text.len - 1] == '>')
 		text.len--;
-	return parse_parameters(s, text, ret_code, ret_value) ? s : NULL;
+	const char *start = text.ptr;
+	if (parse_parameters(s, text, ret_code, ret_value))
+		return s;
+	*ret_offset = ret_value->ptr ? (size_t)(ret_value->ptr - start) + (*ret_code == JSONATA_S0401 ? 2 : 0) : 1;
+	return NULL;
 }
 
 /* ---- matching --------------------------------------------------------------------------- */
@@ -262,7 +267,8 @@ struct signature *signature_of_native(struct evaluation *e, const struct native 
 	if (!e->signatures[index]) {
 		enum jsonata_code code;
 		struct str value;
-		e->signatures[index] = signature_parse(e->arena, str_of(native->signature), &code, &value);
+		size_t offset;
+		e->signatures[index] = signature_parse(e->arena, str_of(native->signature), &code, &value, &offset);
 	}
 	return e->signatures[index];
 }

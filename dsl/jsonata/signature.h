@@ -6,5 +6,6 @@
 
 struct signature;
 
-/* NULL, *ret_code (S0401, S0402) and *ret_value (the offending part) if it is malformed. */
-struct signature *signature_parse(struct arena *arena, struct str text, enum jsonata_code *ret_code, struct str *ret_value);
+/* NULL, *ret_code (S0401, S0402), *ret_value (the offending part) and *ret_offset (where in the text) if it is malformed. */
+struct signature *signature_parse(struct arena *arena, struct str text, enum jsonata_code *ret_code, struct str *ret_value,
+				  size_t *ret_offset);

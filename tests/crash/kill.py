@@ -280,7 +280,7 @@ def processes_of(folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--ratchet", default="build/cli/ratchet")
+    parser.add_argument("--ratchet", default="build/ratchet")
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--clients", type=int, default=4)

@@ -1,0 +1,157 @@
+/* api_tags.c: tags of state machines and activities; and the checks of what stands inside structures, which the table does not know. */
+#include "base/mem.h"
+#include "server/api.h"
+
+/* ---- checks ------------------------------------------------------------------------------------ */
+
+static bool refuse_member(struct api_call *call, const char *where, const char *constraint)
+{
+	api_refuse(call, "ValidationException", "1 validation error detected: Value at '%s' failed to satisfy constraint: %s", where, constraint);
+	return false;
+}
+
+static bool check_text(struct api_call *call, const struct value *value, const char *where, size_t least, size_t most)
+{
+	if (!value || !value_is(value, VALUE_STRING))
+		return refuse_member(call, where, value ? "Member must be a string" : "Member must not be null");
+	size_t length = 0;
+	struct str text = value_string(value);
+	for (size_t i = 0; i < text.len; i++)
+		length += (text.ptr[i] & 0xc0) != 0x80;
+	if (length < least)
+		return refuse_member(call, where, "Member must have length greater than or equal to 1");
+	return length <= most || refuse_member(call, where, most == 128 ? "Member must have length less than or equal to 128" :
+									 "Member must have length less than or equal to 256");
+}
+
+bool api_check_tags(struct api_call *call)
+{
+	const struct value *tags = api_member_value(call, "tags");
+	char where[64];
+	for (size_t i = 0; tags && i < value_count(tags); i++) {
+		const struct value *tag = value_at(tags, i);
+		snprintf(where, sizeof where, "tags.%zu.member.key", i + 1);
+		if (!check_text(call, value_getz(tag, "key"), where, 1, 128))
+			return false;
+		snprintf(where, sizeof where, "tags.%zu.member.value", i + 1);
+		if (value_getz(tag, "value") && !check_text(call, value_getz(tag, "value"), where, 0, 256))
+			return false;
+	}
+	return true;
+}
+
+static bool is_one_of(const struct value *value, const char *const *words)
+{
+	for (; value && value_is(value, VALUE_STRING) && *words; words++)
+		if (str_eqz(value_string(value), *words))
+			return true;
+	return false;
+}
+
+static bool check_encryption(struct api_call *call, const struct value *encryption)
+{
+	static const char *const types[] = { "AWS_OWNED_KEY", "CUSTOMER_MANAGED_KMS_KEY", NULL };
+	const struct value *type = value_getz(encryption, "type"), *key = value_getz(encryption, "kmsKeyId");
+	const struct value *seconds = value_getz(encryption, "kmsDataKeyReusePeriodSeconds");
+	int64_t number = 0;
+	if (!is_one_of(type, types))
+		return refuse_member(call, "encryptionConfiguration.type", "Member must satisfy enum value set: [AWS_OWNED_KEY, CUSTOMER_MANAGED_KMS_KEY]");
+	bool owned = str_eqz(value_string(type), "AWS_OWNED_KEY");
+	const char *problem = NULL;
+	if (owned && (key || seconds))
+		problem = "kmsKeyId and kmsDataKeyReusePeriodSeconds must not be set when type is AWS_OWNED_KEY";
+	else if (!owned && (!key || !value_is(key, VALUE_STRING) || !value_string(key).len))
+		problem = "kmsKeyId must be set when type is CUSTOMER_MANAGED_KMS_KEY";
+	else if (seconds && (!value_int64(seconds, &number) || number < 60 || number > 900))
+		problem = "kmsDataKeyReusePeriodSeconds must be between 60 and 900";
+	if (problem)
+		api_refuse(call, "InvalidEncryptionConfiguration", "Invalid Encryption Configuration: '%s'", problem);
+	return !problem;
+}
+
+/* A log group's ARN ends in ":*". */
+static bool is_log_group(const struct value *destination)
+{
+	const struct value *group = value_getz(destination, "cloudWatchLogsLogGroup");
+	const struct value *arn = group ? value_getz(group, "logGroupArn") : NULL;
+	return arn && value_is(arn, VALUE_STRING) && str_starts(value_string(arn), STR("arn:")) && str_ends(value_string(arn), STR(":*"));
+}
+
+static bool check_logging(struct api_call *call, const struct value *logging)
+{
+	static const char *const levels[] = { "ALL", "ERROR", "FATAL", "OFF", NULL };
+	const struct value *level = value_getz(logging, "level"), *destinations = value_getz(logging, "destinations");
+	if (level && !is_one_of(level, levels))
+		return refuse_member(call, "loggingConfiguration.level", "Member must satisfy enum value set: [ALL, ERROR, FATAL, OFF]");
+	const char *problem = NULL;
+	size_t count = destinations ? value_count(destinations) : 0;
+	if (level && !str_eqz(value_string(level), "OFF") && !count)
+		problem = "Must specify exactly one Log Destination.";
+	else if (count > 1)
+		problem = "Must specify exactly one Log Destination.";
+	else if (count && !is_log_group(value_at(destinations, 0)))
+		problem = "Log Destination must be a CloudWatch Logs log group ARN that ends in ':*'.";
+	if (problem)
+		api_refuse(call, "InvalidLoggingConfiguration", "Invalid Logging Configuration: %s", problem);
+	return !problem;
+}
+
+bool api_check_configurations(struct api_call *call)
+{
+	const struct value *encryption = api_member_value(call, "encryptionConfiguration");
+	const struct value *logging = api_member_value(call, "loggingConfiguration");
+	const struct value *tracing = api_member_value(call, "tracingConfiguration");
+	const struct value *enabled = tracing ? value_getz(tracing, "enabled") : NULL;
+	if (encryption && !check_encryption(call, encryption))
+		return false;
+	if (logging && !check_logging(call, logging))
+		return false;
+	if (enabled && !value_is(enabled, VALUE_BOOL)) {
+		api_refuse(call, "InvalidTracingConfiguration", "Invalid Tracing Configuration: 'enabled must be a boolean'");
+		return false;
+	}
+	return true;
+}
+
+/* ---- operations ------------------------------------------------------------------------------------ */
+
+static void changed(void *data, const struct engine_error *error)
+{
+	struct api_call *call = data;
+	if (error->code)
+		api_refuse_engine(call, error);
+	else
+		api_answer(call);
+}
+
+void api_tag_resource(struct api_call *call)
+{
+	if (api_check_tags(call))
+		engine_tag(call->engine, api_text(call, "resourceArn"), api_member_value(call, "tags"), changed, call);
+}
+
+void api_untag_resource(struct api_call *call)
+{
+	const struct value *keys = api_member_value(call, "tagKeys");
+	char where[64];
+	for (size_t i = 0; i < value_count(keys); i++) {
+		snprintf(where, sizeof where, "tagKeys.%zu.member", i + 1);
+		if (!check_text(call, value_at(keys, i), where, 1, 128))
+			return;
+	}
+	engine_untag(call->engine, api_text(call, "resourceArn"), keys, changed, call);
+}
+
+void api_list_tags_for_resource(struct api_call *call)
+{
+	struct engine_error error;
+	const struct value *tags = NULL;
+	if (!engine_tags(call->engine, api_text(call, "resourceArn"), &call->arena, &tags, &error)) {
+		api_refuse_engine(call, &error);
+		return;
+	}
+	buffer_byte(&call->body, '{');
+	api_put_json(&call->body, "tags", tags ? value_text(tags) : STR("[]"));
+	buffer_byte(&call->body, '}');
+	api_answer(call);
+}

@@ -1,0 +1,376 @@
+/* generate.c: workflows at random, always valid.
+ *
+ * A scope is a row of steps; each becomes one to three states and goes on to the step behind it, or by Choice and Catch to any later one, so
+ * that only the bounded loops go back. What flows through is an object with a whole number `n`; results land beside it ("$.r"), replace it, or
+ * are dropped, and every Parallel, Map and Task narrows its input to `n`, so that documents stay small however deep they nest. */
+#include "tests/simulation/sim.h"
+#include <string.h>
+
+#define STEPS_MAX 5
+#define DEPTH_MAX 3
+
+struct maker {
+	struct random *plan;
+	unsigned names;
+	bool bulky;
+	int budget; /* states that may still be made */
+};
+
+static unsigned draw(struct maker *maker, unsigned below)
+{
+	return (unsigned)random_below(maker->plan, below);
+}
+
+static bool one_in(struct maker *maker, unsigned n)
+{
+	return draw(maker, n) == 0;
+}
+
+static char *new_name(struct maker *maker)
+{
+	return mem_printf("S%u", ++maker->names);
+}
+
+/* Where a step goes: `next` is NULL at the end of its scope. */
+static void go_on(json_t *state, const char *next)
+{
+	if (next)
+		json_object_set_new(state, "Next", json_string(next));
+	else
+		json_object_set_new(state, "End", json_true());
+}
+
+static void put(json_t *states, const char *name, json_t *state)
+{
+	json_object_set_new(states, name, state);
+}
+
+static json_t *narrowed(void)
+{
+	return json_pack("{s:s}", "n.$", "$.n");
+}
+
+/* ---- Retry and Catch --------------------------------------------------------------------------- */
+
+static json_t *some_errors(struct maker *maker)
+{
+	static const char *const sets[][3] = { { "States.ALL" }, { "States.TaskFailed" }, { "States.Timeout" }, { "Sim.Flaky" },
+					       { "Sim.A", "Sim.Odd" }, { "Sim.Flaky", "Sim.B", "States.Timeout" }, { "Sim.Called" } };
+	const char *const *set = sets[draw(maker, sizeof sets / sizeof *sets)];
+	json_t *errors = json_array();
+	for (unsigned i = 0; i < 3 && set[i]; i++)
+		json_array_append_new(errors, json_string(set[i]));
+	return errors;
+}
+
+static bool is_all(json_t *errors)
+{
+	return strcmp(json_string_value(json_array_get(errors, 0)), "States.ALL") == 0;
+}
+
+static void add_retry(struct maker *maker, json_t *state)
+{
+	json_t *retriers = json_array();
+	for (unsigned i = 1 + draw(maker, 2); i; i--) {
+		json_t *errors = some_errors(maker);
+		bool last = is_all(errors);
+		json_t *retrier = json_pack("{s:o, s:i, s:i}", "ErrorEquals", errors, "IntervalSeconds", 1 + (int)draw(maker, 15),
+					    "MaxAttempts", (int)draw(maker, 4));
+		if (one_in(maker, 2))
+			json_object_set_new(retrier, "BackoffRate", json_real(1.0 + 0.5 * draw(maker, 3)));
+		if (one_in(maker, 3))
+			json_object_set_new(retrier, "MaxDelaySeconds", json_integer(30));
+		if (one_in(maker, 3))
+			json_object_set_new(retrier, "JitterStrategy", json_string("FULL"));
+		json_array_append_new(retriers, retrier);
+		if (last)
+			break;
+	}
+	json_object_set_new(state, "Retry", retriers);
+}
+
+static void add_catch(struct maker *maker, json_t *state, const char *const *later, unsigned later_count)
+{
+	json_t *catchers = json_array();
+	for (unsigned i = 1 + draw(maker, 2); i; i--) {
+		json_t *errors = one_in(maker, 2) ? json_pack("[s]", "States.ALL") : some_errors(maker);
+		bool last = is_all(errors);
+		json_t *catcher = json_pack("{s:o, s:s}", "ErrorEquals", errors, "Next", later[draw(maker, later_count)]);
+		if (one_in(maker, 4))
+			json_object_set_new(catcher, "ResultPath", json_null());
+		else
+			json_object_set_new(catcher, "ResultPath", json_string("$.e"));
+		json_array_append_new(catchers, catcher);
+		if (last)
+			break;
+	}
+	json_object_set_new(state, "Catch", catchers);
+}
+
+static void add_handlers(struct maker *maker, json_t *state, const char *const *later, unsigned later_count)
+{
+	if (one_in(maker, 2))
+		add_retry(maker, state);
+	if (later_count && draw(maker, 10) < 6)
+		add_catch(maker, state, later, later_count);
+}
+
+/* What of a result is kept, and where. `object`: it is an object with an n. */
+static void add_result(struct maker *maker, json_t *state, bool object)
+{
+	if (object && one_in(maker, 4))
+		json_object_set_new(state, "ResultSelector", narrowed());
+	if (object && one_in(maker, 3))
+		return;
+	if (one_in(maker, 5))
+		json_object_set_new(state, "ResultPath", json_null());
+	else
+		json_object_set_new(state, "ResultPath", json_string(one_in(maker, 3) ? "$.q" : "$.r"));
+}
+
+/* ---- steps ------------------------------------------------------------------------------------------ */
+
+static json_t *make_scope(struct maker *maker, unsigned depth);
+
+struct step {
+	json_t *states;
+	const char *name, *next; /* next NULL: the scope ends behind it */
+	const char *const *later; /* the names of the steps behind it */
+	unsigned later_count, depth;
+};
+
+static void make_pass(struct maker *maker, const struct step *step)
+{
+	json_t *state = json_pack("{s:s}", "Type", "Pass");
+	switch (draw(maker, 4)) {
+	case 0:
+		json_object_set_new(state, "Result", json_pack("{s:i, s:s}", "n", (int)draw(maker, 6), "k", "v"));
+		if (one_in(maker, 2))
+			json_object_set_new(state, "ResultPath", json_string("$.p"));
+		break;
+	case 1:
+		json_object_set_new(state, "Parameters", json_pack("{s:s, s:[s,i]}", "n.$", "$.n", "fixed", "a", 1));
+		break;
+	case 2:
+		json_object_set_new(state, "Parameters", narrowed());
+		json_object_set_new(state, "ResultPath", json_string("$.p"));
+		break;
+	case 3:
+		break;
+	}
+	go_on(state, step->next);
+	put(step->states, step->name, state);
+}
+
+static void make_task(struct maker *maker, const struct step *step)
+{
+	static const char *const apis[] = { "echo", "echo", "add", "add", "add", "flaky-1", "flaky-2", "odd", "fail-a", "fail-b", "refuse",
+					    "never", "silent", "beat", "token", "token", "token-fail", "bulk", "blob" };
+	const char *api = maker->bulky && one_in(maker, 2) ? "bulk" : apis[draw(maker, sizeof apis / sizeof *apis)];
+	bool token = strncmp(api, "token", 5) == 0;
+	bool lambda = !token && one_in(maker, 6);
+	char *resource = lambda ? mem_printf("arn:aws:lambda:us-east-1:000000000000:function:%s", api) :
+				  mem_printf("arn:ratchet:sim:::%s%s", api, token ? ".waitForTaskToken" : "");
+	json_t *state = json_pack("{s:s, s:s}", "Type", "Task", "Resource", resource);
+	free(resource);
+	if (token)
+		json_object_set_new(state, "Parameters", json_pack("{s:s, s:o}", "token.$", "$$.Task.Token", "in", narrowed()));
+	else
+		json_object_set_new(state, "Parameters", narrowed());
+	if (strcmp(api, "never") == 0)
+		json_object_set_new(state, "TimeoutSeconds", json_integer(3 + draw(maker, 60)));
+	if (strcmp(api, "silent") == 0 || strcmp(api, "beat") == 0) {
+		json_object_set_new(state, "TimeoutSeconds", json_integer(9000));
+		json_object_set_new(state, "HeartbeatSeconds", json_integer(api[0] == 's' ? 20 : 900));
+	} else if (one_in(maker, 6) && strcmp(api, "never") != 0) {
+		json_object_set_new(state, "TimeoutSeconds", json_integer(9000));
+	}
+	add_result(maker, state, !token);
+	add_handlers(maker, state, step->later, step->later_count);
+	go_on(state, step->next);
+	put(step->states, step->name, state);
+}
+
+static void make_wait(struct maker *maker, const struct step *step)
+{
+	static const int seconds[] = { 1, 2, 3, 7, 20, 65, 90, 300 };
+	json_t *state = json_pack("{s:s}", "Type", "Wait");
+	if (one_in(maker, 5))
+		json_object_set_new(state, "SecondsPath", json_string("$.n"));
+	else
+		json_object_set_new(state, "Seconds", json_integer(seconds[draw(maker, 8)]));
+	go_on(state, step->next);
+	put(step->states, step->name, state);
+}
+
+static json_t *make_test(struct maker *maker, unsigned depth)
+{
+	static const char *const operators[] = { "NumericEquals", "NumericLessThan", "NumericGreaterThan", "NumericLessThanEquals",
+						 "NumericGreaterThanEquals" };
+	switch (depth ? draw(maker, 6) : 5) {
+	case 0:
+		return json_pack("{s:[o,o]}", "And", make_test(maker, depth - 1), make_test(maker, depth - 1));
+	case 1:
+		return json_pack("{s:[o,o]}", "Or", make_test(maker, depth - 1), make_test(maker, depth - 1));
+	case 2:
+		return json_pack("{s:o}", "Not", make_test(maker, depth - 1));
+	case 3:
+		return json_pack("{s:s, s:b}", "Variable", "$.e", "IsPresent", (int)draw(maker, 2));
+	default:
+		return json_pack("{s:s, s:i}", "Variable", "$.n", operators[draw(maker, 5)], (int)draw(maker, 6));
+	}
+}
+
+static void make_choice(struct maker *maker, const struct step *step)
+{
+	if (!step->later_count) {
+		make_pass(maker, step);
+		return;
+	}
+	json_t *rules = json_array();
+	for (unsigned i = 1 + draw(maker, 3); i; i--) {
+		json_t *rule = make_test(maker, 2);
+		json_object_set_new(rule, "Next", json_string(step->later[draw(maker, step->later_count)]));
+		json_array_append_new(rules, rule);
+	}
+	json_t *state = json_pack("{s:s, s:o}", "Type", "Choice", "Choices", rules);
+	if (!one_in(maker, 12)) /* without: States.NoChoiceMatched, perhaps */
+		json_object_set_new(state, "Default", json_string(step->later[draw(maker, step->later_count)]));
+	put(step->states, step->name, state);
+}
+
+/* Counts in "$.c" up to a bound. */
+static void make_loop(struct maker *maker, const struct step *step)
+{
+	char *body = new_name(maker), *check = new_name(maker), *after = new_name(maker);
+	json_t *init = json_pack("{s:s, s:{s:i}, s:s, s:s}", "Type", "Pass", "Result", "n", 0, "ResultPath", "$.c", "Next", body);
+	json_t *task = json_pack("{s:s, s:s, s:{s:s}, s:s, s:s}", "Type", "Task", "Resource",
+				 maker->bulky ? "arn:ratchet:sim:::add" : "arn:ratchet:sim:::add", "Parameters", "n.$", "$.c.n", "ResultPath",
+				 "$.c", "Next", check);
+	json_t *test = json_pack("{s:s, s:[{s:s, s:i, s:s}], s:s}", "Type", "Choice", "Choices", "Variable", "$.c.n", "NumericLessThan",
+				 2 + (int)draw(maker, maker->bulky ? 12 : 4), "Next", body, "Default", after);
+	json_t *end = json_pack("{s:s}", "Type", "Pass");
+	go_on(end, step->next);
+	put(step->states, step->name, init);
+	put(step->states, body, task);
+	put(step->states, check, test);
+	put(step->states, after, end);
+	free(body);
+	free(check);
+	free(after);
+}
+
+static void make_parallel(struct maker *maker, const struct step *step)
+{
+	json_t *branches = json_array();
+	for (unsigned i = 2 + draw(maker, 2); i; i--)
+		json_array_append_new(branches, make_scope(maker, step->depth + 1));
+	json_t *state = json_pack("{s:s, s:o, s:o}", "Type", "Parallel", "Branches", branches, "Parameters", narrowed());
+	add_result(maker, state, false);
+	add_handlers(maker, state, step->later, step->later_count);
+	go_on(state, step->next);
+	put(step->states, step->name, state);
+}
+
+static void make_map(struct maker *maker, const struct step *step)
+{
+	char *map = new_name(maker);
+	json_t *items = json_array();
+	for (unsigned i = draw(maker, 7); i; i--)
+		json_array_append_new(items, json_integer(draw(maker, 6)));
+	put(step->states, step->name, json_pack("{s:s, s:o, s:s, s:s}", "Type", "Pass", "Result", items, "ResultPath", "$.items", "Next", map));
+	json_t *state = json_pack("{s:s, s:s, s:{s:s, s:s}, s:o, s:i}", "Type", "Map", "ItemsPath", "$.items", "ItemSelector", "n.$",
+				  "$$.Map.Item.Value", "i.$", "$$.Map.Item.Index", "ItemProcessor", make_scope(maker, step->depth + 1),
+				  "MaxConcurrency", (int)draw(maker, 4));
+	add_result(maker, state, false);
+	add_handlers(maker, state, step->later, step->later_count);
+	go_on(state, step->next);
+	put(step->states, map, state);
+	free(map);
+}
+
+static void make_end(struct maker *maker, const struct step *step)
+{
+	if (one_in(maker, 2))
+		put(step->states, step->name, json_pack("{s:s}", "Type", "Succeed"));
+	else
+		put(step->states, step->name,
+		    json_pack("{s:s, s:s, s:s}", "Type", "Fail", "Error", one_in(maker, 2) ? "Sim.A" : "Sim.End", "Cause", "as written"));
+}
+
+static void make_step(struct maker *maker, const struct step *step)
+{
+	bool nests = step->depth < DEPTH_MAX && maker->budget > 0;
+	maker->budget--;
+	unsigned kind = draw(maker, 20);
+	if (!step->next && one_in(maker, 5))
+		make_end(maker, step);
+	else if (kind < 7)
+		make_task(maker, step);
+	else if (kind < 9)
+		make_pass(maker, step);
+	else if (kind < 12)
+		make_wait(maker, step);
+	else if (kind < 14)
+		make_choice(maker, step);
+	else if (kind < 15)
+		make_loop(maker, step);
+	else if (nests && kind < 18)
+		make_parallel(maker, step);
+	else if (nests)
+		make_map(maker, step);
+	else
+		make_task(maker, step);
+}
+
+static json_t *make_scope(struct maker *maker, unsigned depth)
+{
+	json_t *states = json_object();
+	unsigned count = 1 + draw(maker, depth ? STEPS_MAX - 2 : STEPS_MAX);
+	char *names[STEPS_MAX];
+	for (unsigned i = 0; i < count; i++)
+		names[i] = new_name(maker);
+	for (unsigned i = 0; i < count; i++) {
+		struct step step = { .states = states, .name = names[i], .next = i + 1 < count ? names[i + 1] : NULL,
+				     .later = (const char *const *)names + i + 1, .later_count = count - i - 1, .depth = depth };
+		make_step(maker, &step);
+	}
+	/* Every step can be reached, or the definition is not valid: a Choice leads anywhere behind it, so what it passes over gets a way in. */
+	json_t *scope = json_pack("{s:s, s:o}", "StartAt", names[0], "States", states);
+	for (unsigned i = 0; i < count; i++)
+		free(names[i]);
+	return scope;
+}
+
+json_t *generate_machine(struct random *plan, bool bulky)
+{
+	struct maker maker = { .plan = plan, .bulky = bulky, .budget = 14 };
+	json_t *machine = make_scope(&maker, 0);
+	if (one_in(&maker, 10)) {
+		/* Whatever it does first, it then waits beyond the time it has. */
+		json_t *states = json_object_get(machine, "States");
+		const char *name;
+		json_t *state;
+		json_object_foreach(states, name, state) {
+			if (json_object_get(state, "End")) {
+				json_object_del(state, "End");
+				json_object_set_new(state, "Next", json_string("Last"));
+			}
+		}
+		put(states, "Last", json_pack("{s:s, s:i, s:b}", "Type", "Wait", "Seconds", 60000, "End", 1));
+		json_object_set_new(machine, "TimeoutSeconds", json_integer(40000));
+	}
+	return machine;
+}
+
+json_t *generate_input(struct random *plan, bool bulky)
+{
+	json_t *input = json_pack("{s:i}", "n", (int)random_below(plan, 6));
+	if (bulky || random_below(plan, 10) == 0) {
+		char text[400];
+		memset(text, 'i', sizeof text - 1);
+		text[sizeof text - 1] = 0;
+		json_object_set_new(input, "text", json_string(text));
+	}
+	return input;
+}
