@@ -113,7 +113,7 @@ int assemble(struct assembly *assembly, const struct config *config, double time
 	*assembly = (struct assembly){ 0 };
 	raise_descriptor_limit();
 	assembly->loop = loop_libev_new(on_signal, data);
-	_cleanup_free_ char *work = NULL, *locks = NULL;
+	_cleanup_free_ char *work = NULL, *locks = NULL, *notes = NULL;
 	int code = open_store(assembly, config, err);
 	if (code == 0) {
 		work = work_folder(assembly, config, err);
@@ -124,6 +124,7 @@ int assemble(struct assembly *assembly, const struct config *config, double time
 		code = make_folder(locks, err);
 	}
 	if (code == 0) {
+		notes = mem_printf("%s/crash-notes", work);
 		struct engine_options options = {
 			.loop = assembly->loop,
 			.clock = clock_system(),
@@ -134,6 +135,8 @@ int assemble(struct assembly *assembly, const struct config *config, double time
 			.work_root = work,
 			.time_scale = time_scale,
 			.fatal = store_failed,
+			/* A store in memory has nothing to take up after a crash. */
+			.crash_notes = assembly->scratch ? NULL : notes,
 		};
 		code = engine_new(&options, &assembly->engine, err);
 	}

@@ -71,7 +71,7 @@ void api_put_json(struct buffer *out, const char *name, struct str json);
 /* The comma or nothing, and "name": */
 void api_put_name(struct buffer *out, const char *name);
 
-/* Check what stands inside `tags` and inside the encryption, logging and tracing configurations; false after they refused the call. */
+/* Check what stands inside `tags` and inside the encryption and tracing configurations; false after they refused the call. */
 bool api_check_tags(struct api_call *call);
 bool api_check_configurations(struct api_call *call);
 

@@ -112,9 +112,10 @@ static bool wants_version(struct api_call *call)
 
 void api_create_state_machine(struct api_call *call)
 {
-	struct machine_request request = machine_request(call);
-	if (!api_check_tags(call) || !api_check_configurations(call))
+	const struct value *logging;
+	if (!api_check_tags(call) || !api_check_configurations(call) || !read_logging(call, &logging))
 		return;
+	struct machine_request request = machine_request(call, logging);
 	if (!wants_version(call))
 		engine_create_machine(call->engine, &request, created, call);
 }
@@ -136,9 +137,10 @@ static void updated(void *data, const struct engine_error *error, const struct m
 
 void api_update_state_machine(struct api_call *call)
 {
-	struct machine_request request = machine_request(call);
-	if (!api_check_configurations(call))
+	const struct value *logging;
+	if (!api_check_configurations(call) || !read_logging(call, &logging))
 		return;
+	struct machine_request request = machine_request(call, logging);
 	if (!wants_version(call))
 		engine_update_machine(call->engine, &request, updated, call);
 }

@@ -1,6 +1,7 @@
 /* api_tags.c: tags of state machines and activities; and the checks of what stands inside structures, which the table does not know. */
 #include "base/mem.h"
 #include "server/api.h"
+#include <stdio.h>
 
 /* ---- checks ------------------------------------------------------------------------------------ */
 
@@ -69,42 +70,12 @@ static bool check_encryption(struct api_call *call, const struct value *encrypti
 	return !problem;
 }
 
-/* A log group's ARN ends in ":*". */
-static bool is_log_group(const struct value *destination)
-{
-	const struct value *group = value_getz(destination, "cloudWatchLogsLogGroup");
-	const struct value *arn = group ? value_getz(group, "logGroupArn") : NULL;
-	return arn && value_is(arn, VALUE_STRING) && str_starts(value_string(arn), STR("arn:")) && str_ends(value_string(arn), STR(":*"));
-}
-
-static bool check_logging(struct api_call *call, const struct value *logging)
-{
-	static const char *const levels[] = { "ALL", "ERROR", "FATAL", "OFF", NULL };
-	const struct value *level = value_getz(logging, "level"), *destinations = value_getz(logging, "destinations");
-	if (level && !is_one_of(level, levels))
-		return refuse_member(call, "loggingConfiguration.level", "Member must satisfy enum value set: [ALL, ERROR, FATAL, OFF]");
-	const char *problem = NULL;
-	size_t count = destinations ? value_count(destinations) : 0;
-	if (level && !str_eqz(value_string(level), "OFF") && !count)
-		problem = "Must specify exactly one Log Destination.";
-	else if (count > 1)
-		problem = "Must specify exactly one Log Destination.";
-	else if (count && !is_log_group(value_at(destinations, 0)))
-		problem = "Log Destination must be a CloudWatch Logs log group ARN that ends in ':*'.";
-	if (problem)
-		api_refuse(call, "InvalidLoggingConfiguration", "Invalid Logging Configuration: %s", problem);
-	return !problem;
-}
-
 bool api_check_configurations(struct api_call *call)
 {
 	const struct value *encryption = api_member_value(call, "encryptionConfiguration");
-	const struct value *logging = api_member_value(call, "loggingConfiguration");
 	const struct value *tracing = api_member_value(call, "tracingConfiguration");
 	const struct value *enabled = tracing ? value_getz(tracing, "enabled") : NULL;
 	if (encryption && !check_encryption(call, encryption))
-		return false;
-	if (logging && !check_logging(call, logging))
 		return false;
 	if (enabled && !value_is(enabled, VALUE_BOOL)) {
 		api_refuse(call, "InvalidTracingConfiguration", "Invalid Tracing Configuration: 'enabled must be a boolean'");

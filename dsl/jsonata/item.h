@@ -94,7 +94,11 @@ static inline struct item item_function(struct function *function)
 {
 	return (struct item){ .kind = ITEM_FUNCTION, .function = function };
 }
-static inline struct str item_str(struct item item) { return (struct str){ item.text, item.len }; }
+/* Empty for what is no string. */
+static inline struct str item_str(struct item item)
+{
+	return item.kind == ITEM_STRING && item.len ? (struct str){ item.text, item.len } : STR_EMPTY;
+}
 
 static inline bool is_nothing(struct item item) { return item.kind == ITEM_NOTHING; }
 static inline bool is_array(struct item item) { return item.kind == ITEM_ARRAY || item.kind == ITEM_VALUE_ARRAY; }

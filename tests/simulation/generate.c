@@ -323,6 +323,31 @@ static void make_step(struct maker *maker, const struct step *step)
 		make_task(maker, step);
 }
 
+static void reach(json_t *states, json_t *reached, const char *name)
+{
+	if (!name || json_object_get(reached, name))
+		return;
+	json_t *state = json_object_get(states, name), *way;
+	json_object_set(reached, name, state);
+	reach(states, reached, json_string_value(json_object_get(state, "Next")));
+	reach(states, reached, json_string_value(json_object_get(state, "Default")));
+	size_t i;
+	json_array_foreach(json_object_get(state, "Choices"), i, way)
+		reach(states, reached, json_string_value(json_object_get(way, "Next")));
+	json_array_foreach(json_object_get(state, "Catch"), i, way)
+		reach(states, reached, json_string_value(json_object_get(way, "Next")));
+}
+
+/* What a Choice always passes over would make the definition invalid. */
+static void drop_unreachable(json_t *states, const char *first)
+{
+	json_t *reached = json_object();
+	reach(states, reached, first);
+	json_object_clear(states);
+	json_object_update(states, reached);
+	json_decref(reached);
+}
+
 static json_t *make_scope(struct maker *maker, unsigned depth)
 {
 	json_t *states = json_object();
@@ -335,7 +360,7 @@ static json_t *make_scope(struct maker *maker, unsigned depth)
 				     .later = (const char *const *)names + i + 1, .later_count = count - i - 1, .depth = depth };
 		make_step(maker, &step);
 	}
-	/* Every step can be reached, or the definition is not valid: a Choice leads anywhere behind it, so what it passes over gets a way in. */
+	drop_unreachable(states, names[0]);
 	json_t *scope = json_pack("{s:s, s:o}", "StartAt", names[0], "States", states);
 	for (unsigned i = 0; i < count; i++)
 		free(names[i]);
