@@ -34,6 +34,8 @@ const char *arn_parse(struct arena *arena, struct str text, const char *type, st
 		arn.name = rest;
 	} else {
 		arn.machine = rest;
+		if (str_eqz(arn.type, "stateMachine") && take_part(&rest, &arn.machine))
+			arn.qualifier = rest;
 	}
 	if (arn.machine.len == 0 || (str_eqz(arn.type, "execution") && arn.name.len == 0))
 		return arena_printf(arena, "Invalid ARN: %.*s", STR_FMT(text));

@@ -17,7 +17,8 @@
 /* Parts of an ARN; point into it. */
 struct arn {
 	struct str partition, service, region, account, type;
-	struct str machine; /* of either */
+	struct str machine; /* of either; of an activity its name */
+	struct str qualifier; /* of a state machine: its version or alias; empty: none */
 	struct str name;    /* of an execution */
 };
 

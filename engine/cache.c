@@ -350,6 +350,8 @@ struct str attributes_encode(struct arena *arena, const struct attributes *attri
 	buffer_varint(&out, attributes->revision);
 	buffer_append(&out, attributes->input_hash, sizeof attributes->input_hash);
 	buffer_blob(&out, attributes->trace_header);
+	buffer_varint(&out, attributes->version);
+	buffer_blob(&out, attributes->alias);
 	return arena_str(arena, buffer_str(&out));
 }
 
@@ -364,6 +366,9 @@ bool attributes_decode(struct str bytes, struct attributes *ret_attributes)
 	memcpy(attributes.input_hash, in.at, sizeof attributes.input_hash);
 	in.at += sizeof attributes.input_hash;
 	if (!reader_blob(&in, &attributes.trace_header))
+		return false;
+	attributes.alias = STR_EMPTY;
+	if (in.at < in.end && (!reader_varint(&in, &attributes.version) || !reader_blob(&in, &attributes.alias)))
 		return false;
 	*ret_attributes = attributes;
 	return true;

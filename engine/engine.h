@@ -66,6 +66,8 @@ struct engine_error {
 	struct str message;
 };
 
+typedef void engine_done_fn(void *data, const struct engine_error *error);
+
 /* ---- life ---------------------------------------------------------------------------------- */
 
 struct engine_options {
@@ -115,6 +117,7 @@ struct machine_info {
 	int64_t created_ms, updated_ms;
 	bool deleting;
 	uint64_t number; /* store_execution.machine_id */
+	struct str version_arn; /* in the answer to one that published: the version's; else empty */
 };
 
 struct machine_request {
@@ -140,6 +143,49 @@ const struct machine_info *engine_find_machine(struct engine *engine, struct str
 /* Those whose name is after `after` (empty: from the first), by name; at most `count`; returns how many. */
 uint32_t engine_list_machines(struct engine *engine, struct str after, const struct machine_info **ret_machines, uint32_t count);
 
+/* ---- versions and aliases ----------------------------------------------------------------------- */
+
+struct version_info {
+	struct str arn, description;
+	int64_t created_ms;
+	uint64_t number;
+};
+typedef void engine_version_fn(void *data, const struct engine_error *error, const struct version_info *version);
+/* The current revision under the next number, or the newest version if it is that. revision_id: ptr NULL: any; "INITIAL" is the first. */
+void engine_publish_version(struct engine *engine, struct str arn, struct str revision_id, struct str description, engine_version_fn *done, void *data);
+/* Deleting one that does not exist succeeds; one that an alias names is CONFLICT. */
+void engine_delete_version(struct engine *engine, struct str version_arn, engine_done_fn *done, void *data);
+/* Newest first, numbers below `before`. */
+uint32_t engine_list_versions(struct engine *engine, struct str arn, uint64_t before, const struct version_info **ret_versions, uint32_t count);
+/* What engine_find_machine gives, of a version (for an alias: of its first). Borrowed until the next turn; NULL if there is none. */
+const struct machine_info *engine_find_version(struct engine *engine, struct str version_arn);
+
+struct alias_route {
+	struct str version_arn;
+	int64_t weight;
+};
+struct alias_info {
+	struct str arn, name, description;
+	int64_t created_ms, updated_ms;
+	struct alias_route routes[2];
+	unsigned routes_count;
+};
+struct alias_request {
+	struct str name; /* create */
+	struct str arn; /* update */
+	struct str description;
+	bool has_description;
+	struct alias_route routes[2];
+	unsigned routes_count; /* 0 in an update: as they are */
+};
+typedef void engine_alias_fn(void *data, const struct engine_error *error, const struct alias_info *alias);
+void engine_create_alias(struct engine *engine, const struct alias_request *asked, engine_alias_fn *done, void *data);
+void engine_update_alias(struct engine *engine, const struct alias_request *asked, engine_alias_fn *done, void *data);
+void engine_delete_alias(struct engine *engine, struct str alias_arn, engine_done_fn *done, void *data);
+void engine_describe_alias(struct engine *engine, struct str alias_arn, engine_alias_fn *done, void *data);
+/* By name, those after `after`; `version` 0: all, else those that route to it. */
+uint32_t engine_list_aliases(struct engine *engine, struct str arn, uint64_t version, struct str after, const struct alias_info **ret_aliases, uint32_t count);
+
 /* ---- executions -------------------------------------------------------------------------------- */
 
 struct start_request {
@@ -159,6 +205,9 @@ struct execution_info {
 	struct str error, cause; /* ptr NULL: absent */
 	struct str version_arn, alias_arn, trace_header; /* empty: none */
 	struct str definition, role_arn, revision_id; /* of the definition it runs */
+	const struct value *logging, *tracing, *encryption; /* of the same; NULL: default */
+	const struct program *program; /* compiled */
+	int64_t updated_ms; /* when it became current */
 	uint32_t redrive_count;
 	int64_t redrive_ms;
 };
@@ -202,7 +251,6 @@ void engine_unwatch(struct engine *engine, struct engine_watcher *watcher);
 
 /* ---- tasks by token ------------------------------------------------------------------------------ */
 
-typedef void engine_done_fn(void *data, const struct engine_error *error);
 void engine_task_success(struct engine *engine, struct str token, struct str output, engine_done_fn *done, void *data);
 void engine_task_failure(struct engine *engine, struct str token, struct str error, struct str cause, engine_done_fn *done, void *data);
 void engine_task_heartbeat(struct engine *engine, struct str token, engine_done_fn *done, void *data);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define FIRST_READ_BYTES 65536
+#define LIST_FILTERED_ROWS 1000 /* read at once, to find those of a version or an alias */
 #define PAGE_READ_BYTES 262144 /* one read of the journal */
 #define PAGE_BYTES_MAX 4194304 /* records that one page of history may hold */
 
@@ -165,11 +166,18 @@ static void fill_info(struct request *request)
 	if (!attributes_decode(row->attributes, &attributes))
 		return;
 	info->trace_header = attributes.trace_header;
+	info->version_arn = version_arn(&request->arena, machine, attributes.version);
+	info->alias_arn = alias_arn(&request->arena, machine, attributes.alias);
 	struct revision *revision = registry_revision(request->machine, attributes.revision);
 	if (revision) {
 		info->definition = revision->definition;
 		info->role_arn = revision->role_arn;
 		info->revision_id = revision->revision_id;
+		info->logging = revision->logging;
+		info->tracing = revision->tracing;
+		info->encryption = revision->encryption;
+		info->program = revision_program(request->engine, revision);
+		info->updated_ms = revision->created_ms;
 	}
 }
 
@@ -346,11 +354,20 @@ static void answer_list(struct request *request)
 	request->done.list(request->data, &error, request->infos, request->infos_count, request->token);
 }
 
+/* Whether a row is one of the version's or the alias's executions. */
+static bool is_listed(const struct request *request, const struct attributes *attributes)
+{
+	if (request->target.alias.len)
+		return str_eq(attributes->alias, request->target.alias);
+	return !request->target.version || attributes->version == request->target.version;
+}
+
 static void add_listed(struct request *request, const struct store_execution *row)
 {
 	struct engine *engine = request->engine;
 	struct machine *machine = registry_by_number(engine, row->machine_id);
-	if (!machine)
+	struct attributes attributes = { .alias = STR_EMPTY };
+	if (!machine || (attributes_decode(row->attributes, &attributes) && !is_listed(request, &attributes)))
 		return;
 	char made[EXECUTION_NAME_LENGTH + 1];
 	struct str name = row->name;
@@ -369,7 +386,24 @@ static void add_listed(struct request *request, const struct store_execution *ro
 		.status = (enum execution_status)row->status,
 		.start_ms = row->start_ms,
 		.stop_ms = row->stop_ms,
+		.version_arn = version_arn(arena, machine, attributes.version),
+		.alias_arn = alias_arn(arena, machine, attributes.alias),
 	};
+}
+
+static void on_listed(void *data, const struct store_execution *rows, uint32_t count, int code,
+		      const struct wf_error *err);
+
+/* The rows behind the last one that was looked at. One more than a page takes is asked for, to know whether there is a next. */
+static void list_rows(struct request *request)
+{
+	bool filtered = request->target.version || request->target.alias.len;
+	struct store_list_request list = { .machine_id = request->machine ? request->machine->info.number : 0,
+					   .status = request->list.status,
+					   .before_start_ms = request->row.start_ms,
+					   .before_id = request->row.id,
+					   .limit = filtered ? LIST_FILTERED_ROWS : request->list.count + 1 };
+	store_list(request->engine->store, &list, on_listed, request_read(request));
 }
 
 static void on_listed(void *data, const struct store_execution *rows, uint32_t count, int code,
@@ -382,16 +416,23 @@ static void on_listed(void *data, const struct store_execution *rows, uint32_t c
 		request_store_failed(request, code, err);
 		return;
 	}
-	uint32_t given = count > request->list.count ? request->list.count : count;
-	request->infos = ARENA_ARRAY(&request->arena, struct execution_info, given + 1);
-	for (uint32_t i = 0; i < given; i++)
+	bool filtered = request->target.version || request->target.alias.len;
+	for (uint32_t i = 0; i < count; i++) {
+		if (request->infos_count == request->list.count) {
+			_cleanup_(buffer_done) struct buffer token = { 0 };
+			page_token_make('l', (uint64_t)request->row.start_ms, request->row.id, &token);
+			request->token = arena_str(&request->arena, buffer_str(&token));
+			request_hold(request, 0);
+			return;
+		}
 		add_listed(request, &rows[i]);
-	if (count > given) { /* one more was asked for, to know whether there is a next page */
-		_cleanup_(buffer_done) struct buffer token = { 0 };
-		page_token_make('l', (uint64_t)rows[given - 1].start_ms, rows[given - 1].id, &token);
-		request->token = arena_str(&request->arena, buffer_str(&token));
+		request->row.start_ms = rows[i].start_ms;
+		request->row.id = rows[i].id;
 	}
-	request_hold(request, 0);
+	if (filtered && count == LIST_FILTERED_ROWS)
+		list_rows(request);
+	else
+		request_hold(request, 0);
 }
 
 void engine_list(struct engine *engine, const struct list_request *asked, engine_list_fn *done, void *data)
@@ -402,24 +443,28 @@ void engine_list(struct engine *engine, const struct list_request *asked, engine
 	request->list = *asked;
 	if (!request->list.count || request->list.count > 1000)
 		request->list.count = 1000;
-	struct machine *machine = NULL;
-	if (asked->machine_arn.len && !(machine = registry_ask(request, asked->machine_arn))) {
+	if (asked->machine_arn.len &&
+	    !(request->machine = registry_ask_target(request, asked->machine_arn, &request->target))) {
 		request_hold(request, 0);
 		return;
 	}
-	struct store_list_request list = { .machine_id = machine ? machine->info.number : 0,
-					   .status = asked->status,
-					   .before_start_ms = INT64_MAX,
-					   .before_id = INT64_MAX,
-					   .limit = request->list.count + 1 };
+	if (request->target.alias.len)
+		request->target.alias = arena_str(&request->arena, request->target.alias);
+	if (request->machine && str_eqz(request->machine->info.type, "EXPRESS")) {
+		request_refuse(request, ENGINE_STATE_MACHINE_TYPE_NOT_SUPPORTED,
+			       "This operation is not supported by this type of state machine");
+		return;
+	}
+	request->row = (struct store_execution){ .start_ms = INT64_MAX, .id = INT64_MAX };
 	uint64_t start_ms;
-	if (asked->token.len && !page_token_read(asked->token, 'l', &start_ms, &list.before_id)) {
+	if (asked->token.len && !page_token_read(asked->token, 'l', &start_ms, &request->row.id)) {
 		request_refuse(request, ENGINE_INVALID_TOKEN, "Invalid Token: 'Invalid token'");
 		return;
 	}
 	if (asked->token.len)
-		list.before_start_ms = (int64_t)start_ms;
-	store_list(engine->store, &list, on_listed, request_read(request));
+		request->row.start_ms = (int64_t)start_ms;
+	request->infos = ARENA_ARRAY(&request->arena, struct execution_info, request->list.count + 1);
+	list_rows(request);
 }
 
 /* ---- history ---------------------------------------------------------------------------------------------- */

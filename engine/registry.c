@@ -40,16 +40,24 @@ const struct program *revision_program(struct engine *engine, struct revision *r
 	return revision->program;
 }
 
+void registry_fill_info(struct engine *engine, struct revision *revision, struct machine_info *info)
+{
+	info->definition = revision->definition;
+	info->role_arn = revision->role_arn;
+	info->revision_id = revision->revision_id;
+	info->logging = revision->logging;
+	info->tracing = revision->tracing;
+	info->encryption = revision->encryption;
+	info->program = revision_program(engine, revision);
+	info->description = STR_EMPTY;
+}
+
 /* The machine as it is given out. */
 static const struct machine_info *info_of(struct engine *engine, struct machine *machine)
 {
 	struct revision *current = machine->revisions;
-	machine->info.definition = current->definition;
-	machine->info.role_arn = current->role_arn;
-	machine->info.revision_id = current->revision_id;
-	machine->info.program = revision_program(engine, current);
-	if (current->program)
-		machine->info.description = current->program->comment;
+	registry_fill_info(engine, current, &machine->info);
+	machine->info.version_arn = STR_EMPTY;
 	return &machine->info;
 }
 
@@ -168,12 +176,13 @@ static void free_machine(struct machine *machine)
 	for (struct revision *next, *revision = machine->revisions; revision; revision = next) {
 		next = revision->next;
 		program_unref(revision->program);
+		value_unref(revision->logging);
+		value_unref(revision->tracing);
+		value_unref(revision->encryption);
 		free(revision->texts);
 		free(revision);
 	}
-	value_unref(machine->info.logging);
-	value_unref(machine->info.tracing);
-	value_unref(machine->info.encryption);
+	versions_free(machine);
 	value_unref(machine->tags);
 	free(machine->texts);
 	free(machine);
@@ -205,8 +214,11 @@ void registry_put_change(struct engine *engine, struct machine *machine, struct 
 static void answer_machine(struct request *request)
 {
 	struct engine_error error = request_error(request);
-	request->done.machine(request->data, &error,
-			      request->error || !request->machine ? NULL : info_of(request->engine, request->machine));
+	const struct machine_info *info =
+	    request->error || !request->machine ? NULL : info_of(request->engine, request->machine);
+	if (info && request->version)
+		request->machine->info.version_arn = request->version->arn;
+	request->done.machine(request->data, &error, info);
 }
 
 static struct request *machine_request(struct engine *engine, engine_machine_fn *done, void *data)
@@ -256,9 +268,10 @@ static void set_value(struct value **member, const struct value *value)
 /* As on AWS, role and tags do not count: a repeat with others is the same machine, unchanged. */
 static bool is_same(const struct machine *machine, const struct machine_request *asked, struct str type)
 {
-	return str_eq(machine->revisions->definition, asked->definition) && str_eq(machine->info.type, type) &&
-	       same_value(machine->info.logging, asked->logging) && same_value(machine->info.tracing, asked->tracing) &&
-	       same_value(machine->info.encryption, asked->encryption);
+	const struct revision *current = machine->revisions;
+	return str_eq(current->definition, asked->definition) && str_eq(machine->info.type, type) &&
+	       same_value(current->logging, asked->logging) && same_value(current->tracing, asked->tracing) &&
+	       same_value(current->encryption, asked->encryption);
 }
 
 static bool check_versioning(struct request *request, const struct machine_request *asked)
@@ -292,19 +305,20 @@ static bool create(struct request *request, const struct machine_request *asked)
 			return request_fail(request, ENGINE_STATE_MACHINE_ALREADY_EXISTS,
 					    "State Machine Already Exists: '%.*s'", STR_FMT(machine->info.arn));
 		request->machine = machine; /* it may not be committed yet: the answer waits for one more write of it */
-		return true;
+		return !asked->publish || versions_publish(request, machine, asked->version_description);
 	}
 	machine = machine_new(engine, engine->next_machine++, asked->name, type);
 	machine->info.created_ms = machine->info.updated_ms = engine_now_ms(engine);
-	set_value(&machine->info.logging, asked->logging);
-	set_value(&machine->info.tracing, asked->tracing);
-	set_value(&machine->info.encryption, asked->encryption);
 	set_value(&machine->tags, asked->tags);
 	machine_link(engine, machine);
-	revision_new(machine, asked->definition, asked->role_arn, STR_EMPTY, machine->info.created_ms)->program =
-	    program;
+	struct revision *revision =
+	    revision_new(machine, asked->definition, asked->role_arn, STR_EMPTY, machine->info.created_ms);
+	revision->program = program;
+	set_value(&revision->logging, asked->logging);
+	set_value(&revision->tracing, asked->tracing);
+	set_value(&revision->encryption, asked->encryption);
 	request->machine = machine;
-	return true;
+	return !asked->publish || versions_publish(request, machine, asked->version_description);
 }
 
 void engine_create_machine(struct engine *engine, const struct machine_request *asked, engine_machine_fn *done,
@@ -325,9 +339,9 @@ static bool changes(const struct machine *machine, const struct machine_request 
 	const struct revision *current = machine->revisions;
 	return (asked->has_definition && !str_eq(asked->definition, current->definition)) ||
 	       (asked->has_role_arn && !str_eq(asked->role_arn, current->role_arn)) ||
-	       (asked->logging && !same_value(asked->logging, machine->info.logging)) ||
-	       (asked->tracing && !same_value(asked->tracing, machine->info.tracing)) ||
-	       (asked->encryption && !same_value(asked->encryption, machine->info.encryption));
+	       (asked->logging && !same_value(asked->logging, current->logging)) ||
+	       (asked->tracing && !same_value(asked->tracing, current->tracing)) ||
+	       (asked->encryption && !same_value(asked->encryption, current->encryption));
 }
 
 static bool update(struct request *request, const struct machine_request *asked)
@@ -351,12 +365,6 @@ static bool update(struct request *request, const struct machine_request *asked)
 		return false;
 	machine->info.updated_ms = engine_now_ms(engine);
 	bool changed = changes(machine, asked);
-	if (asked->logging)
-		set_value(&machine->info.logging, asked->logging);
-	if (asked->tracing)
-		set_value(&machine->info.tracing, asked->tracing);
-	if (asked->encryption)
-		set_value(&machine->info.encryption, asked->encryption);
 	if (!changed) {
 		program_unref(program);
 	} else {
@@ -367,9 +375,12 @@ static bool update(struct request *request, const struct machine_request *asked)
 				 asked->has_role_arn ? asked->role_arn : current->role_arn, str_of(revision_id),
 				 machine->info.updated_ms);
 		revision->program = program ? program : current->program ? program_ref(current->program) : NULL;
+		set_value(&revision->logging, asked->logging ? asked->logging : current->logging);
+		set_value(&revision->tracing, asked->tracing ? asked->tracing : current->tracing);
+		set_value(&revision->encryption, asked->encryption ? asked->encryption : current->encryption);
 	}
 	request->machine = machine;
-	return true;
+	return !asked->publish || versions_publish(request, machine, asked->version_description);
 }
 
 void engine_update_machine(struct engine *engine, const struct machine_request *asked, engine_machine_fn *done,

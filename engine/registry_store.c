@@ -45,10 +45,10 @@ void machine_encode(const struct machine *machine, struct buffer *out)
 	buffer_svarint(out, info->created_ms);
 	buffer_svarint(out, info->updated_ms);
 	buffer_varint(out, machine->next_revision);
-	put_value(out, info->logging);
-	put_value(out, info->tracing);
-	put_value(out, info->encryption);
+	for (int i = 0; i < 3; i++)
+		put_value(out, NULL); /* configurations once stood here; they are the revisions' */
 	put_value(out, machine->tags);
+	versions_encode(machine, out);
 }
 
 struct machine *machine_decode(struct engine *engine, struct str bytes)
@@ -65,9 +65,17 @@ struct machine *machine_decode(struct engine *engine, struct str bytes)
 	info->deleting = flags & MACHINE_DELETING;
 	machine->deleted = flags & MACHINE_DELETED;
 	machine_link(engine, machine);
-	if (!reader_svarint(&in, &info->created_ms) || !reader_svarint(&in, &info->updated_ms) ||
-	    !reader_varint(&in, &machine->next_revision) || !get_value(&in, &info->logging) ||
-	    !get_value(&in, &info->tracing) || !get_value(&in, &info->encryption) || !get_value(&in, &machine->tags))
+	struct value *unused = NULL;
+	bool good = reader_svarint(&in, &info->created_ms) && reader_svarint(&in, &info->updated_ms) &&
+		    reader_varint(&in, &machine->next_revision);
+	for (int i = 0; i < 3 && good; i++) {
+		good = get_value(&in, &unused);
+		value_unref(TAKE(unused));
+	}
+	if (!good || !get_value(&in, &machine->tags))
+		return NULL;
+	/* What came later stands behind, and older items end here. */
+	if (in.at < in.end && !versions_decode(machine, &in))
 		return NULL;
 	return machine;
 }
@@ -81,6 +89,9 @@ void revision_encode(const struct revision *revision, struct buffer *out)
 	buffer_blob(out, revision->role_arn);
 	buffer_blob(out, revision->revision_id);
 	buffer_blob(out, revision->definition);
+	put_value(out, revision->logging);
+	put_value(out, revision->tracing);
+	put_value(out, revision->encryption);
 }
 
 struct revision *revision_decode(struct engine *engine, struct str bytes)
@@ -103,6 +114,9 @@ struct revision *revision_decode(struct engine *engine, struct str bytes)
 	revision->number = number;
 	revision->stored = true;
 	machine->next_revision = next;
+	if (in.at < in.end && (!get_value(&in, &revision->logging) || !get_value(&in, &revision->tracing) ||
+			       !get_value(&in, &revision->encryption)))
+		return NULL;
 	return revision;
 }
 

@@ -29,6 +29,8 @@
 #define ENGINE_KEY_BYTES 32
 
 struct activity;
+struct alias;
+struct version;
 struct activity_poll;
 struct batch;
 struct machine;
@@ -163,11 +165,20 @@ struct attributes {
 	uint64_t revision;
 	uint8_t input_hash[16];
 	struct str trace_header;
+	uint64_t version; /* 0: none */
+	struct str alias; /* empty: none */
 };
 struct str attributes_encode(struct arena *arena, const struct attributes *attributes);
 bool attributes_decode(struct str bytes, struct attributes *ret_attributes);
 
 /* ---- requests (request.c) ------------------------------------------------------------------------ */
+
+/* What a state machine's ARN means: the machine as it is, a version, or an alias's choice. */
+struct target {
+	struct revision *revision;
+	uint64_t version; /* 0: none */
+	struct str alias; /* empty: none */
+};
 
 struct request {
 	struct request *next;          /* in the list of a batch, of what is due, or of a naming */
@@ -188,6 +199,8 @@ struct request {
 		engine_history_fn *history;
 		engine_done_fn *plain;
 		engine_activity_fn *activity;
+		engine_version_fn *version;
+		engine_alias_fn *alias;
 		engine_activity_task_fn *activity_task;
 	} done;
 	void *data;
@@ -197,7 +210,10 @@ struct request {
 
 	/* what is asked */
 	struct machine *machine;    /* of the execution, or to be changed */
-	struct activity *activity;  /* to be changed */
+	struct activity *activity; /* to be changed */
+	const struct version_info *version; /* that was published */
+	const struct alias_info *alias;
+	struct target target; /* start, list */
 	struct activity_poll *poll; /* GetActivityTask */
 	struct naming *naming;      /* start: the name it waits for */
 	struct str execution_arn, name, error_text, cause_text;
@@ -259,10 +275,15 @@ struct revision {
 	uint64_t number;
 	int64_t created_ms;
 	struct str definition, role_arn, revision_id; /* point into `texts` */
+	struct value *logging, *tracing, *encryption; /* as the machine had them then; NULL: default */
 	char *texts;
 	struct program *program; /* compiled when first asked for */
 	bool broken;             /* it does not compile with this binary */
 	bool stored;             /* its item never changes */
+};
+
+struct route {
+	uint64_t version, weight;
 };
 
 struct machine {
@@ -271,6 +292,10 @@ struct machine {
 	struct machine *older;      /* another of the same name that was deleted */
 	struct revision *revisions; /* newest first */
 	uint64_t next_revision;
+	struct version *versions; /* newest first */
+	struct alias *aliases; /* by name */
+	uint64_t last_version;
+	struct machine_info version; /* the version that was asked for last */
 	struct value *tags;
 	char *texts;
 	bool deleted;       /* the name is free again; kept for its executions */
@@ -289,6 +314,18 @@ struct change {
 
 /* The machine that an ARN names; NULL with the request failed. */
 struct machine *registry_ask(struct request *request, struct str arn);
+/* The same for one that may have a version or an alias behind it (versions.c). */
+struct machine *registry_ask_target(struct request *request, struct str arn, struct target *ret_target);
+/* Fills in what a revision says. */
+void registry_fill_info(struct engine *engine, struct revision *revision, struct machine_info *info);
+/* Publishes the current revision: sets request->version, or fails the request. */
+bool versions_publish(struct request *request, struct machine *machine, struct str description);
+void versions_free(struct machine *machine);
+void versions_encode(const struct machine *machine, struct buffer *out);
+bool versions_decode(struct machine *machine, struct reader *in);
+/* Empty for none. */
+struct str version_arn(struct arena *arena, const struct machine *machine, uint64_t version);
+struct str alias_arn(struct arena *arena, const struct machine *machine, struct str alias);
 int registry_load(struct engine *engine, struct wf_error *err);
 void registry_free(struct engine *engine);
 struct machine *registry_find(struct engine *engine, struct str name);

@@ -65,8 +65,10 @@ static uint64_t new_id(struct engine *engine, const struct request *request)
 static struct resident *begin(struct request *request)
 {
 	struct engine *engine = request->engine;
-	struct attributes attributes = { .revision = request->machine->revisions->number,
-					 .trace_header = request->trace_header };
+	struct attributes attributes = { .revision = request->target.revision->number,
+					 .trace_header = request->trace_header,
+					 .version = request->target.version,
+					 .alias = request->target.alias };
 	token_hash(request->input, attributes.input_hash);
 	struct resident *resident = cache_add_new(engine, request->machine, new_id(engine, request), request->name,
 						  attributes_encode(&request->arena, &attributes));
@@ -257,12 +259,12 @@ static bool check(struct request *request, const struct start_request *asked)
 		return request_fail(request, ENGINE_UNAVAILABLE, "The disk is full");
 	if (mailbox_full(engine))
 		return request_fail(request, ENGINE_UNAVAILABLE, "Too many requests are waiting");
-	if (!(request->machine = registry_ask(request, asked->machine_arn)))
+	if (!(request->machine = registry_ask_target(request, asked->machine_arn, &request->target)))
 		return false;
 	if (request->machine->info.deleting)
 		return request_fail(request, ENGINE_STATE_MACHINE_DELETING, "State Machine is being deleted: '%.*s'",
 				    STR_FMT(asked->machine_arn));
-	if (!revision_program(engine, request->machine->revisions))
+	if (!revision_program(engine, request->target.revision))
 		return request_fail(request, ENGINE_INTERNAL,
 				    "The definition of the state machine cannot be run by this version");
 	if (asked->name.len && !arn_name_valid(asked->name, &engine->limits))

@@ -245,7 +245,7 @@ static void parse_marker(struct evaluation *e, struct str marker, struct picture
 			picture = arena_format(e->arena, "%.*s;%c", STR_FMT(presentation), p->presentation2);
 		integer_format_parse(e, picture, &p->integer);
 		p->integer.ordinal = ordinal;
-		if (width_min > p->integer.mandatory)
+		if (p->integer.primary == INTEGER_DECIMAL && width_min > p->integer.mandatory)
 			p->integer.mandatory = width_min;
 		if (p->component == 'Y')
 			set_year_digits(p);

@@ -62,23 +62,24 @@ static struct value *number_value(struct evaluation *e, struct item item, bool n
 	return value_from_string(isnan(item.number) ? STR("NaN") : item.number > 0 ? STR("Infinity") : STR("-Infinity"));
 }
 
-/* Throws before anything is made: item_to_value itself must not throw while it holds references. */
-static void check_nesting(struct evaluation *e, struct item item, int depth)
+/* Throws, before anything is made, when the result would be too large or too deep: parts that are shared here are written out
+ * there, so a small program can stand for a huge document. make_value itself must not throw while it holds references. */
+static void check_size(struct evaluation *e, struct item item, int depth, size_t *bytes)
 {
 	if (depth > NESTING_MAX)
 		throw_limit(e, nested_too_deeply);
+	*bytes += 48 + (item.kind == ITEM_STRING ? item.len : 0);
+	ev_claim(e, *bytes);
 	if (item.kind == ITEM_ARRAY) {
 		spend(e, item.array->count / 16 + 1);
 		for (uint32_t i = 0; i < item.array->count; i++)
-			if (item.array->items[i].kind >= ITEM_ARRAY)
-				check_nesting(e, item.array->items[i], depth + 1);
+			check_size(e, item.array->items[i], depth + 1, bytes);
 	} else if (item.kind == ITEM_OBJECT) {
 		spend(e, item.object->count / 16 + 1);
 		for (uint32_t i = 0; i < item.object->count; i++)
-			if (item.object->items[i].kind >= ITEM_ARRAY)
-				check_nesting(e, item.object->items[i], depth + 1);
+			check_size(e, item.object->items[i], depth + 1, bytes);
 	} else if (item.kind == ITEM_TUPLE) {
-		check_nesting(e, item.tuple->context, depth + 1);
+		check_size(e, item.tuple->context, depth + 1, bytes);
 	}
 }
 
@@ -122,7 +123,8 @@ struct value *item_to_value(struct evaluation *e, struct item item, bool non_fin
 {
 	if (item.kind == ITEM_NOTHING || item.kind == ITEM_FUNCTION)
 		return NULL;
-	check_nesting(e, item, 0);
+	size_t bytes = 0;
+	check_size(e, item, 0, &bytes);
 	return make_value(e, item, non_finite_text);
 }
 

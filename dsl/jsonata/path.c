@@ -379,8 +379,12 @@ static bool sorts_after(void *data, uint32_t a, uint32_t b)
 static struct item evaluate_sort(struct evaluation *e, const struct node *step, struct item input, struct frame *frame)
 {
 	uint32_t count = array_count(input);
-	if (count <= 1)
-		return input;
+	if (count <= 1) {
+		/* What the step before handed on as it was (single_result) must be a sequence now. */
+		bool data = is_array(input) && !is_sequence(input) && !has_flag(input, ARRAY_CONS);
+		struct item only = array_at(e, input, 0);
+		return !data ? input : count ? sequence_of(e, only) : item_array(sequence_new(e));
+	}
 	if (count > UINT32_MAX / step->count / 2)
 		throw_limit(e, "Too much to sort");
 	struct sort_run run = { e, step, frame, input, has_flag(input, ARRAY_TUPLES), NULL, NULL };
@@ -506,6 +510,8 @@ struct item evaluate_group(struct evaluation *e, const struct group *group, stru
 	bool array = is_array(input) && array_count(input) > 0;
 	uint32_t count = array ? array_count(input) : 1;
 	struct node site = { .start = group->start, .end = group->end };
+	if (tuples && !array)
+		return item_object(object_new(e, 0));
 	for (uint32_t i = 0; i < count; i++) {
 		struct item item = array ? array_at(e, input, i) : is_array(input) ? NOTHING : input;
 		struct item context = tuples && item.kind == ITEM_TUPLE ? item.tuple->context : item;

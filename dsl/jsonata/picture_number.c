@@ -98,9 +98,10 @@ static void split_parts(const struct symbols *s, struct chars all, struct sub_pi
 	p->suffix = part(all, end, all.count);
 	p->active = part(all, start, end);
 	int exponent = index_of(all, s->exponent, start);
-	p->has_exponent = exponent >= 0 && exponent < end;
-	p->mantissa = p->has_exponent ? part(p->active, 0, exponent - start) : p->active;
-	p->exponent = p->has_exponent ? part(p->active, exponent - start + 1, p->active.count) : part(all, 0, 0);
+	/* The reference counts the exponent's place from the start of the picture, prefix included. */
+	p->has_exponent = exponent >= 0 && exponent <= end;
+	p->mantissa = p->has_exponent ? part(p->active, 0, exponent) : p->active;
+	p->exponent = p->has_exponent ? part(p->active, exponent + 1, p->active.count) : part(all, 0, 0);
 	int decimal = index_of(p->mantissa, s->decimal, 0);
 	p->integer = decimal < 0 ? p->mantissa : part(p->mantissa, 0, decimal);
 	p->fraction = decimal < 0 ? p->suffix : part(p->mantissa, decimal + 1, p->mantissa.count);

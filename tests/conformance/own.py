@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """Runs the project's own conformance cases against a server.
 
-    own.py --ratchet BINARY [-k PART] [-v] [--write] [FILE ...]
+    own.py --ratchet BINARY [-k PART] [-v] [--jobs N] [--write] [FILE ...]
 
 A case file is {"topic": …, "cases": [{
     "id": "a_choice_without_a_match_fails",      a sentence
     "definition": {…}, "input": …,               or definition_text, input_text to the letter
     "type": "STANDARD",
-    "resources": [{"service": "lambda", "name": "f", "answers": [{"return": …} | {"error": "E", "message": "m"} | {"status": 500}]}],
+    "resources": [{"service": "lambda", "name": "f", "answers": [answer …]}],
     "stop_after_s": 0.2,                         stop it then
-    "expected": {"status", "output", "error", "cause", "history": [event …], "refused": ["CODE at /where", …]}
+    "expected": {"status", "output", "output_text", "error", "cause", "history": [event …], "refused": ["CODE: text at /where", …]}
 }]}
+An answer is {"return": value}, {"error": "E", "message": "m"}, {"status": 500} or {"text": "not JSON"}, with "after_s" to be slow; "{{event}}" returns
+the event. "then": [{"after_s", "heartbeat": true} | {"success": value} | {"failure": {"error", "cause"}} …] reports by the event's member "token" once
+the function has answered. "output_text" is the output to the letter.
 Expected fields that are left out are not compared. A history event is written [type, previousEventId, details] with ids 1, 2, 3 …
 by their place; details are the event's details member, in which inputs and outputs are JSON values, not texts, and
 fields that are left out must be absent too. "refused" is for definitions that CreateStateMachine must refuse. Answers of a
@@ -22,6 +25,7 @@ The last line is 'N passed, N failed, N skipped'."""
 import argparse
 import http.client
 import http.server
+import itertools
 import json
 import os
 import re
@@ -30,6 +34,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 ROLE = "arn:aws:iam::000000000000:role/test"
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -39,7 +44,18 @@ class Functions(http.server.BaseHTTPRequestHandler):
     """The functions that lambda tasks invoke: each answers by its script."""
 
     protocol_version = "HTTP/1.1"
-    scripts, calls, lock = {}, {}, threading.Lock()
+    scripts, calls, lock, api = {}, {}, threading.Lock(), None
+
+    def report(self, token, steps):
+        """Reports on a task by its token, as a worker somewhere would."""
+        for step in steps:
+            time.sleep(step.get("after_s", 0))
+            if "success" in step:
+                self.api.call("SendTaskSuccess", taskToken=token, output=json.dumps(step["success"]))
+            elif "failure" in step:
+                self.api.call("SendTaskFailure", taskToken=token, **step["failure"])
+            else:
+                self.api.call("SendTaskHeartbeat", taskToken=token)
 
     def do_POST(self):
         event = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"null")
@@ -61,12 +77,14 @@ class Functions(http.server.BaseHTTPRequestHandler):
                 status, body = answer["status"], {"Message": "no"}
             else:
                 body = event if answer.get("return") == "{{event}}" else answer.get("return")
-        data = json.dumps(body).encode()
+        data = answer["text"].encode() if script and "text" in answer else json.dumps(body).encode()
         self.send_response(status)
         for header, value in {"Content-Type": "application/json", "Content-Length": str(len(data)), **headers}.items():
             self.send_header(header, value)
         self.end_headers()
         self.wfile.write(data)
+        if script and "then" in answer:
+            threading.Thread(target=self.report, args=(event["token"], answer["then"]), daemon=True).start()
 
     def log_message(self, *args):
         pass
@@ -75,15 +93,16 @@ class Functions(http.server.BaseHTTPRequestHandler):
 class Api:
     def __init__(self, url):
         self.host = url[len("http://"):]
-        self.connection = None
+        self.local = threading.local()
 
     def call(self, operation, **params):
         """(status, body)"""
-        if not self.connection:
-            self.connection = http.client.HTTPConnection(self.host, timeout=30)
-        self.connection.request("POST", "/", json.dumps(params),
-                                {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AWSStepFunctions." + operation})
-        answer = self.connection.getresponse()
+        connection = getattr(self.local, "connection", None)
+        if not connection:
+            connection = self.local.connection = http.client.HTTPConnection(self.host, timeout=30)
+        connection.request("POST", "/", json.dumps(params),
+                           {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AWSStepFunctions." + operation})
+        answer = connection.getresponse()
         return answer.status, json.loads(answer.read())
 
 
@@ -134,18 +153,18 @@ def matches(expected, found):
 
 class Runner:
     def __init__(self, api):
-        self.api, self.count = api, 0
+        self.api, self.numbers = api, itertools.count(1)
 
     def run(self, case):
         """What the server answers to a case, in the form of its "expected"."""
-        self.count += 1
+        number = next(self.numbers)
         names = {}
         for resource in case.get("resources", []):
-            real = f"{resource['name']}-{self.count}"
+            real = f"{resource['name']}-{number}"
             Functions.scripts[real] = resource["answers"]
             names[f"lambda:{resource['name']}"] = f"arn:aws:lambda:us-east-1:000000000000:function:{real}"
         definition = fill(case.get("definition_text", case.get("definition")), names)
-        status, machine = self.api.call("CreateStateMachine", name=f"case-{self.count}", roleArn=ROLE, definition=definition,
+        status, machine = self.api.call("CreateStateMachine", name=f"case-{number}", roleArn=ROLE, definition=definition,
                                         type=case.get("type", "STANDARD"))
         if status != 200:
             assert machine["__type"] == "InvalidDefinition", machine
@@ -179,8 +198,36 @@ class Runner:
                 found[key] = description[key]
         if "output" in description:
             found["output"] = parsed(description["output"])
+            found["output_text"] = description["output"]
         found["history"] = json.loads(json.dumps([compact_event(event) for event in events]).replace(arn, "{{execution}}"))
         return found
+
+
+def attempt(runner, case):
+    try:
+        return runner.run(case)
+    except (AssertionError, OSError, http.client.HTTPException) as problem:
+        return {"problem": f"{type(problem).__name__}: {problem}"}
+
+
+def differences(case, found):
+    """The names of what is not as expected."""
+    expected = case["expected"]
+    assert expected, case["id"]
+    wrong = [key for key in expected if key not in found or not matches(expected[key], found[key])]
+    unasked = ("problem", "refused") + (("error", "cause", "output") if "status" in expected else ())
+    return wrong + [key for key in unasked if key in found and key not in expected and not (key == "output" and "output_text" in expected)]
+
+
+def pretty(value, indent=0, width=150):
+    """JSON with every value on one line that has room there."""
+    line = json.dumps(value, ensure_ascii=False)
+    if len(line) + indent <= width or not isinstance(value, (dict, list)) or not value:
+        return line
+    pad = " " * (indent + 1)
+    if isinstance(value, list):
+        return "[\n" + ",\n".join(pad + pretty(item, indent + 1, width) for item in value) + "\n" + " " * indent + "]"
+    return "{\n" + ",\n".join(f"{pad}{json.dumps(key)}: {pretty(item, indent + 1, width)}" for key, item in value.items()) + "\n" + " " * indent + "}"
 
 
 def main():
@@ -188,6 +235,7 @@ def main():
     parser.add_argument("--ratchet", required=True)
     parser.add_argument("-k", default="", metavar="PART", help="only cases whose id contains this")
     parser.add_argument("-v", action="store_true", help="show what was expected and what was found")
+    parser.add_argument("--jobs", type=int, default=16, help="cases at once")
     parser.add_argument("--write", action="store_true", help="print the cases with what the server answers now")
     parser.add_argument("files", nargs="*")
     options = parser.parse_args()
@@ -204,35 +252,35 @@ def main():
         url = server.stdout.readline().decode().strip()
         if not url:
             sys.exit("the server did not start")
-        runner = Runner(Api(url))
-        ids = set()
+        Functions.api = Api(url)
+        runner = Runner(Functions.api)
+        topics, ids = [], set()
         for path in files:
             with open(path, encoding="utf-8") as file:
-                topic = json.load(file)
-            for case in topic["cases"]:
-                assert case["id"] not in ids, f"two cases are called {case['id']}"
-                ids.add(case["id"])
-                if options.k not in case["id"]:
-                    continue
-                try:
-                    found = runner.run(case)
-                except AssertionError as problem:
-                    found = {"problem": str(problem)}
+                topics.append(json.load(file))
+        with ThreadPoolExecutor(options.jobs) as pool:
+            runs = []
+            for topic in topics:
+                for case in topic["cases"]:
+                    assert case["id"] not in ids, f"two cases are called {case['id']}"
+                    ids.add(case["id"])
+                    if options.k in case["id"]:
+                        runs.append((topic, case, pool.submit(attempt, runner, case)))
+            for topic, case, run in runs:
+                found = run.result()
                 if options.write:
                     case["expected"] = found
                     continue
-                expected = case["expected"]
-                assert expected, case["id"]
-                wrong = [key for key in expected if key not in found or not matches(expected[key], found[key])]
-                wrong += [key for key in ("error", "cause", "output", "problem") if key in found and key not in expected and "status" in expected]
+                wrong = differences(case, found)
                 passed, failed = passed + (not wrong), failed + bool(wrong)
                 if wrong:
                     print(f"FAILED {topic['topic']}: {case['id']}: {', '.join(wrong)}")
                     if options.v:
                         for key in wrong:
-                            print(f"  {key} expected {json.dumps(expected.get(key))}\n  {key} found    {json.dumps(found.get(key))}")
-            if options.write:
-                print(json.dumps(topic, indent=1, ensure_ascii=False))
+                            print(f"  {key} expected {json.dumps(case['expected'].get(key))}\n  {key} found    {json.dumps(found.get(key))}")
+        if options.write:
+            for topic in topics:
+                print(pretty(topic))
     finally:
         server.terminate()
         server.wait(30)

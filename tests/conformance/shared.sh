@@ -4,7 +4,7 @@
 # NAME says which set it is; known misses are in known-misses beside this file.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-ratchet=$1
+ratchet=$(realpath "$1")
 shift
 data=${RATCHET_TEST_DATA:-$here/../../../shared}/conformance
 if [ ! -f "$data/run.py" ]; then

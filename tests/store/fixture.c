@@ -1,6 +1,7 @@
 /* fixture.c: see fixture.h. */
 #include "tests/store/fixture.h"
 #include "base/random.h"
+#include "tests/store/power_vfs.h"
 #include <dirent.h>
 #include <unistd.h>
 
@@ -36,6 +37,10 @@ struct fixture *fixture_new(struct variant variant)
 	assert_non_null(mkdtemp(fixture->folder));
 	snprintf(fixture->url, sizeof fixture->url, variant.sqlite ? "sqlite:%s/db" : "memory:", fixture->folder);
 	fixture->loop = test_loop_new();
+	if (variant.power) {
+		power_vfs_begin(fixture->folder, (uint64_t)(uintptr_t)fixture->folder ^ (uint64_t)getpid());
+		fixture->options.vfs = "ratchet-power";
+	}
 	fixture_open(fixture);
 	return fixture;
 }
@@ -56,9 +61,28 @@ static void remove_folder(const char *folder)
 	rmdir(folder);
 }
 
+/* The power goes, and comes back: all that the test did was acknowledged, so the store holds what it held. */
+static void lose_power(struct fixture *fixture)
+{
+	struct buffer before = { 0 }, after = { 0 };
+	dump(fixture, &before);
+	power_vfs_cut();
+	fixture_close(fixture);
+	power_vfs_restore();
+	fixture_open(fixture);
+	dump(fixture, &after);
+	assert_true(str_eq(buffer_str(&before), buffer_str(&after)));
+	buffer_done(&before);
+	buffer_done(&after);
+}
+
 void fixture_free(struct fixture *fixture)
 {
+	if (fixture->variant.power && fixture->store)
+		lose_power(fixture);
 	store_close(fixture->store);
+	if (fixture->variant.power)
+		power_vfs_end();
 	fixture->loop->free(fixture->loop);
 	arena_done(&fixture->arena);
 	remove_folder(fixture->folder);

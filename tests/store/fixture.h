@@ -21,6 +21,7 @@
 struct variant {
 	const char *name;
 	bool sqlite, faulty;
+	bool power; /* on power_vfs.h: the power goes before the fixture is freed, and everything must be there */
 };
 
 struct fixture {

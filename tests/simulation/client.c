@@ -1,0 +1,617 @@
+/* client.c: those who use the engine: they start, describe, list, stop, read histories, use task tokens; they ask again when no answer
+ * comes; and they hold each answer against what is durable at that moment: whatever a client has been told must be there. */
+#include "tests/simulation/sim.h"
+#include <stdlib.h>
+
+enum call_kind { CALL_CREATE, CALL_START, CALL_DESCRIBE, CALL_HISTORY, CALL_LIST, CALL_STOP, CALL_TOKEN };
+
+struct call { /* one wish, until it is answered for good */
+	struct call *next;
+	struct client *client;
+	enum call_kind kind;
+	int64_t at_ms; /* when to ask (again) */
+	const struct node *node; /* who was asked; NULL: nobody yet */
+	unsigned machine, start; /* START: which */
+	bool other_input; /* START: of a name that is taken, with another input */
+	bool knew_end; /* DESCRIBE: it was known to have ended */
+	char *arn;
+	uint64_t execution_id, event_id; /* TOKEN */
+	char *token;
+	struct script script;
+	bool again; /* TOKEN: used once more after it was accepted */
+	bool reverse;
+	char *page;
+	uint64_t next_event; /* HISTORY: the number that must come next */
+};
+
+struct known { /* an execution that was acknowledged */
+	char *arn;
+	uint64_t id;
+	bool ended; /* a client has read that */
+	int64_t start_ms;
+};
+
+struct client {
+	struct sim *sim;
+	struct call *calls;
+	struct known *known;
+	size_t known_count, known_capacity;
+	bool created[SIM_MACHINES_MAX];
+	int64_t next_whim_ms;
+	unsigned whims_left;
+};
+
+static struct call *call_new(struct client *client, enum call_kind kind, int64_t at_ms)
+{
+	struct call *call = NEW(struct call);
+	*call = (struct call){ .next = client->calls, .client = client, .kind = kind, .at_ms = at_ms };
+	client->calls = call;
+	return call;
+}
+
+static void call_free(struct call *call)
+{
+	struct client *client = call->client;
+	for (struct call **at = &client->calls; *at; at = &(*at)->next)
+		if (*at == call) {
+			*at = call->next;
+			break;
+		}
+	json_decref(call->script.output);
+	free(call->arn);
+	free(call->token);
+	free(call->page);
+	free(call);
+}
+
+struct client *client_new(struct sim *sim)
+{
+	struct client *client = NEW(struct client);
+	client->sim = sim;
+	for (unsigned i = 0; i < sim->machines_count; i++)
+		call_new(client, CALL_CREATE, sim->now_ms)->machine = i;
+	for (unsigned i = 0; i < sim->starts_count; i++) {
+		struct call *call = call_new(client, CALL_START, sim->now_ms + sim->starts[i].at_ms);
+		call->machine = sim->starts[i].machine;
+		call->start = i;
+	}
+	client->whims_left = 40;
+	client->next_whim_ms = sim->now_ms;
+	return client;
+}
+
+void client_free(struct client *client)
+{
+	while (client->calls)
+		call_free(client->calls);
+	for (size_t i = 0; i < client->known_count; i++)
+		free(client->known[i].arn);
+	free(client->known);
+	free(client);
+}
+
+/* ---- what an answer must be true to --------------------------------------------------------------- */
+
+static void ask_again(struct call *call)
+{
+	struct sim *sim = call->client->sim;
+	call->node = NULL;
+	call->at_ms = sim->now_ms + 1 + sim_delay(sim, 500);
+}
+
+/* An answer of a dead process is not heard: false. */
+static bool hears(struct call *call)
+{
+	struct node *node = (struct node *)call->node;
+	return node_effect(node);
+}
+
+/* The engine could not; somebody asks again. True if so. */
+static bool unavailable(struct call *call, const struct engine_error *error)
+{
+	if (error->code != ENGINE_UNAVAILABLE && error->code != ENGINE_INTERNAL)
+		return false;
+	if (error->code == ENGINE_INTERNAL && !call->client->sim->temper.read_fail)
+		sim_fail(call->client->sim, "a client is told: %.*s", STR_FMT(error->message));
+	ask_again(call);
+	return true;
+}
+
+static struct known *know(struct client *client, uint64_t id, struct str arn, int64_t start_ms)
+{
+	struct sim *sim = client->sim;
+	struct fact *fact = model_find(&sim->model, id);
+	if (!fact || !fact->records_count)
+		sim_fail(sim, "%.*s is acknowledged and is not durable", STR_FMT(arn));
+	if (start_ms != execution_start_ms(fact->shadow))
+		sim_fail(sim, "%.*s is said to have started at another time than it did", STR_FMT(arn));
+	for (size_t i = 0; i < client->known_count; i++)
+		if (client->known[i].id == id)
+			return &client->known[i];
+	MEM_GROW(client->known, client->known_capacity, client->known_count + 1);
+	struct known *known = &client->known[client->known_count++];
+	*known = (struct known){ .arn = mem_strndup(arn.ptr, arn.len), .id = id, .start_ms = start_ms };
+	return known;
+}
+
+static struct known *known_of(struct client *client, const char *arn)
+{
+	for (size_t i = 0; i < client->known_count; i++)
+		if (strcmp(client->known[i].arn, arn) == 0)
+			return &client->known[i];
+	return NULL;
+}
+
+static bool same_text(struct str said, const char *durable)
+{
+	return said.ptr && durable ? str_eqz(said, durable) : !said.ptr && !durable;
+}
+
+static enum execution_status status_of(const struct fact *fact)
+{
+	return execution_status(fact->shadow);
+}
+
+/* ---- answers ---------------------------------------------------------------------------------------------- */
+
+static void on_created(void *data, const struct engine_error *error, const struct machine_info *machine)
+{
+	struct call *call = data;
+	struct client *client = call->client;
+	struct sim *sim = client->sim;
+	if (!hears(call) || unavailable(call, error))
+		return;
+	if (error->code)
+		sim_fail(sim, "a state machine is refused: %.*s\n%s", STR_FMT(error->message), sim->machines[call->machine].text);
+	if (!u64_map_get(&sim->model.machines, machine->number))
+		sim_fail(sim, "a state machine is acknowledged under an unknown number");
+	client->created[call->machine] = true;
+	call_free(call);
+}
+
+static void on_started(void *data, const struct engine_error *error, const struct execution_info *info)
+{
+	struct call *call = data;
+	struct sim *sim = call->client->sim;
+	if (!hears(call) || unavailable(call, error))
+		return;
+	const struct start_plan *plan = &sim->starts[call->start];
+	sim_note(sim, "started", call->start, error->code);
+	if (error->code == ENGINE_EXECUTION_ALREADY_EXISTS) {
+		struct fact *fact = model_named(&sim->model, plan->machine, plan->name);
+		if (!fact)
+			sim_fail(sim, "%s is said to exist, and does not", plan->name);
+		if (!call->other_input && !fact->ended)
+			sim_fail(sim, "a repeat of the start of %s, which runs, is refused", plan->name);
+		call_free(call);
+		return;
+	}
+	if (error->code)
+		sim_fail(sim, "a start is refused: %.*s", STR_FMT(error->message));
+	know(call->client, info->id, info->arn, info->start_ms);
+	if (plan->name[0]) {
+		struct fact *fact = model_named(&sim->model, plan->machine, plan->name);
+		if (!fact || fact->id != info->id)
+			sim_fail(sim, "%s was started, and another execution was named", plan->name);
+		if (call->other_input)
+			sim_fail(sim, "%s was started with another input, and that was accepted", plan->name);
+	}
+	call_free(call);
+}
+
+static void check_description(struct call *call, struct known *known, const struct execution_info *info)
+{
+	struct sim *sim = call->client->sim;
+	struct fact *fact = model_find(&sim->model, known->id);
+	if (info->id != known->id || info->start_ms != known->start_ms)
+		sim_fail(sim, "%s is described as another execution", known->arn);
+	if (!same_text(info->input, fact->input))
+		sim_fail(sim, "%s has input %s, described as %.*s", known->arn, fact->input, STR_FMT(info->input));
+	if (info->status == EXECUTION_RUNNING) {
+		if (call->knew_end)
+			sim_fail(sim, "%s had ended, and is said to run", known->arn);
+		return;
+	}
+	if (!fact->ended)
+		sim_fail(sim, "%s is said to have ended, and that is not durable", known->arn);
+	if (info->status != status_of(fact) || info->stop_ms != execution_stop_ms(fact->shadow))
+		sim_fail(sim, "%s is said to be %s, and is %s", known->arn, execution_status_name(info->status),
+			 execution_status_name(status_of(fact)));
+	struct str output = info->output ? value_text(info->output) : (struct str){ NULL, 0 };
+	if (!same_text(output, fact->output) || !same_text(info->error, fact->error) || !same_text(info->cause, fact->cause))
+		sim_fail(sim, "%s ended otherwise than described", known->arn);
+	known->ended = true;
+}
+
+static void on_described(void *data, const struct engine_error *error, const struct execution_info *info)
+{
+	struct call *call = data;
+	struct sim *sim = call->client->sim;
+	if (!hears(call) || unavailable(call, error))
+		return;
+	if (error->code)
+		sim_fail(sim, "%s was acknowledged, and is lost: %.*s", call->arn, STR_FMT(error->message));
+	sim_note(sim, "described", info->id, info->status);
+	check_description(call, known_of(call->client, call->arn), info);
+	call_free(call);
+}
+
+static void on_events(void *data, const struct engine_error *error, const struct event *events, uint32_t count, struct str token)
+{
+	struct call *call = data;
+	struct sim *sim = call->client->sim;
+	if (!hears(call) || unavailable(call, error))
+		return;
+	if (error->code)
+		sim_fail(sim, "the history of %s cannot be read: %.*s", call->arn, STR_FMT(error->message));
+	struct fact *fact = model_find(&sim->model, known_of(call->client, call->arn)->id);
+	for (uint32_t i = 0; i < count; i++) {
+		if (events[i].id > fact->events_count)
+			sim_fail(sim, "event %llu of %s was read, and is not durable", (unsigned long long)events[i].id, call->arn);
+		if (call->next_event && events[i].id != call->next_event)
+			sim_fail(sim, "event %llu of %s was read where %llu was due", (unsigned long long)events[i].id, call->arn,
+				 (unsigned long long)call->next_event);
+		if (event_hash(&events[i]) != fact->hashes[events[i].id - 1])
+			sim_fail(sim, "event %llu of %s reads otherwise than it was stored", (unsigned long long)events[i].id, call->arn);
+		call->next_event = call->reverse ? events[i].id - 1 : events[i].id + 1;
+	}
+	free(TAKE(call->page));
+	if (!token.len) {
+		if (call->reverse ? call->next_event > 0 : call->knew_end && call->next_event != fact->events_count + 1)
+			sim_fail(sim, "the history of %s stops at event %llu", call->arn, (unsigned long long)call->next_event);
+		call_free(call);
+		return;
+	}
+	call->page = mem_strndup(token.ptr, token.len);
+	ask_again(call);
+}
+
+static void on_list(void *data, const struct engine_error *error, const struct execution_info *executions, uint32_t count, struct str token)
+{
+	struct call *call = data;
+	struct sim *sim = call->client->sim;
+	if (!hears(call) || unavailable(call, error))
+		return;
+	if (error->code)
+		sim_fail(sim, "a list is refused: %.*s", STR_FMT(error->message));
+	for (uint32_t i = 0; i < count; i++) {
+		struct fact *fact = model_find(&sim->model, executions[i].id);
+		if (!fact)
+			sim_fail(sim, "%.*s is listed, and is not durable", STR_FMT(executions[i].arn));
+		if (executions[i].status != EXECUTION_RUNNING && executions[i].status != status_of(fact))
+			sim_fail(sim, "%.*s is listed as ended, and that is not durable", STR_FMT(executions[i].arn));
+	}
+	call_free(call);
+}
+
+static void on_stopped(void *data, const struct engine_error *error, const struct execution_info *info)
+{
+	struct call *call = data;
+	struct sim *sim = call->client->sim;
+	if (!hears(call) || unavailable(call, error))
+		return;
+	if (error->code)
+		sim_fail(sim, "%s cannot be stopped: %.*s", call->arn, STR_FMT(error->message));
+	struct known *known = known_of(call->client, call->arn);
+	struct fact *fact = model_find(&sim->model, known->id);
+	if (!fact->ended || info->stop_ms != execution_stop_ms(fact->shadow))
+		sim_fail(sim, "%s is said to be stopped, and that is not durable", call->arn);
+	known->ended = true;
+	call_free(call);
+}
+
+static void on_token_used(void *data, const struct engine_error *error)
+{
+	struct call *call = data;
+	struct sim *sim = call->client->sim;
+	if (!hears(call) || unavailable(call, error))
+		return;
+	sim_note(sim, "token", call->execution_id, error->code);
+	struct fact *fact = model_find(&sim->model, call->execution_id);
+	struct u64_map *open = execution_status(fact->shadow) == EXECUTION_RUNNING ? &fact->tasks : NULL;
+	struct task_fact *task = open ? u64_map_get(open, call->event_id) : NULL;
+	if (error->code != ENGINE_OK && error->code != ENGINE_TASK_TIMED_OUT)
+		sim_fail(sim, "a task token is refused: %.*s", STR_FMT(error->message));
+	if (error->code == ENGINE_OK && task && task->closed)
+		sim_fail(sim, "task %llx/%llu is answered twice", (unsigned long long)call->execution_id, (unsigned long long)call->event_id);
+	if (error->code == ENGINE_OK && task)
+		task->closed = true;
+	if (error->code == ENGINE_OK && !call->again && sim_happens(sim, sim->temper.twice)) {
+		call->again = true;
+		ask_again(call);
+		return;
+	}
+	call_free(call);
+}
+
+/* ---- asking ------------------------------------------------------------------------------------------------- */
+
+static const char absent_text[1];
+
+static void machine_arn(const struct sim *sim, unsigned machine, char ret_arn[128])
+{
+	snprintf(ret_arn, 128, "arn:aws:states:us-east-1:000000000000:stateMachine:%s", sim->machines[machine].name);
+}
+
+static void ask_token(struct call *call, struct engine *engine)
+{
+	struct script *script = &call->script;
+	if (!script->output) {
+		engine_task_failure(engine, str_of(call->token), str_of(script->error), str_of(script->cause), on_token_used, call);
+		return;
+	}
+	char *output = json_dumps(script->output, JSON_COMPACT | JSON_ENCODE_ANY);
+	engine_task_success(engine, str_of(call->token), str_of(output), on_token_used, call);
+	free(output);
+}
+
+static void ask(struct call *call, struct node *node)
+{
+	struct client *client = call->client;
+	struct sim *sim = client->sim;
+	struct engine *engine = node->engine;
+	const struct str absent = { NULL, 0 };
+	char arn[128];
+	call->node = node;
+	machine_arn(sim, call->machine, arn);
+	switch (call->kind) {
+	case CALL_CREATE: {
+		struct machine_request request = { .name = str_of(sim->machines[call->machine].name), .definition = str_of(sim->machines[call->machine].text),
+						   .role_arn = STR("arn:aws:iam::000000000000:role/r"), .type = STR("STANDARD"), .has_definition = true,
+						   .has_role_arn = true };
+		engine_create_machine(engine, &request, on_created, call);
+		break;
+	}
+	case CALL_START: {
+		const struct start_plan *plan = &sim->starts[call->start];
+		struct start_request request = { .machine_arn = str_of(arn), .name = str_of(plan->name),
+						 .input = call->other_input ? STR("{\"n\":999}") : str_of(plan->text), .trace_header = STR_EMPTY };
+		engine_start(engine, &request, on_started, call);
+		break;
+	}
+	case CALL_DESCRIBE:
+		call->knew_end = !node->zombie && known_of(client, call->arn)->ended;
+		engine_describe(engine, str_of(call->arn), on_described, call);
+		break;
+	case CALL_HISTORY: {
+		call->knew_end |= !call->page && !node->zombie && known_of(client, call->arn)->ended;
+		struct history_request request = { .execution_arn = str_of(call->arn), .reverse = call->reverse,
+						   .count = 1 + (uint32_t)random_below(&sim->chance, 30), .token = str_of(call->page ? call->page : absent_text) };
+		engine_history(engine, &request, on_events, call);
+		break;
+	}
+	case CALL_LIST: {
+		struct list_request request = { .machine_arn = str_of(arn), .status = -1, .token = STR_EMPTY, .count = 10 };
+		engine_list(engine, &request, on_list, call);
+		break;
+	}
+	case CALL_STOP:
+		model_find(&sim->model, known_of(client, call->arn)->id)->stop_asked = true;
+		engine_stop(engine, str_of(call->arn), STR("Sim.Stopped"), absent, on_stopped, call);
+		break;
+	case CALL_TOKEN:
+		ask_token(call, engine);
+		break;
+	}
+}
+
+/* What a client might want to know, now and then. */
+static void have_a_whim(struct client *client)
+{
+	struct sim *sim = client->sim;
+	client->whims_left--;
+	client->next_whim_ms = sim->now_ms + sim_delay(sim, 20000);
+	unsigned which = (unsigned)random_below(&sim->chance, 10);
+	if (which < 2) {
+		unsigned start = (unsigned)random_below(&sim->chance, sim->starts_count);
+		if (!sim->starts[start].name[0])
+			return;
+		struct call *call = call_new(client, CALL_START, sim->now_ms);
+		call->machine = sim->starts[start].machine;
+		call->start = start;
+		/* Only of one that is there: else this one would make it. */
+		struct fact *fact = model_named(&sim->model, call->machine, sim->starts[start].name);
+		call->other_input = fact && which == 1;
+		return;
+	}
+	if (which == 2) {
+		call_new(client, CALL_LIST, sim->now_ms)->machine = (unsigned)random_below(&sim->chance, sim->machines_count);
+		return;
+	}
+	if (!client->known_count)
+		return;
+	const struct known *known = &client->known[random_below(&sim->chance, client->known_count)];
+	enum call_kind kind = which < 6 ? CALL_DESCRIBE : CALL_HISTORY;
+	if (which == 9 && random_below(&sim->chance, 1000) < sim->temper.stop)
+		kind = CALL_STOP;
+	struct call *call = call_new(client, kind, sim->now_ms);
+	call->arn = mem_strdup(known->arn);
+	call->reverse = kind == CALL_HISTORY && random_below(&sim->chance, 2);
+	call->next_event = call->reverse ? 0 : 1;
+}
+
+static bool may_ask(const struct call *call)
+{
+	return !call->node && (call->kind == CALL_CREATE || call->client->created[call->machine]);
+}
+
+int64_t client_next_ms(const struct client *client)
+{
+	int64_t next_ms = client->whims_left ? client->next_whim_ms : INT64_MAX;
+	for (const struct call *call = client->calls; call; call = call->next)
+		if (may_ask(call) && call->at_ms < next_ms)
+			next_ms = call->at_ms;
+	return next_ms;
+}
+
+void client_act(struct client *client)
+{
+	struct sim *sim = client->sim;
+	if (client->whims_left && client->next_whim_ms <= sim->now_ms)
+		have_a_whim(client);
+	for (struct call *call = client->calls; call; call = call->next) {
+		if (!may_ask(call) || call->at_ms > sim->now_ms)
+			continue;
+		struct node *node = sim->zombie && random_below(&sim->chance, 3) == 0 ? sim->zombie : sim->node;
+		if (node && !node->dying)
+			ask(call, node);
+		else
+			call->at_ms = sim->now_ms + 1 + sim_delay(sim, 500);
+		return;
+	}
+}
+
+void client_lost(struct client *client, const struct node *node)
+{
+	for (struct call *call = client->calls; call; call = call->next)
+		if (call->node == node)
+			ask_again(call);
+}
+
+/* ---- task tokens ----------------------------------------------------------------------------------------------- */
+
+static struct call *token_call(const struct client *client, uint64_t execution_id, uint64_t event_id)
+{
+	for (struct call *call = client->calls; call; call = call->next)
+		if (call->kind == CALL_TOKEN && call->execution_id == execution_id && call->event_id == event_id)
+			return call;
+	return NULL;
+}
+
+void client_token(struct client *client, uint64_t execution_id, uint64_t event_id, const char *token, const struct script *script)
+{
+	struct sim *sim = client->sim;
+	struct call *call = token_call(client, execution_id, event_id);
+	if (call) {
+		if (strcmp(call->token, token) != 0)
+			sim_fail(sim, "task %llx/%llu has two tokens", (unsigned long long)execution_id, (unsigned long long)event_id);
+		return;
+	}
+	call = call_new(client, CALL_TOKEN, sim->now_ms + sim_delay(sim, 5 * sim->temper.task_ms));
+	call->execution_id = execution_id;
+	call->event_id = event_id;
+	call->token = mem_strdup(token);
+	call->script = *script;
+	json_incref(call->script.output);
+}
+
+bool client_holds_token(const struct client *client, uint64_t execution_id, uint64_t event_id)
+{
+	return token_call(client, execution_id, event_id);
+}
+
+bool client_satisfied(const struct client *client)
+{
+	return !client->calls && !client->whims_left;
+}
+
+/* ---- the end ------------------------------------------------------------------------------------------------------ */
+
+/* Equal but for causes that the oracle leaves open ("*"). */
+static bool agrees(json_t *expected, json_t *found)
+{
+	if (json_is_string(expected) && strcmp(json_string_value(expected), "*") == 0)
+		return json_is_string(found);
+	if (json_typeof(expected) != json_typeof(found))
+		return json_is_number(expected) && json_is_number(found) && json_number_value(expected) == json_number_value(found);
+	if (json_is_object(expected)) {
+		const char *key;
+		json_t *value;
+		if (json_object_size(expected) != json_object_size(found))
+			return false;
+		json_object_foreach(expected, key, value)
+			if (!json_object_get(found, key) || !agrees(value, json_object_get(found, key)))
+				return false;
+		return true;
+	}
+	if (json_is_array(expected)) {
+		if (json_array_size(expected) != json_array_size(found))
+			return false;
+		for (size_t i = 0; i < json_array_size(expected); i++)
+			if (!agrees(json_array_get(expected, i), json_array_get(found, i)))
+				return false;
+		return true;
+	}
+	return json_equal(expected, found);
+}
+
+static const char *or_none(const char *text)
+{
+	return text ? text : "";
+}
+
+static bool agrees_with(const struct verdict *verdict, const struct fact *fact)
+{
+	switch (verdict->end) {
+	case VERDICT_SUCCEEDS: {
+		if (fact->end != EVENT_EXECUTION_SUCCEEDED)
+			return false;
+		json_t *found = json_loads(fact->output, JSON_DECODE_ANY, NULL);
+		bool same = found && agrees(verdict->output, found);
+		json_decref(found);
+		return same;
+	}
+	case VERDICT_FAILS:
+		return fact->end == EVENT_EXECUTION_FAILED && strcmp(or_none(fact->error), verdict->error) == 0 &&
+		       (!verdict->cause || strcmp(or_none(fact->cause), verdict->cause) == 0);
+	case VERDICT_TIMES_OUT:
+		return fact->end == EVENT_EXECUTION_TIMED_OUT;
+	}
+	return false;
+}
+
+static void check_outcome(struct client *client, const struct fact *fact, const struct start_plan *plan)
+{
+	struct sim *sim = client->sim;
+	if (fact->end == EVENT_EXECUTION_ABORTED && fact->stop_asked)
+		return;
+	if (plan->verdict.ambiguous) {
+		sim->ambiguous++;
+		return;
+	}
+	sim->compared++;
+	if (agrees_with(&plan->verdict, fact))
+		return;
+	char *output = plan->verdict.output ? json_dumps(plan->verdict.output, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	sim_fail(sim, "%s ended with %s %s %s %s, expected %s %s %s\nthe state machine: %s\nthe input: %s", fact->name ? fact->name : "one without name",
+		 event_type_name(fact->end), or_none(fact->output), or_none(fact->error), or_none(fact->cause),
+		 output ? output : "a failure", or_none(plan->verdict.error), or_none(plan->verdict.cause), sim->machines[plan->machine].text, plan->text);
+}
+
+/* The plan of an execution: by its name, or any with its machine and input. */
+static const struct start_plan *plan_of(const struct sim *sim, const struct fact *fact)
+{
+	for (unsigned i = 0; i < sim->starts_count; i++) {
+		const struct start_plan *plan = &sim->starts[i];
+		if (plan->machine == fact->machine && strcmp(plan->text, fact->input) == 0 && strcmp(or_none(fact->name), plan->name) == 0)
+			return plan;
+	}
+	return NULL;
+}
+
+void client_check_end(struct client *client)
+{
+	struct sim *sim = client->sim;
+	struct model *model = &sim->model;
+	for (size_t i = 0; i < client->known_count; i++)
+		if (!model_find(model, client->known[i].id)->ended)
+			sim_fail(sim, "%s never ended", client->known[i].arn);
+	for (size_t i = 0; i < model->count; i++) {
+		const struct fact *fact = model->facts[i];
+		const struct start_plan *plan = plan_of(sim, fact);
+		if (!plan)
+			sim_fail(sim, "an execution was begun that nobody started: %s", or_none(fact->name));
+		check_outcome(client, fact, plan);
+	}
+	for (unsigned i = 0; i < sim->starts_count; i++) {
+		const struct start_plan *plan = &sim->starts[i];
+		struct fact *fact = plan->name[0] ? model_named(model, plan->machine, plan->name) : NULL;
+		if (plan->name[0] && !fact)
+			sim_fail(sim, "%s was started, and is not there", plan->name);
+		if (fact)
+			sim->outcomes[i] = (struct outcome){ .there = true, .stopped = fact->stop_asked || plan->verdict.ambiguous, .end = fact->end,
+							     .output = fact->output ? mem_strdup(fact->output) : NULL,
+							     .error = fact->error ? mem_strdup(fact->error) : NULL,
+							     .cause = fact->cause ? mem_strdup(fact->cause) : NULL };
+	}
+}

@@ -1,0 +1,466 @@
+/* model.c: what is durable, known record by record, and what must hold of it.
+ *
+ * Every batch that the disk accepts comes by here once. Its records are decoded and checked against all that came before: numbers without a
+ * gap, times that never decrease, one end and nothing behind it, timers that fire neither early nor twice, no more iterations at once than
+ * the Map allows, no answer to a task that is not open. They are folded into a shadow of the execution; snapshots and open rows must say what
+ * the shadow says. What a process answers or starts is later held against this. */
+#include "tests/simulation/sim.h"
+#include "base/hash.h"
+#include "engine/core/state.h"
+#include <stdlib.h>
+
+#define REST_SAMPLES 2
+
+struct fan_fact {
+	uint64_t concurrency, running;
+};
+
+void model_init(struct model *model, struct sim *sim)
+{
+	*model = (struct model){ .sim = sim };
+}
+
+static void free_values(struct u64_map *map)
+{
+	size_t at = 0;
+	for (struct u64_map_entry *entry; (entry = u64_map_next(map, &at));)
+		free(entry->value);
+	u64_map_done(map);
+}
+
+static void free_fact(struct fact *fact)
+{
+	size_t at = 0;
+	for (struct u64_map_entry *entry; (entry = u64_map_next(&fact->tasks, &at));)
+		free(((struct task_fact *)entry->value)->parameters);
+	free_values(&fact->tasks);
+	free_values(&fact->fans);
+	u64_map_done(&fact->due);
+	u64_map_done(&fact->parents);
+	for (uint32_t i = 0; i < fact->records_count; i++) {
+		for (uint32_t b = 0; b < fact->records[i].blobs_count; b++)
+			free((char *)fact->records[i].blobs[b].ptr);
+		free(fact->records[i].blobs);
+		free((char *)fact->records[i].bytes.ptr);
+	}
+	free(fact->records);
+	execution_free(fact->shadow);
+	free(fact->hashes);
+	free(fact->name);
+	free(fact->input);
+	free(fact->output);
+	free(fact->error);
+	free(fact->cause);
+	free(fact->snapshot);
+	free(fact);
+}
+
+void model_done(struct model *model)
+{
+	for (size_t i = 0; i < model->count; i++)
+		free_fact(model->facts[i]);
+	free(model->facts);
+	u64_map_done(&model->by_id);
+	u64_map_done(&model->machines);
+}
+
+struct fact *model_find(struct model *model, uint64_t id)
+{
+	return u64_map_get(&model->by_id, id);
+}
+
+struct fact *model_named(struct model *model, unsigned machine, const char *name)
+{
+	for (size_t i = 0; i < model->count; i++)
+		if (model->facts[i]->machine == machine && model->facts[i]->name && strcmp(model->facts[i]->name, name) == 0)
+			return model->facts[i];
+	return NULL;
+}
+
+static char *text_of(struct str text)
+{
+	return text.ptr ? mem_strndup(text.ptr, text.len) : NULL;
+}
+
+static struct str own(struct str bytes)
+{
+	return (struct str){ mem_strndup(bytes.ptr, bytes.len), bytes.len };
+}
+
+uint64_t event_hash(const struct event *event)
+{
+	_cleanup_(buffer_done) struct buffer json = { 0 };
+	history_event_json(event, true, &json);
+	return hash_bytes(buffer_str(&json), event->id);
+}
+
+/* ---- events ------------------------------------------------------------------------------------- */
+
+#define WRONG(fact, ...) wrong(model, fact, __VA_ARGS__)
+static void wrong(struct model *model, const struct fact *fact, const char *format, ...) __attribute__((format(printf, 3, 4), noreturn));
+static void wrong(struct model *model, const struct fact *fact, const char *format, ...)
+{
+	char text[600];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	sim_fail(model->sim, "execution %llx (%s): %s", (unsigned long long)fact->id, fact->name ? fact->name : "no name", text);
+}
+
+static bool ends_execution(enum event_type type)
+{
+	return type == EVENT_EXECUTION_SUCCEEDED || type == EVENT_EXECUTION_FAILED || type == EVENT_EXECUTION_TIMED_OUT ||
+	       type == EVENT_EXECUTION_ABORTED;
+}
+
+static void check_public(struct model *model, struct fact *fact, const struct event *event)
+{
+	if (event->id != fact->events_count + 1)
+		WRONG(fact, "event %llu follows event %zu", (unsigned long long)event->id, fact->events_count);
+	if (event->previous_id >= event->id)
+		WRONG(fact, "event %llu has previous event %llu", (unsigned long long)event->id, (unsigned long long)event->previous_id);
+	if ((event->type == EVENT_EXECUTION_STARTED) != (event->id == 1))
+		WRONG(fact, "event %llu is %s", (unsigned long long)event->id, event_type_name(event->type));
+	MEM_GROW(fact->hashes, fact->hashes_capacity, fact->events_count + 1);
+	fact->hashes[fact->events_count++] = event_hash(event);
+}
+
+/* A wait or a retry that was set: what moves the frame on must not come before its time. */
+static void check_due(struct model *model, struct fact *fact, const struct event *event)
+{
+	int64_t due_ms = (int64_t)(intptr_t)u64_map_remove(&fact->due, event->frame) - 1;
+	if (event->type == EVENT_WAIT_SCHEDULED || event->type == EVENT_RETRY_SCHEDULED) {
+		u64_map_put(&fact->due, event->frame, (void *)(intptr_t)(event->due_ms + 1));
+		return;
+	}
+	bool moves = event->type == EVENT_WAIT_STATE_EXITED || event->type == EVENT_TASK_SCHEDULED ||
+		     event->type == EVENT_LAMBDA_FUNCTION_SCHEDULED || event->type == EVENT_PARALLEL_STATE_STARTED ||
+		     event->type == EVENT_MAP_STATE_STARTED;
+	if (moves && due_ms >= 0 && event->timestamp_ms < due_ms)
+		WRONG(fact, "a timer fired %lld ms early: event %llu, %s", (long long)(due_ms - event->timestamp_ms),
+		      (unsigned long long)event->id, event_type_name(event->type));
+}
+
+static void check_task(struct model *model, struct fact *fact, const struct event *event)
+{
+	if (event->type == EVENT_TASK_SCHEDULED || event->type == EVENT_LAMBDA_FUNCTION_SCHEDULED) {
+		struct task_fact *task = NEW(struct task_fact);
+		task->id = event->id;
+		u64_map_put(&fact->tasks, task->id, task);
+	}
+	if (event->type != EVENT_TASK_TIMED_OUT && event->type != EVENT_LAMBDA_FUNCTION_TIMED_OUT)
+		return;
+	/* The shadow still has the task as it was before this event's record: its times are there. */
+}
+
+static void check_fan(struct model *model, struct fact *fact, const struct event *event)
+{
+	if (event->type == EVENT_MAP_STATE_STARTED) {
+		struct fan_fact *fan = u64_map_get(&fact->fans, event->frame);
+		if (!fan)
+			u64_map_put(&fact->fans, event->frame, fan = NEW(struct fan_fact));
+		*fan = (struct fan_fact){ .concurrency = event->concurrency };
+	} else if (event->type == EVENT_MAP_ITERATION_STARTED) {
+		struct fan_fact *fan = u64_map_get(&fact->fans, event->parent);
+		if (!fan)
+			WRONG(fact, "an iteration begins in no Map");
+		if (++fan->running > fan->concurrency)
+			WRONG(fact, "more than %llu iterations run at once", (unsigned long long)fan->concurrency);
+		u64_map_put(&fact->parents, event->frame, (void *)(uintptr_t)(event->parent + 1));
+	} else if (event->type == EVENT_MAP_ITERATION_SUCCEEDED || event->type == EVENT_MAP_ITERATION_FAILED ||
+		   event->type == EVENT_MAP_ITERATION_ABORTED) {
+		uint64_t parent = (uint64_t)(uintptr_t)u64_map_remove(&fact->parents, event->frame);
+		struct fan_fact *fan = parent ? u64_map_get(&fact->fans, parent - 1) : NULL;
+		if (fan)
+			fan->running--;
+	}
+}
+
+static void take_event(struct model *model, struct fact *fact, const struct event *event)
+{
+	if (fact->ended)
+		WRONG(fact, "%s comes behind its end", event_type_name(event->type));
+	if (event->timestamp_ms < fact->last_ms)
+		WRONG(fact, "time goes back by %lld ms at event %llu", (long long)(fact->last_ms - event->timestamp_ms),
+		      (unsigned long long)event->id);
+	fact->last_ms = event->timestamp_ms;
+	if (event->id)
+		check_public(model, fact, event);
+	else if (event_is_public(event->type))
+		WRONG(fact, "a public event has no number");
+	check_due(model, fact, event);
+	check_task(model, fact, event);
+	check_fan(model, fact, event);
+	if (event->type == EVENT_EXECUTION_STARTED)
+		fact->input = event->fields & FIELD_RAW ? text_of(event->raw) : text_of(value_text(event->payload));
+	if (!ends_execution(event->type))
+		return;
+	fact->ended = true;
+	fact->end = event->type;
+	if (event->type == EVENT_EXECUTION_SUCCEEDED)
+		fact->output = text_of(value_text(event->payload));
+	if (event->fields & FIELD_ERROR)
+		fact->error = text_of(event->error);
+	if (event->fields & FIELD_CAUSE)
+		fact->cause = text_of(event->cause);
+}
+
+/* ---- records -------------------------------------------------------------------------------------------- */
+
+static void keep_record(struct fact *fact, const struct store_record *stored)
+{
+	MEM_GROW(fact->records, fact->records_capacity, (size_t)fact->records_count + 1);
+	struct record *record = &fact->records[fact->records_count++];
+	*record = (struct record){ .first_event_id = stored->first_event_id, .bytes = own(stored->bytes), .blobs_count = stored->blobs_count,
+				   .blobs = mem_zalloc(sizeof *record->blobs * (stored->blobs_count + 1)) };
+	for (uint32_t i = 0; i < stored->blobs_count; i++)
+		record->blobs[i] = own(stored->blobs[i]);
+}
+
+static void take_record(struct model *model, struct fact *fact, const struct store_record *stored)
+{
+	if (stored->number != fact->records_count)
+		WRONG(fact, "record %u follows record %u", stored->number, fact->records_count);
+	if (stored->first_event_id != fact->events_count + 1)
+		WRONG(fact, "record %u begins at event %llu, expected %zu", stored->number, (unsigned long long)stored->first_event_id,
+		      fact->events_count + 1);
+	if (stored->bytes.len > RECORD_BYTES_MAX)
+		WRONG(fact, "record %u has %zu bytes", stored->number, stored->bytes.len);
+	keep_record(fact, stored);
+	_cleanup_(arena_done) struct arena arena = { 0 };
+	struct record *record = &fact->records[fact->records_count - 1];
+	struct record_reader reader;
+	struct wf_error err = { 0 };
+	struct event event;
+	int r = record_open(record, &arena, &reader, &err);
+	while (r >= 0 && (r = record_next(&reader, &event, &err)) > 0)
+		take_event(model, fact, &event);
+	if (r < 0)
+		WRONG(fact, "record %u cannot be read: %s", stored->number, err.message);
+	if (execution_fold(fact->shadow, record, &err) < 0)
+		WRONG(fact, "record %u cannot be folded: %s", stored->number, err.message);
+	model->folds++;
+}
+
+static void take_snapshot(struct model *model, struct fact *fact, const struct store_snapshot *snapshot)
+{
+	if (snapshot->next_record != fact->records_count)
+		WRONG(fact, "a snapshot says that it holds %u records, of %u", snapshot->next_record, fact->records_count);
+	_cleanup_(buffer_done) struct buffer bytes = { 0 };
+	execution_snapshot(fact->shadow, &bytes);
+	if (!str_eq(buffer_str(&bytes), snapshot->bytes))
+		WRONG(fact, "a snapshot is not what folding its records gives");
+	free(fact->snapshot);
+	fact->snapshot = own(snapshot->bytes).ptr ? mem_strndup(snapshot->bytes.ptr, snapshot->bytes.len) : NULL;
+	fact->snapshot_len = snapshot->bytes.len;
+	fact->snapshot_next = snapshot->next_record;
+	model->sim->snapshots++;
+}
+
+/* ---- batches ------------------------------------------------------------------------------------------------ */
+
+static void insert(struct model *model, const struct store_execution *row)
+{
+	struct fact *fact = NEW(struct fact);
+	fact->id = row->id;
+	fact->machine_id = row->machine_id;
+	fact->name = row->name.len ? text_of(row->name) : NULL;
+	fact->row_status = row->status;
+	fact->row_stop_ms = row->stop_ms;
+	fact->shadow = execution_new();
+	uintptr_t machine = (uintptr_t)u64_map_get(&model->machines, row->machine_id);
+	if (!machine)
+		WRONG(fact, "its state machine is not known");
+	fact->machine = (unsigned)machine - 1;
+	if (u64_map_put(&model->by_id, fact->id, fact))
+		WRONG(fact, "it is begun twice");
+	MEM_GROW(model->facts, model->capacity, model->count + 1);
+	model->facts[model->count++] = fact;
+}
+
+static struct fact *need(struct model *model, uint64_t id)
+{
+	struct fact *fact = model_find(model, id);
+	if (!fact)
+		sim_fail(model->sim, "execution %llx is written and was never begun", (unsigned long long)id);
+	fact->touched = true;
+	return fact;
+}
+
+/* What the rows say must be what the journal says. */
+static void check_rows(struct model *model, struct fact *fact)
+{
+	const struct execution *shadow = fact->shadow;
+	if (fact->row_status != (uint8_t)execution_status(shadow))
+		WRONG(fact, "its row says %s, its journal %s", execution_status_name((enum execution_status)fact->row_status),
+		      execution_status_name(execution_status(shadow)));
+	if (fact->row_stop_ms != execution_stop_ms(shadow))
+		WRONG(fact, "its row stops at another time than its journal");
+	if (fact->has_open == fact->ended)
+		WRONG(fact, fact->ended ? "it has ended and is listed as open" : "it is open and not listed as such");
+	if (fact->ended)
+		return;
+	int64_t wake_ms = execution_open_wake_ms(shadow);
+	if (fact->open_wake_ms != wake_ms)
+		WRONG(fact, "its open row says %lld, its state %lld", (long long)fact->open_wake_ms, (long long)wake_ms);
+}
+
+void model_commit(struct model *model, const struct store_batch *batch)
+{
+	for (const struct store_op *op = batch->first; op; op = op->next) {
+		struct fact *fact;
+		switch (op->kind) {
+		case STORE_INSERT_EXECUTION:
+			insert(model, &op->execution);
+			need(model, op->execution.id);
+			break;
+		case STORE_END_EXECUTION:
+			fact = need(model, op->execution.id);
+			fact->row_status = op->execution.status;
+			fact->row_stop_ms = op->execution.stop_ms;
+			break;
+		case STORE_APPEND_RECORD:
+			take_record(model, need(model, op->record.execution_id), &op->record);
+			break;
+		case STORE_PUT_SNAPSHOT:
+			take_snapshot(model, need(model, op->snapshot.execution_id), &op->snapshot);
+			break;
+		case STORE_SET_OPEN:
+			fact = need(model, op->open.execution_id);
+			fact->has_open = true;
+			fact->open_wake_ms = op->open.wake_ms;
+			break;
+		case STORE_DELETE_OPEN:
+			need(model, op->open.execution_id)->has_open = false;
+			break;
+		case STORE_APPEND_MESSAGE:
+		case STORE_DELETE_MESSAGE:
+		case STORE_PUT_ITEM:
+		case STORE_DELETE_ITEM:
+			break;
+		}
+	}
+	for (const struct store_op *op = batch->first; op; op = op->next) {
+		if (op->kind != STORE_APPEND_RECORD && op->kind != STORE_INSERT_EXECUTION)
+			continue;
+		struct fact *fact = model_find(model, op->kind == STORE_APPEND_RECORD ? op->record.execution_id : op->execution.id);
+		if (fact->touched)
+			check_rows(model, fact);
+		fact->touched = false;
+	}
+}
+
+/* ---- folding from every boundary ------------------------------------------------------------------------------ */
+
+static void fold_range(struct model *model, struct fact *fact, struct execution *execution, uint32_t first, uint32_t end)
+{
+	struct wf_error err = { 0 };
+	for (uint32_t i = first; i < end; i++)
+		if (execution_fold(execution, &fact->records[i], &err) < 0)
+			WRONG(fact, "record %u cannot be folded: %s", i, err.message);
+}
+
+static void check_boundary(struct model *model, struct fact *fact, uint32_t boundary, struct str expected)
+{
+	struct execution *first = execution_new(), *rest = NULL;
+	struct buffer bytes = { 0 };
+	struct wf_error err = { 0 };
+	fold_range(model, fact, first, 0, boundary);
+	execution_snapshot(first, &bytes);
+	if (execution_from_snapshot(buffer_str(&bytes), &rest, &err) < 0)
+		WRONG(fact, "a snapshot behind record %u cannot be read: %s", boundary, err.message);
+	fold_range(model, fact, rest, boundary, fact->records_count);
+	buffer_clear(&bytes);
+	execution_snapshot(rest, &bytes);
+	if (!str_eq(buffer_str(&bytes), expected))
+		WRONG(fact, "folding from record %u on gives another state", boundary);
+	execution_free(first);
+	execution_free(rest);
+	buffer_done(&bytes);
+}
+
+void model_check_boundaries(struct model *model, struct fact *fact)
+{
+	_cleanup_(buffer_done) struct buffer expected = { 0 };
+	execution_snapshot(fact->shadow, &expected);
+	for (uint32_t boundary = 0; boundary <= fact->records_count; boundary++)
+		check_boundary(model, fact, boundary, buffer_str(&expected));
+}
+
+/* ---- at rest ------------------------------------------------------------------------------------------------------ */
+
+/* What recovery would read: the last snapshot and the records behind it. */
+static void check_memory(struct model *model, struct fact *fact, const struct resident *resident)
+{
+	if (resident->state != RESIDENT_READY || !resident->execution || resident->uncommitted)
+		return;
+	_cleanup_(buffer_done) struct buffer durable = { 0 };
+	_cleanup_(buffer_done) struct buffer memory = { 0 };
+	execution_snapshot(fact->shadow, &durable);
+	execution_snapshot(resident->execution, &memory);
+	if (!str_eq(buffer_str(&durable), buffer_str(&memory)))
+		WRONG(fact, "its state in memory is not what is durable");
+	if (resident->next_record != fact->records_count)
+		WRONG(fact, "memory counts %u records, the disk has %u", resident->next_record, fact->records_count);
+}
+
+/* Every open execution has a timer, a task or a callback that can move it. */
+static void check_can_move(struct model *model, struct fact *fact, struct node *node)
+{
+	struct engine *engine = node->engine;
+	const struct execution *shadow = fact->shadow;
+	const struct resident *resident = cache_find(engine, fact->id);
+	bool moves = false;
+	if (execution_runnable(shadow)) {
+		if (!resident || !resident->inputs.first)
+			WRONG(fact, "it could go on, and nobody makes it");
+		moves = true;
+	}
+	int64_t wake_ms = execution_wake_ms(shadow), set_ms = timers_get(&engine->timers, fact->id);
+	if (wake_ms != INT64_MAX) {
+		bool queued = resident && resident->wake_queued;
+		if (set_ms > wake_ms && !queued && wake_ms <= engine->recovery.horizon_ms)
+			WRONG(fact, "it wakes at %lld, and no timer is set", (long long)wake_ms);
+		moves = true;
+	}
+	size_t at = 0;
+	for (const struct u64_map_entry *entry; (entry = u64_map_next(&shadow->tasks, &at));) {
+		if (node_runs_task(node, fact->id, entry->key) || client_holds_token(model->sim->client, fact->id, entry->key))
+			moves = true;
+		else if (!resident || !resident->inputs.first)
+			WRONG(fact, "nobody runs its task %llu", (unsigned long long)entry->key);
+	}
+	if (!moves && (!resident || !resident->inputs.first))
+		WRONG(fact, "it is open, and nothing can move it");
+}
+
+/* A task that runs is one that is open: a cancel was not lost. */
+static void check_tasks(struct model *model, struct node *node)
+{
+	size_t at = 0;
+	for (const struct str_map_entry *entry; (entry = str_map_next(&node->started, &at));) {
+		struct task_key key;
+		memcpy(&key, entry->key.ptr, sizeof key);
+		struct fact *fact = model_find(model, key.execution_id);
+		if (node_runs_task(node, key.execution_id, key.event_id) && (!fact || !u64_map_get(&fact->shadow->tasks, key.event_id)))
+			sim_fail(model->sim, "task %llx/%llu runs and is not open", (unsigned long long)key.execution_id,
+				 (unsigned long long)key.event_id);
+	}
+}
+
+void model_check_rest(struct model *model, struct node *node)
+{
+	model->sim->rests++;
+	uint64_t sample = random_below(&model->sim->chance, model->count ? model->count : 1);
+	for (size_t i = 0; i < model->count; i++) {
+		struct fact *fact = model->facts[i];
+		if (fact->ended)
+			continue;
+		const struct resident *resident = cache_find(node->engine, fact->id);
+		if (resident && (i == sample || model->sim->rests % 8 == 0))
+			check_memory(model, fact, resident);
+		check_can_move(model, fact, node);
+	}
+	check_tasks(model, node);
+}
