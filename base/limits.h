@@ -27,6 +27,7 @@
 	X(expression_bytes, 268435456, 65536, 17179869184, "memory that evaluating one expression may take")              \
 	X(step_events, 4096, 16, 1000000, "events of one step before an execution goes to the back of the queue")         \
 	X(step_bytes, 1048576, 65536, 1073741824, "payload bytes of one step before the same")                            \
+	X(snapshot_bytes, 65536, 256, 1073741824, "journal since the last snapshot, beyond which an execution gets a new one") \
 	X(turn_inputs, 1024, 1, 1000000, "inputs that one turn takes")                                                    \
 	X(batches_outstanding, 8, 1, 1024, "batches handed to the store and not yet answered")                            \
 	X(input_queue, 100000, 100, 100000000, "inputs waiting for a turn; starts beyond it are refused with 503")        \

@@ -30,7 +30,7 @@ struct assigned {
 struct compiler {
 	struct str source;
 	const struct limits *limits;
-	bool express;
+	bool express, distributed;
 	struct arena *scratch; /* the caller's: diagnostics and the tree */
 	struct arena *arena;   /* the program's */
 	struct program *program;

@@ -129,7 +129,8 @@ static bool read_mode(struct compiler *c, const struct djson *processor, enum qu
 	if (!fields.members[F_ExecutionType])
 		report_object(c, config, STR("ExecutionType STANDARD or EXPRESS"),
 			      "These fields are required: [ExecutionType]");
-	report_value(c, mode, STR("INLINE, which is also the default"), "Distributed Map is not supported yet");
+	if (!c->distributed)
+		report_value(c, mode, STR("INLINE, which is also the default"), "Distributed Map is not supported yet");
 	return true;
 }
 

@@ -351,6 +351,7 @@ int program_compile(struct str text, const struct program_options *options, stru
 			      .diagnostics = diagnostics };
 	c.limits = options && options->limits ? options->limits : &defaults;
 	c.express = options && options->express;
+	c.distributed = options && options->distributed;
 	c.pending_tail = &c.pending;
 	struct djson *root;
 	if (read_text(&c, &root))

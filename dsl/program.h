@@ -241,6 +241,7 @@ struct program {
 
 struct program_options {
 	bool express; /* Express rules: no .sync, no .waitForTaskToken, no activities */
+	bool distributed; /* takes a Distributed Map, which is not run then (TestState) */
 	const struct limits *limits; /* NULL: defaults */
 };
 

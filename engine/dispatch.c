@@ -41,6 +41,16 @@ struct task {
 	int64_t beat_given_ms; /* when the core last had a heartbeat, or the task began */
 	bool beat_pending;
 	struct task *beats_next;
+	struct trial *trial; /* it belongs to no execution: who waits for it (NULL: it does) */
+};
+
+/* A task that is run by itself. */
+struct trial {
+	struct engine *engine;
+	struct task_key key;
+	struct loop_timer timer; /* its deadline */
+	engine_trial_fn *done;
+	void *data;
 };
 
 static struct engine *of(struct connector_host *host)
@@ -88,6 +98,9 @@ static void free_task(struct task *task)
 	value_unref(task->parameters);
 	buffer_done(&task->log);
 	arena_done(&task->arena);
+	if (task->trial)
+		loop_timer_clear(task->trial->engine->loop, &task->trial->timer);
+	free(task->trial);
 	free(task);
 }
 
@@ -112,7 +125,7 @@ static void end_task(struct engine *engine, struct task *task)
 	drop_beat(engine, task);
 	told(engine, task);
 	dispatch->running--;
-	if (!task->log.len) {
+	if (!task->log.len || task->trial) {
 		forget(engine, task);
 		return;
 	}
@@ -132,6 +145,10 @@ static void end_task(struct engine *engine, struct task *task)
 static void answer(struct engine *engine, const struct task *task, const struct task_result *result)
 {
 	static const struct str absent = { NULL, 0 };
+	if (task->trial) {
+		task->trial->done(task->trial->data, result);
+		return;
+	}
 	struct input *input = NULL;
 	bool asynchronous = task->pattern != PATTERN_REQUEST_RESPONSE;
 	switch (result->end) {
@@ -213,6 +230,8 @@ static void put_bare(struct engine *engine, const struct task *task, enum core_i
 
 static void tell_started(struct engine *engine, struct task *task)
 {
+	if (task->trial)
+		return;
 	if (task->request.heartbeat_ms <= 0) {
 		task->untold = true;
 		link_last(&engine->dispatch.untold_first, &engine->dispatch.untold_last, task);
@@ -259,6 +278,56 @@ void dispatch_queue(struct engine *engine)
 	}
 }
 
+static struct task *new_task(struct task_key key, const struct command *command, struct str arn, struct str name,
+			     struct str machine_name)
+{
+	struct task *task = NEW(struct task);
+	struct arena *arena = &task->arena;
+	task->parameters = command->parameters ? value_ref(command->parameters) : value_new_object(0);
+	task->pattern = command->resource.pattern;
+	task->deadline_ms = command->deadline_ms;
+	task->progress = -1;
+	task->request = (struct task_request){
+		.key = key,
+		.idempotency_key = arena_format(arena, "x-%llx-%llu", (unsigned long long)key.execution_id,
+						(unsigned long long)key.event_id),
+		.execution_arn = arena_str(arena, arn),
+		.execution_name = arena_str(arena, name),
+		.state_machine_name = arena_str(arena, machine_name),
+		.state_name = arena_str(arena, command->state_name),
+		.resource_arn = arena_str(arena, command->resource.arn),
+		.type = arena_str(arena, command->resource.type),
+		.api = arena_str(arena, command->resource.api),
+		.parameters = task->parameters,
+		.timeout_ms = INT64_MAX,
+		.heartbeat_ms = command->heartbeat_s * 1000,
+		.attempt = command->attempt,
+		.lambda_arn = command->resource.kind == RESOURCE_LAMBDA_ARN,
+		.work_dir = STR_EMPTY,
+		.trace_parent = STR_EMPTY,
+	};
+	return task;
+}
+
+static struct task *queue(struct engine *engine, struct task *task)
+{
+	struct dispatch *dispatch = &engine->dispatch;
+	str_map_put(&dispatch->tasks, key_text(&task->request.key), task);
+	link_last(&dispatch->queue_first, &dispatch->queue_last, task);
+	dispatch->queued++;
+	return task;
+}
+
+static void trial_timed_out(struct loop_timer *timer)
+{
+	struct trial *trial = timer->data;
+	const struct task *task = find(trial->engine, trial->key);
+	static const struct str absent = { NULL, 0 };
+	answer(trial->engine, task,
+	       &(struct task_result){ .end = TASK_TIMED_OUT, .error = STR("States.Timeout"), .cause = absent });
+	dispatch_cancel(trial->engine, trial->key.execution_id, trial->key.event_id);
+}
+
 void dispatch_start(struct engine *engine, struct resident *resident, const struct command *command, bool again)
 {
 	struct dispatch *dispatch = &engine->dispatch;
@@ -277,35 +346,22 @@ void dispatch_start(struct engine *engine, struct resident *resident, const stru
 		dispatch->ended_count--;
 		forget(engine, task);
 	}
-	task = NEW(struct task);
-	struct arena *arena = &task->arena;
-	task->parameters = command->parameters ? value_ref(command->parameters) : value_new_object(0);
-	task->again = again;
-	task->pattern = command->resource.pattern;
-	task->deadline_ms = command->deadline_ms;
-	task->progress = -1;
-	task->request = (struct task_request){
-		.key = key,
-		.idempotency_key = arena_format(arena, "x-%llx-%llu", (unsigned long long)key.execution_id,
-						(unsigned long long)key.event_id),
-		.execution_arn = arena_str(arena, resident->arn),
-		.execution_name = arena_str(arena, resident->name),
-		.state_machine_name = arena_str(arena, resident->machine->info.name),
-		.state_name = arena_str(arena, command->state_name),
-		.resource_arn = arena_str(arena, command->resource.arn),
-		.type = arena_str(arena, command->resource.type),
-		.api = arena_str(arena, command->resource.api),
-		.parameters = task->parameters,
-		.timeout_ms = INT64_MAX,
-		.heartbeat_ms = command->heartbeat_s * 1000,
-		.attempt = command->attempt,
-		.lambda_arn = command->resource.kind == RESOURCE_LAMBDA_ARN,
-		.work_dir = STR_EMPTY,
-		.trace_parent = STR_EMPTY,
-	};
-	str_map_put(&dispatch->tasks, key_text(&task->request.key), task);
-	link_last(&dispatch->queue_first, &dispatch->queue_last, task);
-	dispatch->queued++;
+	queue(engine, new_task(key, command, resident->arn, resident->name, resident->machine->info.name))->again = again;
+}
+
+void engine_try_task(struct engine *engine, const struct command *command, int64_t timeout_ms,
+		     engine_trial_fn *done, void *data)
+{
+	/* No execution has this number, so nothing else finds the task. */
+	struct task_key key = { UINT64_MAX, ++engine->dispatch.trials };
+	struct trial *trial = NEW(struct trial);
+	*trial = (struct trial){ .engine = engine, .key = key, .done = done, .data = data };
+	trial->timer = (struct loop_timer){ .callback = trial_timed_out, .data = trial };
+	struct task *task = queue(engine, new_task(key, command, STR_EMPTY, STR_EMPTY, STR_EMPTY));
+	task->trial = trial;
+	task->request.heartbeat_ms = 0;
+	task->deadline_ms = engine_now_ms(engine) + timeout_ms;
+	loop_timer_set(engine->loop, &trial->timer, timeout_ms);
 }
 
 void dispatch_cancel(struct engine *engine, uint64_t execution_id, uint64_t task_id)

@@ -23,8 +23,11 @@ static void on_timer(struct loop_timer *timer)
 static void on_open_counted(void *data, uint64_t count, int code, const struct wf_error *err)
 {
 	struct engine *engine = errand_done(data, NULL);
-	if (engine && code == 0)
-		engine->stats.open += count; /* what ended or began since was counted on top */
+	if (!engine)
+		return;
+	engine->counting = false;
+	if (code == 0)
+		engine->stats.open = count;
 }
 
 /* A setting of the store wins; a different one that was asked for is a mistake. */
@@ -106,6 +109,7 @@ int engine_new(const struct engine_options *options, struct engine **ret_engine,
 	engine->recovery.active =
 	    true; /* until engine_recover has gone through: what is loaded is brought back to life */
 	engine->housekeeping_ms = engine_now_ms(engine) + 1000;
+	engine->counting = true;
 	store_count_open(engine->store, on_open_counted, errand_new(engine, NULL));
 	engine->loop->set_turn(engine->loop, engine_turn, engine);
 	*ret_engine = engine;

@@ -288,6 +288,11 @@ bool engine_tags(struct engine *engine, struct str arn, struct arena *arena, con
 /* The kept end of a task's live log (lines joined by newlines); empty if there is none. Borrowed until the next call. */
 struct str engine_task_log(struct engine *engine, struct str execution_arn, uint64_t task_id);
 
+/* One task by itself, outside of any execution (TestState): a command of a tested state (engine/core/test.h). `done` is called once, with how it
+ * ended, never from within the call; after timeout_ms the task is cancelled and has timed out. Not called if the engine is freed before. */
+typedef void engine_trial_fn(void *data, const struct task_result *result);
+void engine_try_task(struct engine *engine, const struct command *command, int64_t timeout_ms, engine_trial_fn *done, void *data);
+
 /* ---- figures --------------------------------------------------------------------------------------- */
 
 struct engine_stats {

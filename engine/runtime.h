@@ -376,6 +376,7 @@ struct dispatch {
 	size_t connectors_count, connectors_capacity;
 	struct str_map tasks; /* 16 bytes of key → struct task: running, queued, and the last ones that ended */
 	uint64_t running, queued;
+	uint64_t trials; /* begun, ever: their numbers */
 	struct task *queue_first, *queue_last;   /* wait for the bound on tasks in flight */
 	struct task *untold_first, *untold_last; /* the core has not been told that they have started */
 	struct task *ended_first, *ended_last;   /* kept for their logs */
@@ -581,6 +582,7 @@ struct engine {
 	struct recovery recovery;
 	int64_t housekeeping_ms; /* next */
 	bool purging;
+	bool counting; /* the store counts the open executions; nothing is decided before, so that none is counted twice */
 	DIR *sweep; /* reading work_root through */
 	struct dispatch dispatch;
 	struct activities activities;

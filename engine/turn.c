@@ -10,7 +10,6 @@
 #include "engine/token.h"
 #include <assert.h>
 
-#define SNAPSHOT_AFTER_BYTES 65536
 #define SLEEP_MAX_MS 10000 /* the wall clock may jump: look at least this often */
 
 /* ---- one step -------------------------------------------------------------------------------- */
@@ -97,8 +96,8 @@ static void write_journal(struct batch *batch, struct resident *resident, const 
 						    .blobs_count = record->blobs_count };
 		resident->tail_bytes += record->bytes.len;
 	}
-	size_t bound =
-	    resident->snapshot_bytes > SNAPSHOT_AFTER_BYTES ? resident->snapshot_bytes : SNAPSHOT_AFTER_BYTES;
+	size_t least = (size_t)batch->engine->limits.snapshot_bytes;
+	size_t bound = resident->snapshot_bytes > least ? resident->snapshot_bytes : least;
 	if (resident->tail_bytes <= bound || execution_status(resident->execution) != EXECUTION_RUNNING)
 		return;
 	_cleanup_(buffer_done) struct buffer bytes = { 0 };
@@ -194,6 +193,8 @@ static uint32_t step_execution(struct engine *engine, struct batch *batch, struc
 			       uint32_t inputs_max, int64_t now_ms)
 {
 	struct core_env env;
+	if (resident->state == RESIDENT_LOADING) /* undone while it stood in the queue: it comes back when it is loaded */
+		return 0;
 	if (resident->state == RESIDENT_ENDED || !turn_env(engine, resident, now_ms, &env))
 		return refuse_step(engine, resident);
 
@@ -262,7 +263,7 @@ static bool fire_timers(struct engine *engine, int64_t now_ms)
 /* Whether a batch may be made now. */
 static bool may_decide(struct engine *engine, int64_t now_ms)
 {
-	if (engine->failed.first || engine->outstanding >= engine->limits.batches_outstanding)
+	if (engine->counting || engine->failed.first || engine->outstanding >= engine->limits.batches_outstanding)
 		return false;
 	if (now_ms < engine->stalled_until_ms)
 		return false;

@@ -74,6 +74,11 @@ void api_put_name(struct buffer *out, const char *name);
 /* Check what stands inside `tags` and inside the encryption and tracing configurations; false after they refused the call. */
 bool api_check_tags(struct api_call *call);
 bool api_check_configurations(struct api_call *call);
+/* The logging configuration with its defaults; NULL if none is given; false after it refused the call. */
+bool api_read_logging(struct api_call *call, const struct value **ret_logging);
+/* Members of an answer that describes a machine. */
+void api_put_configurations(struct buffer *out, const struct value *logging, const struct value *tracing, const struct value *encryption);
+void api_put_variable_references(struct api_call *call, const struct program *program);
 
 /* The handlers, by file. */
 void api_create_activity(struct api_call *call);
@@ -84,6 +89,15 @@ void api_get_activity_task(struct api_call *call);
 void api_tag_resource(struct api_call *call);
 void api_untag_resource(struct api_call *call);
 void api_list_tags_for_resource(struct api_call *call);
+void api_publish_state_machine_version(struct api_call *call);
+void api_delete_state_machine_version(struct api_call *call);
+void api_list_state_machine_versions(struct api_call *call);
+void api_create_state_machine_alias(struct api_call *call);
+void api_update_state_machine_alias(struct api_call *call);
+void api_delete_state_machine_alias(struct api_call *call);
+void api_describe_state_machine_alias(struct api_call *call);
+void api_list_state_machine_aliases(struct api_call *call);
+void api_describe_state_machine_for_execution(struct api_call *call);
 void api_create_state_machine(struct api_call *call);
 void api_describe_state_machine(struct api_call *call);
 void api_list_state_machines(struct api_call *call);

@@ -125,6 +125,38 @@ void api_describe_execution(struct api_call *call)
 	engine_describe(call->engine, api_text(call, "executionArn"), described, call);
 }
 
+/* ---- the definition that an execution runs ------------------------------------------------------ */
+
+static void machine_described(void *data, const struct engine_error *error, const struct execution_info *execution)
+{
+	struct api_call *call = data;
+	struct buffer *out = &call->body;
+	if (error->code) {
+		api_refuse_engine(call, error);
+		return;
+	}
+	bool all = !str_eqz(api_text(call, "includedData"), "METADATA_ONLY");
+	buffer_byte(out, '{');
+	api_put_text(out, "stateMachineArn", execution->machine_arn);
+	api_put_text(out, "name", execution->machine_name);
+	if (all)
+		api_put_text(out, "definition", execution->definition);
+	api_put_text(out, "roleArn", execution->role_arn);
+	api_put_time(out, "updateDate", execution->updated_ms);
+	api_put_configurations(out, execution->logging, execution->tracing, execution->encryption);
+	if (execution->revision_id.len)
+		api_put_text(out, "revisionId", execution->revision_id);
+	if (all)
+		api_put_variable_references(call, execution->program);
+	buffer_byte(out, '}');
+	api_answer(call);
+}
+
+void api_describe_state_machine_for_execution(struct api_call *call)
+{
+	engine_describe(call->engine, api_text(call, "executionArn"), machine_described, call);
+}
+
 /* ---- list ------------------------------------------------------------------------------------- */
 
 static void listed(void *data, const struct engine_error *error, const struct execution_info *executions, uint32_t count, struct str token)

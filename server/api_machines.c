@@ -13,68 +13,10 @@ static void created(void *data, const struct engine_error *error, const struct m
 	buffer_byte(&call->body, '{');
 	api_put_text(&call->body, "stateMachineArn", machine->arn);
 	api_put_time(&call->body, "creationDate", machine->created_ms);
+	if (machine->version_arn.len)
+		api_put_text(&call->body, "stateMachineVersionArn", machine->version_arn);
 	buffer_byte(&call->body, '}');
 	api_answer(call);
-}
-
-/* ---- the logging configuration: checked, and with its defaults --------------------------------- */
-
-#define LOG_LEVELS "ALL, ERROR, FATAL, OFF"
-
-static bool is_log_level(struct str level)
-{
-	return str_eqz(level, "ALL") || str_eqz(level, "ERROR") || str_eqz(level, "FATAL") || str_eqz(level, "OFF");
-}
-
-static bool is_log_destination(const struct value *destination)
-{
-	const struct value *group = value_getz(destination, "cloudWatchLogsLogGroup");
-	const struct value *arn = group ? value_getz(group, "logGroupArn") : NULL;
-	return arn && value_is(arn, VALUE_STRING);
-}
-
-static void release_value(void *data)
-{
-	value_unref(data);
-}
-
-/* Sets *ret_logging to NULL where none was given. False after it refused the call. */
-static bool read_logging(struct api_call *call, const struct value **ret_logging)
-{
-	const struct value *given = api_member_value(call, "loggingConfiguration");
-	*ret_logging = NULL;
-	if (!given)
-		return true;
-	const struct value *level = value_getz(given, "level"), *destinations = value_getz(given, "destinations"),
-			   *include = value_getz(given, "includeExecutionData");
-	if ((level && !value_is(level, VALUE_STRING)) || (destinations && !value_is(destinations, VALUE_ARRAY)) ||
-	    (include && !value_is(include, VALUE_BOOL))) {
-		api_refuse(call, "SerializationException",
-			   "loggingConfiguration must have a string as level, a list as destinations, a boolean as includeExecutionData");
-		return false;
-	}
-	struct str name = level ? value_string(level) : STR("OFF");
-	if (!is_log_level(name)) {
-		api_refuse(call, "ValidationException",
-			   "1 validation error detected: Value '%.*s' at 'loggingConfiguration.level' failed to satisfy constraint: "
-			   "Member must satisfy enum value set: [" LOG_LEVELS "]",
-			   STR_FMT(name));
-		return false;
-	}
-	size_t count = destinations ? value_count(destinations) : 0;
-	if (count > 1 || (!str_eqz(name, "OFF") && (!count || !is_log_destination(value_at(destinations, 0))))) {
-		api_refuse(call, "InvalidLoggingConfiguration",
-			   "Invalid Logging Configuration: Must specify exactly one Log Destination.");
-		return false;
-	}
-	struct value *logging = value_new_object(3);
-	value_object_take(logging, STR("level"), value_from_string(name));
-	value_object_take(logging, STR("includeExecutionData"), value_new_bool(include && value_bool(include)));
-	if (destinations)
-		value_object_set(logging, STR("destinations"), destinations);
-	arena_on_reset(&call->arena, release_value, logging);
-	*ret_logging = logging;
-	return true;
 }
 
 static struct machine_request machine_request(const struct api_call *call, const struct value *logging)
@@ -97,27 +39,13 @@ static struct machine_request machine_request(const struct api_call *call, const
 	};
 }
 
-/* Versions are not kept yet: refused, not silently dropped. */
-static bool wants_version(struct api_call *call)
-{
-	bool publish = api_flag(call, "publish", false);
-	if (api_has(call, "versionDescription") && !publish)
-		api_refuse(call, "ValidationException", "Version description can only be set when publish is true");
-	else if (publish)
-		api_refuse(call, "ValidationException", "publish is not supported: versions are not available yet");
-	else
-		return false;
-	return true;
-}
-
 void api_create_state_machine(struct api_call *call)
 {
 	const struct value *logging;
-	if (!api_check_tags(call) || !api_check_configurations(call) || !read_logging(call, &logging))
+	if (!api_check_tags(call) || !api_check_configurations(call) || !api_read_logging(call, &logging))
 		return;
 	struct machine_request request = machine_request(call, logging);
-	if (!wants_version(call))
-		engine_create_machine(call->engine, &request, created, call);
+	engine_create_machine(call->engine, &request, created, call);
 }
 
 static void updated(void *data, const struct engine_error *error, const struct machine_info *machine)
@@ -131,6 +59,8 @@ static void updated(void *data, const struct engine_error *error, const struct m
 	api_put_time(&call->body, "updateDate", machine->updated_ms);
 	if (machine->revision_id.len)
 		api_put_text(&call->body, "revisionId", machine->revision_id);
+	if (machine->version_arn.len)
+		api_put_text(&call->body, "stateMachineVersionArn", machine->version_arn);
 	buffer_byte(&call->body, '}');
 	api_answer(call);
 }
@@ -138,11 +68,10 @@ static void updated(void *data, const struct engine_error *error, const struct m
 void api_update_state_machine(struct api_call *call)
 {
 	const struct value *logging;
-	if (!api_check_configurations(call) || !read_logging(call, &logging))
+	if (!api_check_configurations(call) || !api_read_logging(call, &logging))
 		return;
 	struct machine_request request = machine_request(call, logging);
-	if (!wants_version(call))
-		engine_update_machine(call->engine, &request, updated, call);
+	engine_update_machine(call->engine, &request, updated, call);
 }
 
 static void deleted(void *data, const struct engine_error *error, const struct machine_info *machine)
@@ -161,16 +90,12 @@ void api_delete_state_machine(struct api_call *call)
 
 /* ---- describe, list --------------------------------------------------------------------------- */
 
-/* A configuration as it was given, or its default. */
-static void put_configuration(struct buffer *out, const char *name, const struct value *given, const char *otherwise)
-{
-	api_put_json(out, name, given ? value_text(given) : str_of(otherwise));
-}
-
 void api_describe_state_machine(struct api_call *call)
 {
 	struct str arn = api_text(call, "stateMachineArn");
 	const struct machine_info *machine = engine_find_machine(call->engine, arn);
+	if (!machine)
+		machine = engine_find_version(call->engine, arn);
 	bool all = !str_eqz(api_text(call, "includedData"), "METADATA_ONLY");
 	struct buffer *out = &call->body;
 	if (!machine) {
@@ -186,10 +111,11 @@ void api_describe_state_machine(struct api_call *call)
 	api_put_text(out, "roleArn", machine->role_arn);
 	api_put_text(out, "type", machine->type);
 	api_put_time(out, "creationDate", machine->created_ms);
-	put_configuration(out, "loggingConfiguration", machine->logging, "{\"level\":\"OFF\",\"includeExecutionData\":false}");
-	put_configuration(out, "tracingConfiguration", machine->tracing, "{\"enabled\":false}");
-	if (machine->encryption)
-		api_put_json(out, "encryptionConfiguration", value_text(machine->encryption));
+	api_put_configurations(out, machine->logging, machine->tracing, machine->encryption);
+	if (machine->description.len)
+		api_put_text(out, "description", machine->description);
+	if (all)
+		api_put_variable_references(call, machine->program);
 	if (machine->revision_id.len)
 		api_put_text(out, "revisionId", machine->revision_id);
 	buffer_byte(out, '}');

@@ -1,4 +1,4 @@
-/* api_tags.c: tags of state machines and activities; and the checks of what stands inside structures, which the table does not know. */
+/* api_tags.c: tags of state machines and activities. The table does not know what stands inside lists: that is checked here. */
 #include "base/mem.h"
 #include "server/api.h"
 #include <stdio.h>
@@ -37,49 +37,6 @@ bool api_check_tags(struct api_call *call)
 		snprintf(where, sizeof where, "tags.%zu.member.value", i + 1);
 		if (value_getz(tag, "value") && !check_text(call, value_getz(tag, "value"), where, 0, 256))
 			return false;
-	}
-	return true;
-}
-
-static bool is_one_of(const struct value *value, const char *const *words)
-{
-	for (; value && value_is(value, VALUE_STRING) && *words; words++)
-		if (str_eqz(value_string(value), *words))
-			return true;
-	return false;
-}
-
-static bool check_encryption(struct api_call *call, const struct value *encryption)
-{
-	static const char *const types[] = { "AWS_OWNED_KEY", "CUSTOMER_MANAGED_KMS_KEY", NULL };
-	const struct value *type = value_getz(encryption, "type"), *key = value_getz(encryption, "kmsKeyId");
-	const struct value *seconds = value_getz(encryption, "kmsDataKeyReusePeriodSeconds");
-	int64_t number = 0;
-	if (!is_one_of(type, types))
-		return refuse_member(call, "encryptionConfiguration.type", "Member must satisfy enum value set: [AWS_OWNED_KEY, CUSTOMER_MANAGED_KMS_KEY]");
-	bool owned = str_eqz(value_string(type), "AWS_OWNED_KEY");
-	const char *problem = NULL;
-	if (owned && (key || seconds))
-		problem = "kmsKeyId and kmsDataKeyReusePeriodSeconds must not be set when type is AWS_OWNED_KEY";
-	else if (!owned && (!key || !value_is(key, VALUE_STRING) || !value_string(key).len))
-		problem = "kmsKeyId must be set when type is CUSTOMER_MANAGED_KMS_KEY";
-	else if (seconds && (!value_int64(seconds, &number) || number < 60 || number > 900))
-		problem = "kmsDataKeyReusePeriodSeconds must be between 60 and 900";
-	if (problem)
-		api_refuse(call, "InvalidEncryptionConfiguration", "Invalid Encryption Configuration: '%s'", problem);
-	return !problem;
-}
-
-bool api_check_configurations(struct api_call *call)
-{
-	const struct value *encryption = api_member_value(call, "encryptionConfiguration");
-	const struct value *tracing = api_member_value(call, "tracingConfiguration");
-	const struct value *enabled = tracing ? value_getz(tracing, "enabled") : NULL;
-	if (encryption && !check_encryption(call, encryption))
-		return false;
-	if (enabled && !value_is(enabled, VALUE_BOOL)) {
-		api_refuse(call, "InvalidTracingConfiguration", "Invalid Tracing Configuration: 'enabled must be a boolean'");
-		return false;
 	}
 	return true;
 }

@@ -107,6 +107,9 @@ struct store_backend {
 	const char *name;
 	int (*acquire)(struct store *store, struct store_lease *ret_lease, struct wf_error *err);
 	int (*each_item)(struct store *store, void (*visit)(void *data, const struct store_item *item), void *data, struct wf_error *err);
+	/* NULL: it cannot. */
+	int (*verify)(struct store *store, const struct store_verifier *verifier, struct wf_error *err);
+	void (*backup_progress)(const struct store *store, uint64_t *ret_done, uint64_t *ret_total);
 	/* Takes a batch; gives each back, in order, through store_end_batch on the loop's thread. */
 	void (*submit)(struct store *store, struct store_batch *batch);
 	/* Takes a request; gives it back through store_post(store, &request->answer). */

@@ -165,6 +165,20 @@ int store_each_item(struct store *store, void (*visit)(void *data, const struct 
 	return store->backend->each_item(store, visit, data, err);
 }
 
+int store_verify(struct store *store, const struct store_verifier *verifier, struct wf_error *err)
+{
+	if (!store->backend->verify)
+		return error_set(err, ERR(UNSUPPORTED), "a store of kind %s cannot be verified", store->backend->name);
+	return store->backend->verify(store, verifier, err);
+}
+
+void store_backup_progress(const struct store *store, uint64_t *ret_done, uint64_t *ret_total)
+{
+	*ret_done = *ret_total = 0;
+	if (store->backend->backup_progress)
+		store->backend->backup_progress(store, ret_done, ret_total);
+}
+
 void store_stats(struct store *store, struct store_stats *ret_stats)
 {
 	*ret_stats = (struct store_stats){ .backend = store->backend->name };

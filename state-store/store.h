@@ -240,6 +240,33 @@ void store_purge(struct store *store, int64_t before_ms, uint32_t limit, store_c
 typedef void store_done_fn(void *data, int code, const struct wf_error *err);
 void store_backup(struct store *store, const char *path, store_done_fn *done, void *data);
 
+/* How far the backup under way has got, in pages of both 0: none is. Any thread. */
+void store_backup_progress(const struct store *store, uint64_t *ret_done, uint64_t *ret_total);
+
+/* ---- verifying: for tools ---------------------------------------------------------------------- */
+
+/* All of one execution, as of one moment. Borrowed for the visit. */
+struct store_whole {
+	struct store_execution row;
+	struct store_snapshot snapshot; /* bytes empty: none */
+	const struct store_record *records; /* all, from number 0 on, with their blobs */
+	uint32_t records_count;
+	bool has_open;
+	int64_t wake_ms; /* of its open row */
+};
+/* Each may be NULL. */
+struct store_verifier {
+	/* What is wrong with the file or its rows; `where` names the row ("execution 1a2b, record 3"; empty: the file). */
+	void (*problem)(void *data, const char *where, const char *what);
+	void (*item)(void *data, const struct store_item *item); /* in order of (kind, key) */
+	void (*execution)(void *data, const struct store_whole *whole); /* behind the items, by id; not those that cannot be read */
+	void (*progress)(void *data, const char *stage, uint64_t done, uint64_t total); /* total 0: not known */
+	void *data;
+};
+/* Blocking: looks at every page and row, all as of one moment, also while another process writes. Problems are told, not returned: negative only if
+ * looking was not possible. memory: ERR(UNSUPPORTED). */
+int store_verify(struct store *store, const struct store_verifier *verifier, struct wf_error *err);
+
 struct store_stats {
 	const char *backend; /* "sqlite" */
 	bool durable; /* an acknowledged batch survives a power loss */

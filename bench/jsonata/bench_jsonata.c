@@ -1,5 +1,6 @@
-/* bench_jsonata.c: compiles and evaluates each expression on each document, and prints "name TAB document TAB nanoseconds" and last
- * "peak TAB KiB". The document is parsed before, as the reference's is; its tree is there after the first run.
+/* bench_jsonata.c: compiles and evaluates each expression on each document, and prints "name TAB document TAB
+ * nanoseconds" and last "peak TAB KiB". The document is parsed before, as the reference's is; its tree is there after
+ * the first run.
  *
  *     bench_jsonata EXPRESSIONS FOLDER */
 #include "base/clock.h"
@@ -33,7 +34,9 @@ static struct value *read_json(const char *path)
 static void run_once(struct str expr, const struct value *input)
 {
 	_cleanup_(arena_done) struct arena arena = { 0 };
-	struct jsonata_env env = { .input = input, .now_ms = 1700000000000, .bytes_max = 2000000000, .steps_max = 1000000000 };
+	struct jsonata_env env = {
+		.input = input, .now_ms = 1700000000000, .bytes_max = 2000000000, .steps_max = 1000000000
+	};
 	struct jsonata_error error = { 0 };
 	struct value *value = NULL;
 	struct jsonata *program = jsonata_compile(&arena, expr, NULL, &error);

@@ -1,7 +1,8 @@
 /* apply.c: calling functions: built-in, lambda, partially applied, chained, matchers, transforms.
  *
- * A call in tail position of a lambda (its body, a branch of a condition, the last expression of a block) does not nest: the
- * loop in apply_lambda goes on with the next function, so recursion of that kind needs neither stack nor depth. */
+ * A call in tail position of a lambda (its body, a branch of a condition, the last expression of a block) does not
+ * nest: the loop in apply_lambda goes on with the next function, so recursion of that kind needs neither stack nor
+ * depth. */
 #include "dsl/jsonata/evaluation.h"
 #include "dsl/jsonata/functions.h"
 
@@ -67,8 +68,8 @@ struct caller {
 	struct frame *frame;
 };
 
-static struct item call_in_tail(struct evaluation *e, const struct node *node, struct item input, const struct caller *caller,
-				struct frame *frame, struct tail_call *tail)
+static struct item call_in_tail(struct evaluation *e, const struct node *node, struct item input,
+				const struct caller *caller, struct frame *frame, struct tail_call *tail)
 {
 	struct item procedure = evaluate(e, node->a, input, frame), *arguments = tail->arguments;
 	if (node->count > ARGUMENTS_INLINE)
@@ -86,10 +87,10 @@ static struct item call_in_tail(struct evaluation *e, const struct node *node, s
 	return result;
 }
 
-/* What a call in tail position gives is handed on as it is, and its context is that of the lambda's caller: it is as if the
- * caller had called. */
-static struct item evaluate_tail(struct evaluation *e, const struct node *node, struct item input, const struct caller *caller,
-				 struct frame *frame, struct tail_call *tail)
+/* What a call in tail position gives is handed on as it is, and its context is that of the lambda's caller: it is as if
+ * the caller had called. */
+static struct item evaluate_tail(struct evaluation *e, const struct node *node, struct item input,
+				 const struct caller *caller, struct frame *frame, struct tail_call *tail)
 {
 	for (;;) {
 		spend(e, 1);
@@ -148,11 +149,13 @@ static struct item apply_partial(struct evaluation *e, const struct function *pa
 	return apply(e, item_function(partial->first), all, partial->argument_count, input, frame);
 }
 
-static struct item apply_native(struct evaluation *e, const struct native *native, const struct item *arguments, uint32_t count,
-				struct item input, struct frame *frame)
+static struct item apply_native(struct evaluation *e, const struct native *native, const struct item *arguments,
+				uint32_t count, struct item input, struct frame *frame)
 {
 	struct item local[ARGUMENTS_INLINE];
-	struct call call = { .arguments = local, .count = ARGUMENTS_INLINE, .input = input, .frame = frame, .native = native };
+	struct call call = {
+		.arguments = local, .count = ARGUMENTS_INLINE, .input = input, .frame = frame, .native = native
+	};
 	if (native->signature) {
 		signature_apply_text(e, native, arguments, count, input, &call);
 	} else {
@@ -175,9 +178,7 @@ struct item apply(struct evaluation *e, struct item item, struct item *arguments
 	const struct function *function = item.function;
 	spend(e, 1);
 	/* Callbacks of built-in functions nest without passing evaluate(). */
-	if (++e->depth > e->depth_max)
-		throw_limit(e, "Stack overflow error: Check for non-terminating recursive function.  "
-			       "Consider rewriting as tail-recursive.");
+	descend_level(e);
 	e->depth--;
 	struct item result;
 	switch (function->kind) {
@@ -188,9 +189,7 @@ struct item apply(struct evaluation *e, struct item item, struct item *arguments
 	case FUNCTION_PARTIAL:
 		return apply_partial(e, function, arguments, count, input, frame);
 	case FUNCTION_COMPOSED:
-		e->depth++;
-		if (e->depth > e->depth_max)
-			throw_limit(e, "Stack overflow error: Too many functions are chained");
+		descend_level(e);
 		result = sequence_unwrap(apply(e, item_function(function->first), arguments, count, input, frame));
 		result = apply(e, item_function(function->second), &result, 1, input, frame);
 		e->depth--;
@@ -202,7 +201,10 @@ struct item apply(struct evaluation *e, struct item item, struct item *arguments
 		if (text.kind != ITEM_STRING)
 			return NOTHING;
 		double start = from.kind == ITEM_NUMBER && from.number > 0 ? from.number : 0;
-		return matcher_call(e, function->regex, item_str(text), start < text.len ? (size_t)start : start > text.len ? text.len + 1 : text.len);
+		return matcher_call(e, function->regex, item_str(text),
+				    start < text.len   ? (size_t)start
+				    : start > text.len ? text.len + 1
+						       : text.len);
 	}
 	case FUNCTION_NEXT_MATCH:
 		return matcher_call(e, function->regex, function->subject, function->from);
@@ -210,8 +212,8 @@ struct item apply(struct evaluation *e, struct item item, struct item *arguments
 	return NOTHING;
 }
 
-struct item apply_callback(struct evaluation *e, struct item function, struct item a, struct item b, struct item c, uint32_t count,
-			   struct item input, struct frame *frame)
+struct item apply_callback(struct evaluation *e, struct item function, struct item a, struct item b, struct item c,
+			   uint32_t count, struct item input, struct frame *frame)
 {
 	struct item arguments[3] = { a, b, c };
 	if (function.kind == ITEM_FUNCTION) {
@@ -267,7 +269,10 @@ struct item evaluate_partial(struct evaluation *e, const struct node *node, stru
 	if (procedure.kind != ITEM_FUNCTION)
 		THROW(e, .code = JSONATA_T1008, .node = node, .token = call_name(node));
 	struct function *partial = EV_NEW(e, struct function);
-	*partial = (struct function){ .kind = FUNCTION_PARTIAL, .first = procedure.function, .arguments = arguments, .open = open,
+	*partial = (struct function){ .kind = FUNCTION_PARTIAL,
+				      .first = procedure.function,
+				      .arguments = arguments,
+				      .open = open,
 				      .argument_count = node->count };
 	return item_function(partial);
 }
@@ -281,7 +286,8 @@ struct item evaluate_chain(struct evaluation *e, const struct node *node, struct
 	if (right.kind != ITEM_FUNCTION)
 		THROW(e, .code = JSONATA_T2006, .node = node, .value = right, .has_value = true);
 	if (left.kind != ITEM_FUNCTION) {
-		struct call_site site = { NULL, node->b->kind == NODE_VARIABLE ? node->b->text : (struct str){ 0 }, e->calls };
+		struct call_site site = { NULL, node->b->kind == NODE_VARIABLE ? node->b->text : (struct str){ 0 },
+					  e->calls };
 		e->calls = &site;
 		struct item result = apply(e, right, &left, 1, item_null(), frame);
 		e->calls = site.outer;

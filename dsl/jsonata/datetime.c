@@ -1,5 +1,6 @@
-/* datetime.c: points in time as text: $now, $fromMillis, the components of a date, and date/time pictures (XPath F&O 3.1, section
- * 9.8). Reading text is in datetime_parse.c. Time is milliseconds since 1970 as a double, as JavaScript's is. */
+/* datetime.c: points in time as text: $now, $fromMillis, the components of a date, and date/time pictures (XPath
+ * F&O 3.1, section 9.8). Reading text is in datetime_parse.c. Time is milliseconds since 1970 as a double, as
+ * JavaScript's is. */
 #include "dsl/jsonata/functions.h"
 #include "dsl/jsonata/picture.h"
 #include "base/timestamp.h"
@@ -8,8 +9,8 @@
 #define ARG(i) (call->arguments[i])
 #define DAY_MS 86400000.0
 
-static const char *const months[] = { "January", "February", "March",	  "April",   "May",	 "June",
-				      "July",	 "August",   "September", "October", "November", "December" };
+static const char *const months[] = { "January", "February", "March",     "April",   "May",      "June",
+				      "July",    "August",   "September", "October", "November", "December" };
 static const char *const weekdays[] = { "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday" };
 
 const char *month_name(int month)
@@ -27,8 +28,8 @@ const char *weekday_name(int weekday)
 struct civil {
 	int64_t year;
 	int month, day; /* from 1 */
-	int64_t days; /* since 1970 */
-	int64_t ms; /* of the day */
+	int64_t days;   /* since 1970 */
+	int64_t ms;     /* of the day */
 };
 
 static struct civil civil_of(double ms)
@@ -61,7 +62,8 @@ static int weekday_of(int64_t days) /* 1 Monday – 7 Sunday; 1970-01-01 was a T
 	return (int)(((days + 3) % 7 + 7) % 7) + 1;
 }
 
-/* The Monday of the first week of a month (a year, with month 1): the week that has its first Thursday. Months may run over. */
+/* The Monday of the first week of a month (a year, with month 1): the week that has its first Thursday. Months may run
+ * over. */
 static int64_t first_week(int64_t year, int month)
 {
 	if (month < 1)
@@ -235,9 +237,9 @@ static void parse_marker(struct evaluation *e, struct str marker, struct picture
 	bool number = p->component && strchr("YMDdFWwXxHhmsf", p->component);
 	if (presentation.ptr[0] == 'n' || presentation.ptr[0] == 'N') {
 		p->names = true;
-		p->letter_case = presentation.ptr[0] == 'n'				    ? CASE_LOWER :
-				 presentation.len > 1 && presentation.ptr[1] == 'n' ? CASE_TITLE :
-										      CASE_UPPER;
+		p->letter_case = presentation.ptr[0] == 'n'                           ? CASE_LOWER
+				 : presentation.len > 1 && presentation.ptr[1] == 'n' ? CASE_TITLE
+										      : CASE_UPPER;
 	} else if (number) {
 		p->has_integer = true;
 		struct str picture = presentation;
@@ -305,7 +307,8 @@ static struct picture *new_picture(struct evaluation *e, struct str text)
 		if (!end)
 			THROW(e, .code = JSONATA_D3135);
 		struct str marker = str_sub(text, at + 1, (size_t)(end - text.ptr) - at - 1);
-		parse_marker(e, without_blanks(e, marker), &p->parts[p->count], p->count ? &p->parts[p->count - 1] : NULL);
+		parse_marker(e, without_blanks(e, marker), &p->parts[p->count],
+			     p->count ? &p->parts[p->count - 1] : NULL);
 		p->count++;
 		at = (size_t)(end - text.ptr);
 		start = at + 1;
@@ -352,12 +355,14 @@ static struct str zone_text(struct evaluation *e, const struct picture_part *p, 
 static struct str name_text(struct evaluation *e, const struct picture_part *p, double number)
 {
 	if (p->component != 'M' && p->component != 'x' && p->component != 'F')
-		THROW(e, .code = JSONATA_D3133, .value = item_text((struct str){ &p->component, 1 }), .has_value = true);
+		THROW(e, .code = JSONATA_D3133, .value = item_text((struct str){ &p->component, 1 }),
+		      .has_value = true);
 	struct str name = str_of(p->component == 'F' ? weekday_name((int)number) : month_name((int)number));
 	return change_case(e, p->width_max ? str_sub(name, 0, (size_t)p->width_max) : name, p->letter_case);
 }
 
-static struct str component_text(struct evaluation *e, const struct picture_part *p, double ms, double hours, double minutes)
+static struct str component_text(struct evaluation *e, const struct picture_part *p, double ms, double hours,
+				 double minutes)
 {
 	double number = time_component(ms, p->component);
 	switch (p->component) {
@@ -398,9 +403,9 @@ static struct item format_time(struct evaluation *e, double ms, struct item pict
 	ms = trunc(ms) + (60 * hours + minutes) * 60000;
 	if (!(fabs(ms) <= 8.64e15))
 		THROW(e, .code = JSONATA_D1001, .value = item_number(ms), .has_value = true);
-	const struct picture *picture = picture_parse(e, picture_text.kind == ITEM_STRING ?
-								 item_str(picture_text) :
-								 STR("[Y0001]-[M01]-[D01]T[H01]:[m01]:[s01].[f001][Z01:01t]"));
+	const struct picture *picture = picture_parse(
+	    e, picture_text.kind == ITEM_STRING ? item_str(picture_text)
+						: STR("[Y0001]-[M01]-[D01]T[H01]:[m01]:[s01].[f001][Z01:01t]"));
 	struct buffer *out = ev_buffer(e);
 	for (uint32_t i = 0; i < picture->count; i++) {
 		const struct picture_part *p = &picture->parts[i];

@@ -1,7 +1,7 @@
 /* datetime_parse.c: $toMillis: text to points in time, ISO 8601 or as a picture says.
  *
- * A picture becomes a regular expression with a group for each part. What it does not say is taken from the present (more
- * significant components) or is the least possible (less significant ones); a gap in between is an error. */
+ * A picture becomes a regular expression with a group for each part. What it does not say is taken from the present
+ * (more significant components) or is the least possible (less significant ones); a gap in between is an error. */
 #include "dsl/jsonata/functions.h"
 #include "dsl/jsonata/picture.h"
 #include "dsl/jsonata/text.h"
@@ -41,10 +41,12 @@ static bool take_fraction(struct str text, size_t *at, double *ret_ms)
 	return *at > start;
 }
 
-/* YYYY[-MM[-DD]][THH:MM:SS[.fff]][Z|±HH[:]MM]. False: it does not look like that. NaN: it does but there is no such time. */
+/* YYYY[-MM[-DD]][THH:MM:SS[.fff]][Z|±HH[:]MM]. False: it does not look like that. NaN: it does but there is no such
+ * time. */
 static bool read_iso(struct str text, double *ret_ms)
 {
-	double year, month = 1, day = 1, hour = 0, minute = 0, second = 0, ms = 0, zone_hour = 0, zone_minute = 0, sign = 0;
+	double year, month = 1, day = 1, hour = 0, minute = 0, second = 0, ms = 0, zone_hour = 0, zone_minute = 0,
+		     sign = 0;
 	size_t at = 0;
 	bool time = false;
 	if (!take_digits(text, &at, 4, &year))
@@ -71,7 +73,8 @@ static bool read_iso(struct str text, double *ret_ms)
 		if (!take_digits(text, &at, 2, &zone_minute))
 			return false;
 	}
-	if (at != text.len || month > 19 || day > 39 || hour > 29 || minute > 59 || second > 59 || zone_hour > 29 || zone_minute > 59)
+	if (at != text.len || month > 19 || day > 39 || hour > 29 || minute > 59 || second > 59 || zone_hour > 29 ||
+	    zone_minute > 59)
 		return false;
 	bool midnight = hour == 24 && minute == 0 && second == 0 && ms == 0;
 	*ret_ms = NAN;
@@ -126,7 +129,8 @@ static struct regex *picture_pattern(struct evaluation *e, const struct picture 
 		else if (strchr("MxFP", p->component))
 			buffer_addz(out, "[a-zA-Z]+");
 		else
-			THROW(e, .code = JSONATA_D3133, .value = item_text((struct str){ &p->component, 1 }), .has_value = true);
+			THROW(e, .code = JSONATA_D3133, .value = item_text((struct str){ &p->component, 1 }),
+			      .has_value = true);
 		buffer_byte(out, ')');
 	}
 	buffer_byte(out, '$');
@@ -157,13 +161,16 @@ static double read_zone(struct str text, const struct picture_part *p)
 			gap = 1;
 			break;
 		}
-	return read_number(str_sub(text, 0, hour_length)) * 60 + read_number(str_sub(text, hour_length + gap, text.len));
+	return read_number(str_sub(text, 0, hour_length)) * 60 +
+	       read_number(str_sub(text, hour_length + gap, text.len));
 }
 
 static double read_name(struct str text, const struct picture_part *p)
 {
 	if (p->component == 'P')
-		return str_eqz(text, "pm") || str_eqz(text, "PM") ? 1 : str_eqz(text, "am") || str_eqz(text, "AM") ? 0 : NAN;
+		return str_eqz(text, "pm") || str_eqz(text, "PM")   ? 1
+		       : str_eqz(text, "am") || str_eqz(text, "AM") ? 0
+								    : NAN;
 	for (int i = 1; i <= 12; i++) {
 		struct str name = str_of(p->component == 'F' ? weekday_name(i) : month_name(i));
 		if (p->width_max)
@@ -225,7 +232,8 @@ static void complete(struct evaluation *e, struct components *c, const char *let
 static double assemble(struct evaluation *e, struct components *c)
 {
 	unsigned date = mask_of(c, "YXMxWwdD"), time = mask_of(c, "PHhmsf");
-	/* Year and day of the year; ISO month and week; ISO year and week; hours of twelve. What also fits the usual set is that. */
+	/* Year and day of the year; ISO month and week; ISO year and week; hours of twelve. What also fits the usual
+	 * set is that. */
 	bool by_day = is_kind(date, 0x82) && !is_kind(date, 0xA1);
 	bool by_month_week = is_kind(date, 0x54), by_week = is_kind(date, 0x48) && !by_month_week;
 	bool half_days = is_kind(time, 0x2F) && !is_kind(time, 0x17);
@@ -272,7 +280,8 @@ static struct item read_time(struct evaluation *e, struct str text, struct str p
 		const struct picture_part *p = &picture->parts[i];
 		if (!p->component)
 			continue;
-		struct str found = str_sub(text, match.groups[2 * group], match.groups[2 * group + 1] - match.groups[2 * group]);
+		struct str found =
+		    str_sub(text, match.groups[2 * group], match.groups[2 * group + 1] - match.groups[2 * group]);
 		double value = read_component(e, found, p);
 		int letter = p->component & 127;
 		components.value[letter] = value;

@@ -1,8 +1,8 @@
 /* dialect.c: the States Language's use of the language: what it refuses, and templates.
  *
- * There is no input at the top level: data comes in through `$states` and variables. So a name, `$` or a wildcard that would look
- * into it is refused when the expression is compiled; inside a predicate, a later step, a sort term or a grouping it has a
- * context to look into. A lambda's body counts as top level. */
+ * There is no input at the top level: data comes in through `$states` and variables. So a name, `$` or a wildcard that
+ * would look into it is refused when the expression is compiled; inside a predicate, a later step, a sort term or a
+ * grouping it has a context to look into. A lambda's body counts as top level. */
 #include "dsl/jsonata/evaluation.h"
 #include "base/mem.h"
 
@@ -45,7 +45,8 @@ static void check_states(struct compiler *c, const struct node *path)
 		       { "errorOutput", JSONATA_STATES_ERROR_OUTPUT },
 		       { "context", JSONATA_STATES_CONTEXT } };
 	const struct node *first = path->list[0];
-	if (path->count < 2 || first->kind != NODE_VARIABLE || !str_eqz(first->text, "states") || path->list[1]->kind != NODE_NAME)
+	if (path->count < 2 || first->kind != NODE_VARIABLE || !str_eqz(first->text, "states") ||
+	    path->list[1]->kind != NODE_NAME)
 		return;
 	struct str field = path->list[1]->text;
 	for (int i = 0; i < 4; i++)
@@ -170,11 +171,14 @@ struct template_compiler {
 	struct jsonata_template_problem **problems;
 };
 
-static void add_problem(struct template_compiler *t, struct str pointer, const struct jsonata_error *error, size_t offset)
+static void add_problem(struct template_compiler *t, struct str pointer, const struct jsonata_error *error,
+			size_t offset)
 {
 	struct jsonata_template_problem *problem = ARENA_NEW(t->arena, struct jsonata_template_problem);
-	*problem = (struct jsonata_template_problem){ .pointer = pointer, .message = error->message,
-						      .offset = offset + error->offset, .length = error->length,
+	*problem = (struct jsonata_template_problem){ .pointer = pointer,
+						      .message = error->message,
+						      .offset = offset + error->offset,
+						      .length = error->length,
 						      .unsupported = error->unsupported };
 	*t->problems = problem;
 	t->problems = &problem->next;
@@ -204,9 +208,10 @@ static bool compile_part(struct template_compiler *t, const struct value *json, 
 	bool dynamic = false;
 	struct part *parts = count ? ARENA_ARRAY(t->arena, struct part, count) : NULL;
 	for (size_t i = 0; i < count; i++) {
-		struct str below = value_is(json, VALUE_OBJECT) ?
-					   arena_format(t->arena, "%.*s/%.*s", STR_FMT(pointer), STR_FMT(value_key_at(json, i))) :
-					   arena_format(t->arena, "%.*s[%zu]", STR_FMT(pointer), i);
+		struct str below =
+		    value_is(json, VALUE_OBJECT)
+			? arena_format(t->arena, "%.*s/%.*s", STR_FMT(pointer), STR_FMT(value_key_at(json, i)))
+			: arena_format(t->arena, "%.*s[%zu]", STR_FMT(pointer), i);
 		dynamic |= compile_part(t, value_at(json, i), below, &parts[i]);
 	}
 	if (dynamic) {
@@ -245,8 +250,8 @@ static struct jsonata_failure failure_of(struct arena *arena, struct str express
 {
 	return (struct jsonata_failure){
 		.location = arena_str(arena, field),
-		.cause = arena_format(arena, "The JSONata expression '%.*s' specified for the field '%.*s' %s", STR_FMT(expression),
-				      STR_FMT(field), what),
+		.cause = arena_format(arena, "The JSONata expression '%.*s' specified for the field '%.*s' %s",
+				      STR_FMT(expression), STR_FMT(field), what),
 	};
 }
 
@@ -266,8 +271,8 @@ static struct value *run_expression(struct template_run *run, const struct part 
 		return NULL;
 	case JSONATA_ERROR:
 		*run->failure = failure_of(run->arena, text, field,
-					   arena_printf(run->arena, "threw an error during evaluation. %s: %.*s", error.code,
-							STR_FMT(error.message)));
+					   arena_printf(run->arena, "threw an error during evaluation. %s: %.*s",
+							error.code, STR_FMT(error.message)));
 		run->failure->error = error;
 		return NULL;
 	}
@@ -283,11 +288,12 @@ static struct value *run_part(struct template_run *run, const struct part *part,
 	if (!part->parts)
 		return value_ref(part->constant);
 	bool object = value_is(part->constant, VALUE_OBJECT);
-	_cleanup_(value_unrefp) struct value *made = object ? value_new_object(part->count) : value_new_array(part->count);
+	_cleanup_(value_unrefp) struct value *made =
+	    object ? value_new_object(part->count) : value_new_array(part->count);
 	for (size_t i = 0; i < part->count; i++) {
 		struct str key = object ? value_key_at(part->constant, i) : STR_EMPTY;
-		struct str below = object ? arena_format(run->arena, "%.*s/%.*s", STR_FMT(field), STR_FMT(key)) :
-					    arena_format(run->arena, "%.*s[%zu]", STR_FMT(field), i);
+		struct str below = object ? arena_format(run->arena, "%.*s/%.*s", STR_FMT(field), STR_FMT(key))
+					  : arena_format(run->arena, "%.*s[%zu]", STR_FMT(field), i);
 		struct value *item = run_part(run, &part->parts[i], below);
 		if (!item)
 			return NULL;
@@ -310,18 +316,21 @@ int jsonata_template_evaluate(const struct jsonata_template *tmpl, const struct 
 	return 0;
 }
 
-struct jsonata_failure jsonata_template_wrong_type(const struct jsonata_template *tmpl, struct str field, const char *expected,
-						   const struct value *result, struct arena *arena)
+struct jsonata_failure jsonata_template_wrong_type(const struct jsonata_template *tmpl, struct str field,
+						   const char *expected, const struct value *result,
+						   struct arena *arena)
 {
 	struct str text = tmpl->root.program ? jsonata_text(tmpl->root.program) : value_text(tmpl->json);
-	return failure_of(arena, text, field,
-			  arena_printf(arena, "returned an unexpected result type. Expected '%s', but was '%s' for value: %.*s",
-				       expected, value_kind_name(value_kind(result)), STR_FMT(value_text(result))));
+	return failure_of(
+	    arena, text, field,
+	    arena_printf(arena, "returned an unexpected result type. Expected '%s', but was '%s' for value: %.*s",
+			 expected, value_kind_name(value_kind(result)), STR_FMT(value_text(result))));
 }
 
 /* ---- looking ---------------------------------------------------------------------------- */
 
-static void part_references(const struct part *part, void (*visit)(void *data, struct str name, struct str reference), void *data)
+static void part_references(const struct part *part, void (*visit)(void *data, struct str name, struct str reference),
+			    void *data)
 {
 	if (part->program)
 		jsonata_references(part->program, visit, data);

@@ -1,6 +1,7 @@
 /* errors.h: the error codes of the language and their sentences: S in the text, T in types, D in values, U in budgets.
  *
- * In a sentence {token} stands for the token as JSON text, {!token} for it as it is; the same with value, value2, index, type, exp. */
+ * In a sentence {token} stands for the token as JSON text, {!token} for it as it is; the same with value, value2,
+ * index, type, exp. */
 #pragma once
 #include "base/arena.h"
 #include "base/str.h"
@@ -47,7 +48,8 @@
 	X(T1007, "Attempted to partially apply a non-function. Did you mean ${!token}?")                               \
 	X(T1008, "Attempted to partially apply a non-function")                                                        \
 	X(D1009, "Multiple key definitions evaluate to same key: {value}")                                             \
-	X(T1010, "The matcher function argument passed to function {token} does not return the correct object structure") \
+	X(T1010,                                                                                                       \
+	  "The matcher function argument passed to function {token} does not return the correct object structure")     \
 	X(T2001, "The left side of the {token} operator must evaluate to a number")                                    \
 	X(T2002, "The right side of the {token} operator must evaluate to a number")                                   \
 	X(T2003, "The left side of the range operator (..) must evaluate to an integer")                               \
@@ -58,7 +60,8 @@
 	X(T2009, "The values {value} and {value2} either side of operator {token} must be of the same data type")      \
 	X(T2010, "The expressions either side of operator {token} must evaluate to numeric or string values")          \
 	X(T2011, "The insert/update clause of the transform expression must evaluate to an object: {value}")           \
-	X(T2012, "The delete clause of the transform expression must evaluate to a string or array of strings: {value}") \
+	X(T2012,                                                                                                       \
+	  "The delete clause of the transform expression must evaluate to a string or array of strings: {value}")      \
 	X(T2013, "The transform expression clones the input object using the $clone() function.  "                     \
 		 "This has been overridden in the current scope by a non-function.")                                   \
 	X(D2014, "The size of the sequence allocated by the range operator (..) must not exceed 1e7.  "                \
@@ -105,7 +108,8 @@
 		 "implementation")                                                                                     \
 	X(D3131, "In a decimal digit pattern, all digits must be from the same decimal group")                         \
 	X(D3132, "Unknown component specifier {value} in date/time picture string")                                    \
-	X(D3133, "The 'name' modifier can only be applied to months and days in the date/time picture string, not {value}") \
+	X(D3133,                                                                                                       \
+	  "The 'name' modifier can only be applied to months and days in the date/time picture string, not {value}")   \
 	X(D3134, "The timezone integer format specifier cannot have more than four digits")                            \
 	X(D3135, "No matching closing bracket ']' in date/time picture string")                                        \
 	X(D3136, "The date/time picture string is missing specifiers required to parse the timestamp")                 \
@@ -126,7 +130,7 @@ enum jsonata_code {
 #define X(code, text) JSONATA_##code,
 	JSONATA_ERRORS(X)
 #undef X
-	JSONATA_CODES
+	    JSONATA_CODES
 };
 
 /* "S0201" and its sentence. */
@@ -135,8 +139,8 @@ const char *jsonata_code_text(enum jsonata_code code);
 
 /* What a sentence may name; each is given as JSON text and as plain text. */
 struct jsonata_parameters {
-	struct str token, value, value2; /* plain */
-	bool token_is_json; /* a number or a literal: not quoted */
+	struct str token, value, value2;    /* plain */
+	bool token_is_json;                 /* a number or a literal: not quoted */
 	struct str value_json, value2_json; /* JSON text; value_json is used for {value} */
 	const char *type;
 	int index;

@@ -1,6 +1,7 @@
 /* evaluate.c: the walk over the program: one function per kind of node. Paths are in path.c, calls in apply.c. */
 #include "dsl/jsonata/evaluation.h"
 #include "dsl/jsonata/functions.h"
+#include "dsl/jsonata/text.h"
 
 /* ---- variables -------------------------------------------------------------------------- */
 
@@ -175,8 +176,6 @@ static bool is_comparable(struct item item)
 	return item.kind == ITEM_NUMBER || item.kind == ITEM_STRING || is_nothing(item);
 }
 
-int utf16_compare(struct str a, struct str b);
-
 static struct item compare(struct evaluation *e, const struct node *node, struct item a, struct item b)
 {
 	if (!is_comparable(a) || !is_comparable(b))
@@ -185,7 +184,8 @@ static struct item compare(struct evaluation *e, const struct node *node, struct
 	if (is_nothing(a) || is_nothing(b))
 		return NOTHING;
 	if (a.kind != b.kind)
-		THROW(e, .code = JSONATA_T2009, .node = node, .token = node->text, .value = a, .value2 = b, .has_value = true);
+		THROW(e, .code = JSONATA_T2009, .node = node, .token = node->text, .value = a, .value2 = b,
+		      .has_value = true);
 	bool less, equal;
 	if (a.kind == ITEM_NUMBER) {
 		less = a.number < b.number;
@@ -236,7 +236,8 @@ static struct item range(struct evaluation *e, const struct node *node, struct i
 		return NOTHING;
 	double size = b.number - a.number + 1;
 	if (!(size <= 1e7))
-		THROW(e, .code = JSONATA_D2014, .node = node, .token = node->text, .value = item_number(size), .has_value = true);
+		THROW(e, .code = JSONATA_D2014, .node = node, .token = node->text, .value = item_number(size),
+		      .has_value = true);
 	uint32_t count = (uint32_t)size;
 	spend(e, count / 16);
 	struct array *array = array_new(e, count, ARRAY_SEQUENCE);
@@ -246,7 +247,8 @@ static struct item range(struct evaluation *e, const struct node *node, struct i
 	return item_array(array);
 }
 
-static struct item evaluate_binary(struct evaluation *e, const struct node *node, struct item input, struct frame *frame)
+static struct item evaluate_binary(struct evaluation *e, const struct node *node, struct item input,
+				   struct frame *frame)
 {
 	struct item a = evaluate(e, node->a, input, frame);
 	if (node->op == OP_AND && !item_truth(e, a))
@@ -278,7 +280,8 @@ static struct item evaluate_binary(struct evaluation *e, const struct node *node
 	}
 }
 
-static struct item evaluate_negate(struct evaluation *e, const struct node *node, struct item input, struct frame *frame)
+static struct item evaluate_negate(struct evaluation *e, const struct node *node, struct item input,
+				   struct frame *frame)
 {
 	struct item a = evaluate(e, node->a, input, frame);
 	if (is_nothing(a))
@@ -327,7 +330,8 @@ static struct item evaluate_block(struct evaluation *e, const struct node *node,
 	return result;
 }
 
-static struct item evaluate_condition(struct evaluation *e, const struct node *node, struct item input, struct frame *frame)
+static struct item evaluate_condition(struct evaluation *e, const struct node *node, struct item input,
+				      struct frame *frame)
 {
 	struct item a = evaluate(e, node->a, input, frame);
 	bool holds = node->op == OP_COALESCE ? !is_nothing(a) : item_truth(e, a);
@@ -336,8 +340,8 @@ static struct item evaluate_condition(struct evaluation *e, const struct node *n
 	return node->b ? evaluate(e, node->b, input, frame) : a;
 }
 
-static struct item make_closure(struct evaluation *e, enum function_kind kind, const struct node *node, struct item input,
-				struct frame *frame)
+static struct item make_closure(struct evaluation *e, enum function_kind kind, const struct node *node,
+				struct item input, struct frame *frame)
 {
 	frame_capture(frame);
 	struct function *function = EV_NEW(e, struct function);
@@ -478,9 +482,7 @@ static struct item evaluate_kind(struct evaluation *e, const struct node *node, 
 struct item evaluate(struct evaluation *e, const struct node *node, struct item input, struct frame *frame)
 {
 	spend(e, 1);
-	if (++e->depth > e->depth_max)
-		throw_limit(e, "Stack overflow error: Check for non-terminating recursive function.  "
-			       "Consider rewriting as tail-recursive.");
+	descend_level(e);
 	struct item result = evaluate_kind(e, node, input, frame);
 	if (node->predicates_inside)
 		for (uint32_t i = 0; i < node->stage_count; i++)

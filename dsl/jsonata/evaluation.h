@@ -2,8 +2,8 @@
  * Private to dsl/jsonata/.
  *
  * Errors. An error leaves by throw_error(), a longjmp to jsonata_evaluate(): the language has no way to catch one, all
- * memory is the evaluation's, and so nothing in between needs to look. Nothing that must be released may be held outside the
- * arena while an expression, a function argument or an allocation can throw. */
+ * memory is the evaluation's, and so nothing in between needs to look. Nothing that must be released may be held
+ * outside the arena while an expression, a function argument or an allocation can throw. */
 #pragma once
 #include "dsl/jsonata/item.h"
 #include "dsl/jsonata/regex.h"
@@ -32,30 +32,30 @@ struct frame {
 enum function_kind {
 	FUNCTION_NATIVE,
 	FUNCTION_LAMBDA,
-	FUNCTION_PARTIAL, /* some arguments given */
+	FUNCTION_PARTIAL,  /* some arguments given */
 	FUNCTION_COMPOSED, /* f ~> g */
 	FUNCTION_TRANSFORM,
-	FUNCTION_MATCHER, /* a regular expression */
+	FUNCTION_MATCHER,    /* a regular expression */
 	FUNCTION_NEXT_MATCH, /* a match's `next` */
 };
 
 struct function {
 	enum function_kind kind;
 	const struct native *native;
-	const struct node *node; /* LAMBDA, TRANSFORM */
-	struct frame *frame; /* what it closes over */
-	struct item input; /* its context */
+	const struct node *node;         /* LAMBDA, TRANSFORM */
+	struct frame *frame;             /* what it closes over */
+	struct item input;               /* its context */
 	struct function *first, *second; /* COMPOSED; PARTIAL: first */
-	struct item *arguments; /* PARTIAL: given ones */
-	bool *open; /* PARTIAL: the argument is still to come */
+	struct item *arguments;          /* PARTIAL: given ones */
+	bool *open;                      /* PARTIAL: the argument is still to come */
 	uint32_t argument_count;
 	const struct regex *regex;
 	struct str subject; /* NEXT_MATCH */
 	size_t from;
 };
 
-/* The calls that are being evaluated: an error within is placed at the outermost, and takes its token, if it has none, from the
- * innermost, as the reference does. */
+/* The calls that are being evaluated: an error within is placed at the outermost, and takes its token, if it has none,
+ * from the innermost, as the reference does. */
 struct call_site {
 	const struct node *node;
 	struct str token;
@@ -73,6 +73,7 @@ struct evaluation {
 	/* budget */
 	int64_t steps, steps_max;
 	int depth, depth_max;
+	uintptr_t stack_start; /* where the C stack stood; depth may be configured higher than it could bear */
 	size_t bytes_start, bytes_max;
 
 	/* memory: a bump allocator over chunks of the arena */
@@ -80,7 +81,7 @@ struct evaluation {
 	size_t chunk;
 	char *text_end; /* where the text that was joined last ends */
 
-	struct names names; /* the program's, and what $eval added */
+	struct names names;   /* the program's, and what $eval added */
 	struct item *globals; /* by name id: looked up once */
 	uint8_t *globals_known;
 	uint32_t globals_size;
@@ -146,6 +147,17 @@ static inline void spend(struct evaluation *e, int64_t steps)
 		throw_limit(e, "Expression evaluation timeout: Check for infinite loop");
 }
 
+enum { STACK_BYTES_MAX = 4 << 20 };
+
+/* One level deeper, by count and by stack. The caller takes it back: e->depth--. */
+static inline void descend_level(struct evaluation *e)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	if (++e->depth > e->depth_max || e->stack_start - here > STACK_BYTES_MAX)
+		throw_limit(e, "Stack overflow error: Check for non-terminating recursive function.  "
+			       "Consider rewriting as tail-recursive.");
+}
+
 /* ---- evaluate.c, path.c, apply.c, transform.c --------------------------------------------- */
 
 struct item evaluate(struct evaluation *e, const struct node *node, struct item input, struct frame *frame);
@@ -174,12 +186,12 @@ struct item apply(struct evaluation *e, struct item function, struct item *argum
 /* How many parameters it declares. */
 uint32_t function_arity(const struct function *function);
 /* Calls a callback of a higher-order function with as many of the arguments as it takes. */
-struct item apply_callback(struct evaluation *e, struct item function, struct item a, struct item b, struct item c, uint32_t count,
-			   struct item input, struct frame *frame);
+struct item apply_callback(struct evaluation *e, struct item function, struct item a, struct item b, struct item c,
+			   uint32_t count, struct item input, struct frame *frame);
 
 /* Sorts indexes 0…count-1, stably; `after(data, a, b)` says whether a comes after b. */
-void merge_sort(struct evaluation *e, uint32_t *indexes, uint32_t count, bool (*after)(void *data, uint32_t a, uint32_t b),
-		void *data);
+void merge_sort(struct evaluation *e, uint32_t *indexes, uint32_t count,
+		bool (*after)(void *data, uint32_t a, uint32_t b), void *data);
 
 /* ---- text (item_text.c) ------------------------------------------------------------------- */
 

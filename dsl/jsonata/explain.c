@@ -4,7 +4,8 @@
 
 /* ---- every node ------------------------------------------------------------------------- */
 
-static void walk(const struct node *node, int depth, void (*visit)(void *data, const struct node *node, int depth), void *data)
+static void walk(const struct node *node, int depth, void (*visit)(void *data, const struct node *node, int depth),
+		 void *data)
 {
 	if (!node)
 		return;
@@ -46,8 +47,11 @@ static void explain_node(void *data, const struct node *node, int depth)
 	const struct {
 		bool set;
 		const char *text;
-	} marks[] = { { node->keep_array || node->keep_singleton, "keeps arrays" }, { node->cons, "not flattened" },
-		      { node->tuple, "tuples" }, { node->stage_count > 0, "predicates" }, { node->has_group, "grouped" } };
+	} marks[] = { { node->keep_array || node->keep_singleton, "keeps arrays" },
+		      { node->cons, "not flattened" },
+		      { node->tuple, "tuples" },
+		      { node->stage_count > 0, "predicates" },
+		      { node->has_group, "grouped" } };
 	for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
 		if (marks[i].set)
 			buffer_printf(out, " (%s)", marks[i].text);
@@ -69,8 +73,8 @@ struct references {
 
 static bool is_free(const struct jsonata *program, const struct node *node)
 {
-	return node->kind == NODE_VARIABLE && node->name && node->native < 0 && node->text.len && !str_eqz(node->text, "$") &&
-	       !program->names.bound[node->name];
+	return node->kind == NODE_VARIABLE && node->name && node->native < 0 && node->text.len &&
+	       !str_eqz(node->text, "$") && !program->names.bound[node->name];
 }
 
 static void visit_references(void *data, const struct node *node, int depth)
@@ -85,7 +89,8 @@ static void visit_references(void *data, const struct node *node, int depth)
 	r->visit(r->data, first->text, str_sub(r->program->text, start, end - start));
 }
 
-void jsonata_references(const struct jsonata *program, void (*visit)(void *data, struct str name, struct str reference), void *data)
+void jsonata_references(const struct jsonata *program, void (*visit)(void *data, struct str name, struct str reference),
+			void *data)
 {
 	struct references references = { program, visit, data };
 	walk(program->root, 0, visit_references, &references);

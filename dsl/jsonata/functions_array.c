@@ -132,7 +132,8 @@ NATIVE(native_distinct)
 		uint64_t hash = item_hash(e, item);
 		uint32_t at = (uint32_t)(hash >> 7) & (size - 1);
 		spend(e, 1);
-		while (slots[at] && !(hashes[slots[at] - 1] == hash && items_equal(e, result->items[slots[at] - 1], item)))
+		while (slots[at] &&
+		       !(hashes[slots[at] - 1] == hash && items_equal(e, result->items[slots[at] - 1], item)))
 			at = (at + 1) & (size - 1);
 		if (slots[at])
 			continue;
@@ -203,7 +204,9 @@ NATIVE(native_sort)
 	uint32_t count = array_count(ARG(0));
 	if (count <= 1)
 		return ARG(0);
-	struct sorting s = { .e = e, .items = EV_ARRAY(e, struct item, count), .comparator = ARG(1), .frame = call->frame };
+	struct sorting s = {
+		.e = e, .items = EV_ARRAY(e, struct item, count), .comparator = ARG(1), .frame = call->frame
+	};
 	uint32_t *order = EV_ARRAY(e, uint32_t, count), numbers = 0, strings = 0;
 	spend(e, count / 8);
 	for (uint32_t i = 0; i < count; i++) {

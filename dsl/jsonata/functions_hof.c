@@ -10,7 +10,8 @@ NATIVE(native_map)
 	uint32_t count = array_count(ARG(0));
 	struct array *result = array_new(e, count, ARRAY_SEQUENCE);
 	for (uint32_t i = 0; i < count; i++) {
-		struct item item = apply_callback(e, ARG(1), array_at(e, ARG(0), i), item_number(i), ARG(0), 3, call->input, call->frame);
+		struct item item = apply_callback(e, ARG(1), array_at(e, ARG(0), i), item_number(i), ARG(0), 3,
+						  call->input, call->frame);
 		if (!is_nothing(item))
 			array_add(e, result, item);
 	}
@@ -38,8 +39,8 @@ NATIVE(native_single)
 	bool any = false;
 	for (uint32_t i = 0, n = array_count(ARG(0)); i < n; i++) {
 		struct item item = array_at(e, ARG(0), i);
-		if (!is_nothing(ARG(1)) &&
-		    !item_truth(e, apply_callback(e, ARG(1), item, item_number(i), ARG(0), 3, call->input, call->frame)))
+		if (!is_nothing(ARG(1)) && !item_truth(e, apply_callback(e, ARG(1), item, item_number(i), ARG(0), 3,
+									 call->input, call->frame)))
 			continue;
 		if (any)
 			THROW(e, .code = JSONATA_D3138);

@@ -36,7 +36,11 @@ static bool is_decimal(const char *text)
 /* 0x…, 0o…, 0b… */
 static bool read_radix(const char *text, double *ret_number)
 {
-	int radix = text[0] != '0' ? 0 : (text[1] | 32) == 'x' ? 16 : (text[1] | 32) == 'o' ? 8 : (text[1] | 32) == 'b' ? 2 : 0;
+	int radix = text[0] != '0'          ? 0
+		    : (text[1] | 32) == 'x' ? 16
+		    : (text[1] | 32) == 'o' ? 8
+		    : (text[1] | 32) == 'b' ? 2
+					    : 0;
 	if (!radix || !text[2])
 		return false;
 	double number = 0;
@@ -180,7 +184,8 @@ NATIVE(native_format_base)
 	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
 	if (is_nothing(ARG(0)))
 		return NOTHING;
-	double number = round_to(ARG(0).number, 0), radix = ARG(1).kind == ITEM_NUMBER ? round_to(ARG(1).number, 0) : 10;
+	double number = round_to(ARG(0).number, 0),
+	       radix = ARG(1).kind == ITEM_NUMBER ? round_to(ARG(1).number, 0) : 10;
 	if (!(radix >= 2 && radix <= 36))
 		THROW(e, .code = JSONATA_D3100, .value = item_number(radix), .has_value = true);
 	if (!isfinite(number))

@@ -84,8 +84,9 @@ NATIVE(native_each)
 {
 	struct array *result = sequence_new(e);
 	for (uint32_t i = 0, n = object_count(ARG(0)); i < n; i++) {
-		struct item item = apply_callback(e, ARG(1), object_item_at(e, ARG(0), i), item_text(object_key_at(ARG(0), i)), ARG(0), 3,
-						  call->input, call->frame);
+		struct item item =
+		    apply_callback(e, ARG(1), object_item_at(e, ARG(0), i), item_text(object_key_at(ARG(0), i)), ARG(0),
+				   3, call->input, call->frame);
 		if (!is_nothing(item))
 			array_add(e, result, item);
 	}
@@ -107,8 +108,8 @@ NATIVE(native_sift)
 NATIVE(native_type)
 {
 	static const char *const names[] = {
-		[ITEM_NOTHING] = "",	      [ITEM_NULL] = "null",    [ITEM_BOOLEAN] = "boolean",
-		[ITEM_NUMBER] = "number",     [ITEM_STRING] = "string", [ITEM_ARRAY] = "array",
+		[ITEM_NOTHING] = "",          [ITEM_NULL] = "null",         [ITEM_BOOLEAN] = "boolean",
+		[ITEM_NUMBER] = "number",     [ITEM_STRING] = "string",     [ITEM_ARRAY] = "array",
 		[ITEM_OBJECT] = "object",     [ITEM_VALUE_ARRAY] = "array", [ITEM_VALUE_OBJECT] = "object",
 		[ITEM_FUNCTION] = "function", [ITEM_TUPLE] = "object",
 	};
@@ -117,14 +118,14 @@ NATIVE(native_type)
 
 NATIVE(native_error)
 {
-	throw_message(e, JSONATA_D3137, ARG(0).kind == ITEM_STRING && ARG(0).len ? item_str(ARG(0)) :
-										    STR("$error() function evaluated"));
+	throw_message(e, JSONATA_D3137,
+		      ARG(0).kind == ITEM_STRING && ARG(0).len ? item_str(ARG(0)) : STR("$error() function evaluated"));
 }
 
 NATIVE(native_assert)
 {
 	if (ARG(0).kind == ITEM_BOOLEAN && ARG(0).boolean)
 		return NOTHING;
-	throw_message(e, JSONATA_D3141, ARG(1).kind == ITEM_STRING && ARG(1).len ? item_str(ARG(1)) :
-										    STR("$assert() statement failed"));
+	throw_message(e, JSONATA_D3141,
+		      ARG(1).kind == ITEM_STRING && ARG(1).len ? item_str(ARG(1)) : STR("$assert() statement failed"));
 }

@@ -48,20 +48,20 @@ NATIVE(native_range)
 
 /* ---- $hash ------------------------------------------------------------------------------ */
 
-#define HASHES(X)                                             \
-	X("MD5", md5, MD5_DIGEST_SIZE)                        \
-	X("SHA-1", sha1, SHA1_DIGEST_SIZE)                    \
-	X("SHA-256", sha256, SHA256_DIGEST_SIZE)              \
-	X("SHA-384", sha384, SHA384_DIGEST_SIZE)              \
+#define HASHES(X)                                                                                                      \
+	X("MD5", md5, MD5_DIGEST_SIZE)                                                                                 \
+	X("SHA-1", sha1, SHA1_DIGEST_SIZE)                                                                             \
+	X("SHA-256", sha256, SHA256_DIGEST_SIZE)                                                                       \
+	X("SHA-384", sha384, SHA384_DIGEST_SIZE)                                                                       \
 	X("SHA-512", sha512, SHA512_DIGEST_SIZE)
 
-#define X(name, prefix, size)                                                         \
-	static void digest_##prefix(struct str text, uint8_t *digest)                 \
-	{                                                                             \
-		struct prefix##_ctx context;                                          \
-		prefix##_init(&context);                                              \
-		prefix##_update(&context, text.len, (const uint8_t *)text.ptr);       \
-		prefix##_digest(&context, size, digest);                              \
+#define X(name, prefix, size)                                                                                          \
+	static void digest_##prefix(struct str text, uint8_t *digest)                                                  \
+	{                                                                                                              \
+		struct prefix##_ctx context;                                                                           \
+		prefix##_init(&context);                                                                               \
+		prefix##_update(&context, text.len, (const uint8_t *)text.ptr);                                        \
+		prefix##_digest(&context, size, digest);                                                               \
 	}
 HASHES(X)
 #undef X
@@ -109,7 +109,9 @@ NATIVE(native_random_seeded)
 {
 	double seed = whole(ARG(0));
 	if (!isnan(seed)) {
-		int64_t number = seed >= 9223372036854775807.0 ? INT64_MAX : seed <= -9223372036854775808.0 ? INT64_MIN : (int64_t)seed;
+		int64_t number = seed >= 9223372036854775807.0    ? INT64_MAX
+				 : seed <= -9223372036854775808.0 ? INT64_MIN
+								  : (int64_t)seed;
 		uint64_t state = ((uint64_t)number ^ 0x5DEECE66Dull) & ((1ull << 48) - 1);
 		uint64_t high = java_bits(&state, 26), low = java_bits(&state, 27);
 		return item_number((double)((high << 27) + low) * 0x1p-53);

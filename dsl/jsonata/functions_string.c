@@ -1,5 +1,5 @@
-/* functions_string.c: strings. They are counted in characters (code points), as the reference does, but positions of matches are
- * UTF-16 units, as JavaScript's are. */
+/* functions_string.c: strings. They are counted in characters (code points), as the reference does, but positions of
+ * matches are UTF-16 units, as JavaScript's are. */
 #include "dsl/jsonata/functions.h"
 #include "dsl/jsonata/text.h"
 
@@ -87,8 +87,8 @@ NATIVE(native_substring_after)
 /* Characters whose other case is not one character. */
 static const struct {
 	const char *from, *to;
-} upper_specials[] = { { "ß", "SS" }, { "ŉ", "ʼN" }, { "ﬀ", "FF" }, { "ﬁ", "FI" }, { "ﬂ", "FL" }, { "ﬃ", "FFI" }, { "ﬄ", "FFL" },
-		       { "ﬅ", "ST" }, { "ﬆ", "ST" }, { "և", "ԵՒ" } };
+} upper_specials[] = { { "ß", "SS" },  { "ŉ", "ʼN" },  { "ﬀ", "FF" }, { "ﬁ", "FI" }, { "ﬂ", "FL" },
+		       { "ﬃ", "FFI" }, { "ﬄ", "FFL" }, { "ﬅ", "ST" }, { "ﬆ", "ST" }, { "և", "ԵՒ" } };
 
 static struct str change_ascii(struct evaluation *e, struct str text, bool upper)
 {
@@ -104,15 +104,15 @@ static struct str change_unicode(struct evaluation *e, struct str text, bool upp
 {
 	int code;
 	PCRE2_SIZE offset, length = text.len * 3 + 16;
-	pcre2_code *all = pcre2_compile((PCRE2_SPTR) "(?s).+", PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_MATCH_INVALID_UTF, &code,
-					&offset, NULL);
+	pcre2_code *all = pcre2_compile((PCRE2_SPTR) "(?s).+", PCRE2_ZERO_TERMINATED,
+					PCRE2_UTF | PCRE2_MATCH_INVALID_UTF, &code, &offset, NULL);
 	if (!all)
 		return text;
 	ev_claim(e, length);
 	char *changed = arena_alloc(e->arena, length);
-	code = pcre2_substitute(all, (PCRE2_SPTR)text.ptr, text.len, 0, PCRE2_SUBSTITUTE_EXTENDED | PCRE2_SUBSTITUTE_GLOBAL, NULL,
-				NULL, (PCRE2_SPTR)(upper ? "\\U$0" : "\\L$0"), PCRE2_ZERO_TERMINATED, (PCRE2_UCHAR *)changed,
-				&length);
+	code = pcre2_substitute(
+	    all, (PCRE2_SPTR)text.ptr, text.len, 0, PCRE2_SUBSTITUTE_EXTENDED | PCRE2_SUBSTITUTE_GLOBAL, NULL, NULL,
+	    (PCRE2_SPTR)(upper ? "\\U$0" : "\\L$0"), PCRE2_ZERO_TERMINATED, (PCRE2_UCHAR *)changed, &length);
 	pcre2_code_free(all);
 	return code < 0 ? text : (struct str){ changed, length };
 }
@@ -139,7 +139,7 @@ NATIVE(native_uppercase)
 	struct buffer *out = ev_buffer(e);
 	for (size_t at = 0, length; at < text.len; at += length) {
 		struct str rest = str_sub(text, at, text.len);
-		length = utf8_length(rest);
+		length = character_length(rest);
 		struct str character = str_sub(rest, 0, length);
 		for (size_t i = 0; i < sizeof upper_specials / sizeof *upper_specials; i++)
 			if (str_eqz(character, upper_specials[i].from))
@@ -185,8 +185,10 @@ NATIVE(native_pad)
 {
 	if (is_nothing(ARG(0)))
 		return NOTHING;
-	struct str text = item_str(ARG(0)), with = ARG(2).kind == ITEM_STRING && ARG(2).len ? item_str(ARG(2)) : STR(" ");
-	double width = ARG(1).kind == ITEM_NUMBER ? ARG(1).number : 0, missing = floor(fabs(width)) - (double)utf8_count(text);
+	struct str text = item_str(ARG(0)),
+		   with = ARG(2).kind == ITEM_STRING && ARG(2).len ? item_str(ARG(2)) : STR(" ");
+	double width = ARG(1).kind == ITEM_NUMBER ? ARG(1).number : 0,
+	       missing = floor(fabs(width)) - (double)utf8_count(text);
 	if (!(missing > 0))
 		return ARG(0);
 	size_t characters = utf8_count(with);
@@ -209,12 +211,13 @@ NATIVE(native_pad)
 
 /* ---- matchers --------------------------------------------------------------------------- */
 
-/* One match as the functions below want it: of a regular expression, or of what a function of the expression's own returned. */
+/* One match as the functions below want it: of a regular expression, or of what a function of the expression's own
+ * returned. */
 struct found {
 	size_t start, end; /* bytes of the subject */
 	struct str match;
 	struct item groups;
-	struct item next; /* function */
+	struct item next;  /* function */
 	struct item whole; /* the match as an item */
 };
 
@@ -222,7 +225,7 @@ static size_t byte_of_unit(struct str text, double unit)
 {
 	size_t at = 0;
 	for (double passed = 0; at < text.len && passed < unit;) {
-		size_t length = utf8_length(str_sub(text, at, text.len));
+		size_t length = character_length(str_sub(text, at, text.len));
 		passed += length == 4 ? 2 : 1;
 		at += length;
 	}
@@ -238,7 +241,9 @@ static bool read_match(struct evaluation *e, struct item result, struct str subj
 	if (start.kind != ITEM_NUMBER && end.kind != ITEM_NUMBER && !is_array(groups) && next.kind != ITEM_FUNCTION)
 		THROW(e, .code = JSONATA_T1010);
 	struct item match = object_get(e, result, STR("match"));
-	*ret = (struct found){ .match = match.kind == ITEM_STRING ? item_str(match) : STR_EMPTY, .groups = groups, .next = next,
+	*ret = (struct found){ .match = match.kind == ITEM_STRING ? item_str(match) : STR_EMPTY,
+			       .groups = groups,
+			       .next = next,
 			       .whole = result };
 	ret->start = byte_of_unit(subject, start.kind == ITEM_NUMBER ? start.number : 0);
 	ret->end = byte_of_unit(subject, end.kind == ITEM_NUMBER ? end.number : 0);
@@ -277,7 +282,8 @@ static bool next_match(struct evaluation *e, struct matches *m, struct found *fo
 			THROW(e, .code = JSONATA_D1004, .value = item_text(regex_source(regex)), .has_value = true);
 		m->first = false;
 		m->from = m->regex.end;
-		*found = (struct found){ .start = m->regex.start, .end = m->regex.end,
+		*found = (struct found){ .start = m->regex.start,
+					 .end = m->regex.end,
 					 .match = str_sub(m->subject, m->regex.start, m->regex.end - m->regex.start) };
 		return true;
 	}
@@ -358,9 +364,10 @@ struct item matcher_call(struct evaluation *e, const struct regex *regex, struct
 
 static struct item found_groups(struct evaluation *e, const struct matches *m, const struct found *found)
 {
-	return m->pattern.kind == ITEM_FUNCTION && m->pattern.function->kind == FUNCTION_MATCHER && is_nothing(found->whole) ?
-		       regex_groups(e, m->subject, &m->regex) :
-		       found->groups;
+	return m->pattern.kind == ITEM_FUNCTION && m->pattern.function->kind == FUNCTION_MATCHER &&
+		       is_nothing(found->whole)
+		   ? regex_groups(e, m->subject, &m->regex)
+		   : found->groups;
 }
 
 /* A limit argument: infinity when it is missing. */
@@ -456,7 +463,8 @@ NATIVE(native_split)
 		struct found found;
 		size_t start = 0;
 		while (result->count < limit && next_match(e, &m, &found)) {
-			array_add(e, result, item_text(str_sub(text, start, found.start > start ? found.start - start : 0)));
+			array_add(e, result,
+				  item_text(str_sub(text, start, found.start > start ? found.start - start : 0)));
 			start = found.end;
 		}
 		rest = str_sub(text, start, text.len);
@@ -514,7 +522,8 @@ static int64_t leading_number(struct str text, int most)
 	return number;
 }
 
-/* `$1` and the like in a replacement. As many digits count as the number of groups has, one less if that is no group. */
+/* `$1` and the like in a replacement. As many digits count as the number of groups has, one less if that is no group.
+ */
 static void expand_replacement(struct evaluation *e, struct str pattern, const struct found *found, struct item groups,
 			       struct buffer *out)
 {
@@ -539,7 +548,8 @@ static void expand_replacement(struct evaluation *e, struct str pattern, const s
 			buffer_byte(out, '$');
 			continue;
 		}
-		struct item group = number > 0 && number <= group_count ? array_at(e, groups, (uint32_t)number - 1) : NOTHING;
+		struct item group =
+		    number > 0 && number <= group_count ? array_at(e, groups, (uint32_t)number - 1) : NOTHING;
 		if (group.kind == ITEM_STRING)
 			wtf8_append(out, item_str(group));
 		pattern = str_sub(pattern, (size_t)digit_count((uint32_t)number), pattern.len);

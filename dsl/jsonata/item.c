@@ -59,11 +59,14 @@ static struct value *number_value(struct evaluation *e, struct item item, bool n
 		return value_from_double(item.number == 0 ? 0 : item.number);
 	if (!non_finite_text)
 		return value_new_null();
-	return value_from_string(isnan(item.number) ? STR("NaN") : item.number > 0 ? STR("Infinity") : STR("-Infinity"));
+	return value_from_string(isnan(item.number) ? STR("NaN")
+				 : item.number > 0  ? STR("Infinity")
+						    : STR("-Infinity"));
 }
 
-/* Throws, before anything is made, when the result would be too large or too deep: parts that are shared here are written out
- * there, so a small program can stand for a huge document. make_value itself must not throw while it holds references. */
+/* Throws, before anything is made, when the result would be too large or too deep: parts that are shared here are
+ * written out there, so a small program can stand for a huge document. make_value itself must not throw while it holds
+ * references. */
 static void check_size(struct evaluation *e, struct item item, int depth, size_t *bytes)
 {
 	if (depth > NESTING_MAX)
@@ -316,8 +319,9 @@ void object_remove(struct evaluation *e, struct object *object, struct str key)
 
 uint32_t object_count(struct item object)
 {
-	return object.kind == ITEM_OBJECT ? object.object->count :
-	       object.kind == ITEM_VALUE_OBJECT ? (uint32_t)value_count(object.value) : 0;
+	return object.kind == ITEM_OBJECT         ? object.object->count
+	       : object.kind == ITEM_VALUE_OBJECT ? (uint32_t)value_count(object.value)
+						  : 0;
 }
 
 struct str object_key_at(struct item object, uint32_t index)
@@ -327,7 +331,8 @@ struct str object_key_at(struct item object, uint32_t index)
 
 struct item object_item_at(struct evaluation *e, struct item object, uint32_t index)
 {
-	return object.kind == ITEM_OBJECT ? object.object->items[index] : item_from_value(e, value_at(object.value, index));
+	return object.kind == ITEM_OBJECT ? object.object->items[index]
+					  : item_from_value(e, value_at(object.value, index));
 }
 
 struct item object_get(struct evaluation *e, struct item object, struct str key)
@@ -434,7 +439,8 @@ static uint64_t hash(struct evaluation *e, struct item item, int depth)
 	case ITEM_VALUE_OBJECT:
 		spend(e, object_count(item));
 		for (uint32_t i = 0, n = object_count(item); i < n; i++)
-			sum += hash_u64(hash_bytes(object_key_at(item, i), 2) ^ hash(e, object_item_at(e, item, i), depth + 1));
+			sum += hash_u64(hash_bytes(object_key_at(item, i), 2) ^
+					hash(e, object_item_at(e, item, i), depth + 1));
 		return sum;
 	case ITEM_FUNCTION:
 		return hash_u64((uint64_t)(uintptr_t)item.function);

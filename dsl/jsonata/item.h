@@ -1,12 +1,13 @@
 /* item.h: what expressions work on: JSON values, functions and "nothing", 16 bytes each, passed by value.
  *
- * The input document is not converted. An array or object of it is an item that points at its struct value, looked into when
- * somebody asks; strings point at the document's bytes. What an expression makes itself (struct array, struct object, text) lives in the
- * evaluation's own memory and is dropped with it. Only the final result becomes a struct value again, and parts that are still
- * the document's are shared with it.
+ * The input document is not converted. An array or object of it is an item that points at its struct value, looked into
+ * when somebody asks; strings point at the document's bytes. What an expression makes itself (struct array, struct
+ * object, text) lives in the evaluation's own memory and is dropped with it. Only the final result becomes a struct
+ * value again, and parts that are still the document's are shared with it.
  *
- * Sequences. The language distinguishes arrays that are data from sequences, arrays that a path collected: a sequence of one
- * item is that item, one of none is nothing. A sequence is a struct array with ARRAY_SEQUENCE. Private to dsl/jsonata/. */
+ * Sequences. The language distinguishes arrays that are data from sequences, arrays that a path collected: a sequence
+ * of one item is that item, one of none is nothing. A sequence is a struct array with ARRAY_SEQUENCE. Private to
+ * dsl/jsonata/. */
 #pragma once
 #include "base/str.h"
 #include "value/value.h"
@@ -22,8 +23,8 @@ enum item_kind {
 	ITEM_BOOLEAN,
 	ITEM_NUMBER,
 	ITEM_STRING,
-	ITEM_ARRAY, /* made here: struct array */
-	ITEM_OBJECT, /* made here: struct object */
+	ITEM_ARRAY,       /* made here: struct array */
+	ITEM_OBJECT,      /* made here: struct object */
 	ITEM_VALUE_ARRAY, /* of the input document */
 	ITEM_VALUE_OBJECT,
 	ITEM_FUNCTION,
@@ -48,9 +49,9 @@ struct item {
 enum array_flag {
 	ARRAY_SEQUENCE = 1,
 	ARRAY_KEEP_SINGLETON = 2, /* a sequence of one stays an array */
-	ARRAY_CONS = 4, /* written as [ … ] at a place where it is not flattened */
-	ARRAY_OUTER = 8, /* the wrapper around an input that is an array */
-	ARRAY_TUPLES = 16, /* its items are tuples */
+	ARRAY_CONS = 4,           /* written as [ … ] at a place where it is not flattened */
+	ARRAY_OUTER = 8,          /* the wrapper around an input that is an array */
+	ARRAY_TUPLES = 16,        /* its items are tuples */
 };
 
 struct array {
@@ -81,15 +82,30 @@ struct tuple {
 
 #define NOTHING ((struct item){ .kind = ITEM_NOTHING })
 
-static inline struct item item_number(double number) { return (struct item){ .kind = ITEM_NUMBER, .number = number }; }
-static inline struct item item_boolean(bool boolean) { return (struct item){ .kind = ITEM_BOOLEAN, .boolean = boolean }; }
-static inline struct item item_null(void) { return (struct item){ .kind = ITEM_NULL }; }
+static inline struct item item_number(double number)
+{
+	return (struct item){ .kind = ITEM_NUMBER, .number = number };
+}
+static inline struct item item_boolean(bool boolean)
+{
+	return (struct item){ .kind = ITEM_BOOLEAN, .boolean = boolean };
+}
+static inline struct item item_null(void)
+{
+	return (struct item){ .kind = ITEM_NULL };
+}
 static inline struct item item_text(struct str text)
 {
 	return (struct item){ .kind = ITEM_STRING, .len = (uint32_t)text.len, .text = text.ptr };
 }
-static inline struct item item_array(struct array *array) { return (struct item){ .kind = ITEM_ARRAY, .array = array }; }
-static inline struct item item_object(struct object *object) { return (struct item){ .kind = ITEM_OBJECT, .object = object }; }
+static inline struct item item_array(struct array *array)
+{
+	return (struct item){ .kind = ITEM_ARRAY, .array = array };
+}
+static inline struct item item_object(struct object *object)
+{
+	return (struct item){ .kind = ITEM_OBJECT, .object = object };
+}
 static inline struct item item_function(struct function *function)
 {
 	return (struct item){ .kind = ITEM_FUNCTION, .function = function };
@@ -100,9 +116,18 @@ static inline struct str item_str(struct item item)
 	return item.kind == ITEM_STRING && item.len ? (struct str){ item.text, item.len } : STR_EMPTY;
 }
 
-static inline bool is_nothing(struct item item) { return item.kind == ITEM_NOTHING; }
-static inline bool is_array(struct item item) { return item.kind == ITEM_ARRAY || item.kind == ITEM_VALUE_ARRAY; }
-static inline bool is_object(struct item item) { return item.kind == ITEM_OBJECT || item.kind == ITEM_VALUE_OBJECT; }
+static inline bool is_nothing(struct item item)
+{
+	return item.kind == ITEM_NOTHING;
+}
+static inline bool is_array(struct item item)
+{
+	return item.kind == ITEM_ARRAY || item.kind == ITEM_VALUE_ARRAY;
+}
+static inline bool is_object(struct item item)
+{
+	return item.kind == ITEM_OBJECT || item.kind == ITEM_VALUE_OBJECT;
+}
 static inline bool is_sequence(struct item item)
 {
 	return item.kind == ITEM_ARRAY && (item.array->flags & ARRAY_SEQUENCE);
@@ -116,14 +141,17 @@ static inline bool has_flag(struct item item, enum array_flag flag)
 
 /* Borrows. In the dialect, integers that a double cannot hold stay exact as long as nobody computes with them. */
 struct item item_from_value(struct evaluation *e, const struct value *value);
-/* What an item is as a document (a new reference). Functions become "" in an array or object and NULL at the top; nothing is
- * left out. `non_finite_text`: infinities as strings rather than null. NULL for nothing. */
+/* What an item is as a document (a new reference). Functions become "" in an array or object and NULL at the top;
+ * nothing is left out. `non_finite_text`: infinities as strings rather than null. NULL for nothing. */
 struct value *item_to_value(struct evaluation *e, struct item item, bool non_finite_text);
 
 /* ---- arrays ----------------------------------------------------------------------------- */
 
 struct array *array_new(struct evaluation *e, uint32_t capacity, uint32_t flags);
-static inline struct array *sequence_new(struct evaluation *e) { return array_new(e, 0, ARRAY_SEQUENCE); }
+static inline struct array *sequence_new(struct evaluation *e)
+{
+	return array_new(e, 0, ARRAY_SEQUENCE);
+}
 void array_reserve(struct evaluation *e, struct array *array, uint32_t count); /* capacity for `count` in all */
 void array_add_slow(struct evaluation *e, struct array *array, struct item item);
 static inline void array_add(struct evaluation *e, struct array *array, struct item item)

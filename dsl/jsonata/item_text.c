@@ -18,8 +18,8 @@ struct str ev_str(struct evaluation *e, struct str text)
 	return (struct str){ copy, text.len };
 }
 
-/* When the left text is the one that was joined last, and nothing was allocated since, as when a reduction builds a long
- * string, the right one is put behind it: strings never change, and the bytes behind that one belong to nobody. */
+/* When the left text is the one that was joined last, and nothing was allocated since, as when a reduction builds a
+ * long string, the right one is put behind it: strings never change, and the bytes behind that one belong to nobody. */
 struct str text_concat(struct evaluation *e, struct str a, struct str b)
 {
 	if (a.len == 0)

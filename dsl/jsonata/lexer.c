@@ -1,7 +1,8 @@
 /* lexer.c: from text to tokens.
  *
- * A name runs until white space or a character that begins an operator, so it may hold anything else. Positions are kept in
- * bytes; what people see is counted in UTF-16 units from the start to the token's END, as the reference does. */
+ * A name runs until white space or a character that begins an operator, so it may hold anything else. Positions are
+ * kept in bytes; what people see is counted in UTF-16 units from the start to the token's END, as the reference does.
+ */
 #include "dsl/jsonata/syntax.h"
 #include "dsl/jsonata/text.h"
 #include "base/buffer.h"
@@ -113,7 +114,7 @@ static struct token read_string(struct compiler *c)
 			wtf8_append(&out, (struct str){ utf8, utf8_encode((uint32_t)unit, utf8) });
 			c->at += 5;
 		} else {
-			struct str token = str_sub(rest, 0, rest.len ? utf8_length(rest) : 0);
+			struct str token = str_sub(rest, 0, rest.len ? character_length(rest) : 0);
 			buffer_done(&out);
 			compile_fail(c, JSONATA_S0103, start, c->at, &token, NULL);
 		}
@@ -123,7 +124,9 @@ static struct token read_string(struct compiler *c)
 		compile_fail(c, JSONATA_S0101, start, c->text.len, NULL, NULL);
 	}
 	c->at++;
-	return (struct token){ .kind = TOKEN_STRING, .start = start, .end = c->at, .text = arena_str(c->arena, buffer_str(&out)) };
+	return (struct token){
+		.kind = TOKEN_STRING, .start = start, .end = c->at, .text = arena_str(c->arena, buffer_str(&out))
+	};
 }
 
 /* ---- numbers, regular expressions, names ----------------------------------------------- */
@@ -175,7 +178,9 @@ static struct token read_regex(struct compiler *c)
 		if (byte == '/' && depth == 0 && !escaped(text, at)) {
 			if (at == start + 1)
 				compile_fail(c, JSONATA_S0301, start, at, NULL, NULL);
-			struct token token = { .kind = TOKEN_REGEX, .start = start, .text = str_sub(text, start + 1, at - start - 1) };
+			struct token token = { .kind = TOKEN_REGEX,
+					       .start = start,
+					       .text = str_sub(text, start + 1, at - start - 1) };
 			for (at++; at < text.len && (text.ptr[at] == 'i' || text.ptr[at] == 'm'); at++) {
 				token.ignore_case |= text.ptr[at] == 'i';
 				token.multiline |= text.ptr[at] == 'm';
@@ -201,7 +206,8 @@ static struct token read_quoted_name(struct compiler *c)
 		compile_fail(c, JSONATA_S0105, start, c->text.len, NULL, NULL);
 	size_t len = (size_t)(end - c->text.ptr) - start;
 	c->at = start + len + 1;
-	return (struct token){ .kind = TOKEN_NAME, .start = start - 1, .end = c->at, .text = str_sub(c->text, start, len) };
+	return (
+	    struct token){ .kind = TOKEN_NAME, .start = start - 1, .end = c->at, .text = str_sub(c->text, start, len) };
 }
 
 static struct token read_word(struct compiler *c)
@@ -231,7 +237,8 @@ struct token lexer_next(struct compiler *c, bool operand)
 {
 	skip_blank(c);
 	if (c->at >= c->text.len)
-		return (struct token){ .kind = TOKEN_END, .start = c->text.len, .end = c->text.len, .text = STR("(end)") };
+		return (
+		    struct token){ .kind = TOKEN_END, .start = c->text.len, .end = c->text.len, .text = STR("(end)") };
 	char first = c->text.ptr[c->at];
 	if (operand && first == '/')
 		return read_regex(c);
@@ -239,7 +246,9 @@ struct token lexer_next(struct compiler *c, bool operand)
 	if (op) {
 		struct str sign = str_of(operator_texts[op]);
 		c->at += sign.len;
-		return (struct token){ .kind = TOKEN_OPERATOR, .op = op, .start = c->at - sign.len, .end = c->at, .text = sign };
+		return (struct token){
+			.kind = TOKEN_OPERATOR, .op = op, .start = c->at - sign.len, .end = c->at, .text = sign
+		};
 	}
 	if (first == '"' || first == '\'')
 		return read_string(c);

@@ -1,8 +1,8 @@
 /* parser.c: from tokens to the raw tree, by operator precedence (Pratt).
  *
- * Each operator knows how strongly it binds to its left (syntax.h). parse_expression(power) reads an operand and then goes on
- * as long as the operator that follows binds stronger than `power`. The raw tree still has `.`, `[`, `^` … as binary
- * nodes; shape.c makes paths of them. */
+ * Each operator knows how strongly it binds to its left (syntax.h). parse_expression(power) reads an operand and then
+ * goes on as long as the operator that follows binds stronger than `power`. The raw tree still has `.`, `[`, `^` … as
+ * binary nodes; shape.c makes paths of them. */
 #include "dsl/jsonata/signature.h"
 #include "dsl/jsonata/regex.h"
 #include "dsl/jsonata/syntax.h"
@@ -26,7 +26,6 @@ static bool at_operator(const struct compiler *c, enum operator op)
 
 static void advance(struct compiler *c, bool operand)
 {
-	c->spent = c->token;
 	c->token = lexer_next(c, operand);
 	if (c->token.kind == TOKEN_OPERATOR && (c->token.op == OP_BANG || c->token.op == OP_TILDE))
 		compile_fail(c, JSONATA_S0204, c->token.start, c->token.end, &c->token.text, NULL);
@@ -43,8 +42,8 @@ static void expect(struct compiler *c, enum operator op, bool operand)
 {
 	if (!at_operator(c, op)) {
 		struct str wanted = quoted(c, str_of(operator_text(op)));
-		compile_fail(c, c->token.kind == TOKEN_END ? JSONATA_S0203 : JSONATA_S0202, c->token.start, c->token.end,
-			     &c->token.text, &wanted);
+		compile_fail(c, c->token.kind == TOKEN_END ? JSONATA_S0203 : JSONATA_S0202, c->token.start,
+			     c->token.end, &c->token.text, &wanted);
 	}
 	advance(c, operand);
 }

@@ -1,11 +1,12 @@
 /* path.c: path expressions: steps, predicates, ordering, grouping.
  *
- * A path maps its steps over a sequence: each step is evaluated with every item as context and what comes out is flattened
- * into the next sequence. Once a step binds variables (`@`, `#`, or a `%` further on), the sequence becomes a stream of
- * tuples: an item together with the variables bound for it. A tuple's variables are a list that shares its tail with the tuple
- * it came from; the variables are seen through a frame that holds that list. */
+ * A path maps its steps over a sequence: each step is evaluated with every item as context and what comes out is
+ * flattened into the next sequence. Once a step binds variables (`@`, `#`, or a `%` further on), the sequence becomes a
+ * stream of tuples: an item together with the variables bound for it. A tuple's variables are a list that shares its
+ * tail with the tuple it came from; the variables are seen through a frame that holds that list. */
 #include "dsl/jsonata/evaluation.h"
 #include "dsl/jsonata/functions.h"
+#include "dsl/jsonata/text.h"
 
 /* ---- fields ----------------------------------------------------------------------------- */
 
@@ -21,7 +22,8 @@ static struct item field_of_value(struct evaluation *e, const struct value *obje
 	return item_from_value(e, value_at(object, (size_t)index));
 }
 
-static void collect_fields(struct evaluation *e, struct item array, struct str key, uint32_t *hint, struct array *result, int depth)
+static void collect_fields(struct evaluation *e, struct item array, struct str key, uint32_t *hint,
+			   struct array *result, int depth)
 {
 	if (depth > 1000)
 		throw_limit(e, "The data is nested too deeply");
@@ -137,9 +139,9 @@ struct item evaluate_filter(struct evaluation *e, const struct node *predicate, 
 		struct item result = evaluate(e, predicate, context, frame);
 		if (frame != outer)
 			frame_release(e, frame);
-		uint32_t times = result.kind == ITEM_BOOLEAN ? result.boolean :
-				 are_numbers(e, result)	     ? mentions(e, result, i, count) :
-							       item_truth(e, result);
+		uint32_t times = result.kind == ITEM_BOOLEAN ? result.boolean
+				 : are_numbers(e, result)    ? mentions(e, result, i, count)
+							     : item_truth(e, result);
 		while (times-- > 0)
 			array_add(e, results, item);
 	}
@@ -155,7 +157,8 @@ static struct item new_tuple(struct evaluation *e, struct item context, const st
 	return (struct item){ .kind = ITEM_TUPLE, .tuple = tuple };
 }
 
-static const struct binding_cell *bind_cell(struct evaluation *e, const struct binding_cell *next, name_id name, struct item item)
+static const struct binding_cell *bind_cell(struct evaluation *e, const struct binding_cell *next, name_id name,
+					    struct item item)
 {
 	struct binding_cell *cell = EV_NEW(e, struct binding_cell);
 	*cell = (struct binding_cell){ name, item, next };
@@ -171,7 +174,8 @@ static const struct binding_cell *join_cells(struct evaluation *e, const struct 
 	return bind_cell(e, join_cells(e, inner->next, outer), inner->name, inner->item);
 }
 
-static struct item stages_of_tuples(struct evaluation *e, const struct node *step, struct item tuples, struct frame *frame)
+static struct item stages_of_tuples(struct evaluation *e, const struct node *step, struct item tuples,
+				    struct frame *frame)
 {
 	for (uint32_t s = 0; s < step->stage_count && !step->predicates_inside; s++) {
 		const struct stage *stage = &step->stages[s];
@@ -197,7 +201,8 @@ static void add_tuples(struct evaluation *e, const struct node *step, const stru
 		struct item item = is_array(result) ? array_at(e, result, i) : result;
 		spend(e, 1);
 		if (item.kind == ITEM_TUPLE) {
-			array_add(e, stream, new_tuple(e, item.tuple->context, join_cells(e, item.tuple->cells, from->cells)));
+			array_add(e, stream,
+				  new_tuple(e, item.tuple->context, join_cells(e, item.tuple->cells, from->cells)));
 			continue;
 		}
 		const struct binding_cell *cells = from->cells;
@@ -214,8 +219,8 @@ static void add_tuples(struct evaluation *e, const struct node *step, const stru
 static struct item evaluate_sort(struct evaluation *e, const struct node *step, struct item input, struct frame *frame);
 
 /* One step of a path that carries bindings. `tuples` is nothing until the first such step. */
-static struct item evaluate_tuple_step(struct evaluation *e, const struct node *step, struct item input, struct item tuples,
-				       struct frame *outer)
+static struct item evaluate_tuple_step(struct evaluation *e, const struct node *step, struct item input,
+				       struct item tuples, struct frame *outer)
 {
 	struct array *stream = array_new(e, 0, ARRAY_SEQUENCE | ARRAY_TUPLES);
 	if (step->kind == NODE_SORT) {
@@ -223,7 +228,9 @@ static struct item evaluate_tuple_step(struct evaluation *e, const struct node *
 		if (!is_nothing(tuples))
 			return stages_of_tuples(e, step, sorted, outer);
 		for (uint32_t i = 0, n = array_count(sorted); i < n; i++)
-			array_add(e, stream, new_tuple(e, array_at(e, sorted, i), bind_cell(e, NULL, step->index, item_number(i))));
+			array_add(
+			    e, stream,
+			    new_tuple(e, array_at(e, sorted, i), bind_cell(e, NULL, step->index, item_number(i))));
 		return stages_of_tuples(e, step, item_array(stream), outer);
 	}
 	struct item from = is_nothing(tuples) ? input : tuples;
@@ -250,7 +257,8 @@ static struct item evaluate_stages(struct evaluation *e, const struct node *step
 	return item;
 }
 
-static struct item evaluate_step_for(struct evaluation *e, const struct node *step, struct item context, struct frame *frame)
+static struct item evaluate_step_for(struct evaluation *e, const struct node *step, struct item context,
+				     struct frame *frame)
 {
 	if (step->kind != NODE_NAME) {
 		struct item item = evaluate(e, step, context, frame);
@@ -286,7 +294,8 @@ static struct item single_result(struct evaluation *e, struct item item)
 	return item_array(copy);
 }
 
-static struct item evaluate_step(struct evaluation *e, const struct node *step, struct item input, struct frame *frame, bool last)
+static struct item evaluate_step(struct evaluation *e, const struct node *step, struct item input, struct frame *frame,
+				 bool last)
 {
 	if (step->kind == NODE_SORT)
 		return evaluate_stages(e, step, evaluate_sort(e, step, input, frame), frame);
@@ -346,11 +355,10 @@ static struct item sort_key(struct sort_run *run, uint32_t index, uint32_t term)
 	return run->keys[at];
 }
 
-int utf16_compare(struct str a, struct str b);
-
 static int compare_keys(struct sort_run *run, struct item a, struct item b)
 {
-	bool a_fits = a.kind == ITEM_NUMBER || a.kind == ITEM_STRING, b_fits = b.kind == ITEM_NUMBER || b.kind == ITEM_STRING;
+	bool a_fits = a.kind == ITEM_NUMBER || a.kind == ITEM_STRING,
+	     b_fits = b.kind == ITEM_NUMBER || b.kind == ITEM_STRING;
 	if (!a_fits || !b_fits)
 		THROW(run->e, .code = JSONATA_T2008, .node = run->step, .value = a_fits ? b : a, .has_value = true);
 	if (a.kind != b.kind)
@@ -408,7 +416,7 @@ struct group_entry {
 	struct str key;
 	uint32_t pair;
 	struct item data; /* the items, appended as $append does */
-	bool own; /* data is an array made here, that may grow */
+	bool own;         /* data is an array made here, that may grow */
 };
 
 struct grouping {

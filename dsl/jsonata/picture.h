@@ -1,5 +1,5 @@
-/* picture.h: picture strings for integers, and date/time components that are written as integers (XPath F&O 3.1, sections 4.6 and 9.8).
- * Private to dsl/jsonata/. */
+/* picture.h: picture strings for integers, and date/time components that are written as integers (XPath F&O 3.1,
+ * sections 4.6 and 9.8). Private to dsl/jsonata/. */
 #pragma once
 #include "dsl/jsonata/evaluation.h"
 
@@ -11,16 +11,16 @@ struct integer_format {
 	enum integer_primary primary;
 	enum text_case letter_case;
 	bool ordinal;
-	uint32_t zero; /* first digit of the decimal digit family */
+	uint32_t zero;           /* first digit of the decimal digit family */
 	int mandatory, optional; /* digits */
-	bool regular; /* grouping separators repeat: separators[0] says how */
+	bool regular;            /* grouping separators repeat: separators[0] says how */
 	int separator_count;
 	struct {
 		int position; /* digits to its right */
 		uint32_t character;
 	} separators[SEPARATORS_MAX];
 	struct str token; /* the picture */
-	int parse_width; /* exact number of digits when the next component follows at once; 0: any */
+	int parse_width;  /* exact number of digits when the next component follows at once; 0: any */
 };
 
 void integer_format_parse(struct evaluation *e, struct str picture, struct integer_format *ret);
@@ -40,7 +40,7 @@ struct picture_part {
 	bool names;
 	enum text_case letter_case;
 	char presentation2;
-	int width_max; /* 0: none */
+	int width_max;   /* 0: none */
 	int year_digits; /* Y: how many are shown; -1 all */
 	bool has_integer;
 	struct integer_format integer;
@@ -52,7 +52,7 @@ struct picture {
 	struct regex *pattern; /* made when it is first read with */
 };
 const struct picture *picture_parse(struct evaluation *e, struct str text);
-const char *month_name(int month); /* 1–12 */
+const char *month_name(int month);     /* 1–12 */
 const char *weekday_name(int weekday); /* 1 Monday – 7 Sunday */
 /* A component of a point in time; NaN for those that are no numbers. */
 double time_component(double ms, char component);

@@ -9,9 +9,10 @@
 /* ---- reading the picture ---------------------------------------------------------------- */
 
 /* The zeros of Unicode's decimal digit families. */
-static const uint32_t zeros[] = { 0x30,	  0x660,  0x6F0,  0x7C0,  0x966,  0x9E6,  0xA66,  0xAE6,  0xB66,  0xBE6,  0xC66,  0xCE6,  0xD66,
-				  0xDE6,  0xE50,  0xED0,  0xF20,  0x1040, 0x1090, 0x17E0, 0x1810, 0x1946, 0x19D0, 0x1A80, 0x1A90, 0x1B50,
-				  0x1BB0, 0x1C40, 0x1C50, 0xA620, 0xA8D0, 0xA900, 0xA9D0, 0xA9F0, 0xAA50, 0xABF0, 0xFF10 };
+static const uint32_t zeros[] = { 0x30,   0x660,  0x6F0,  0x7C0,  0x966,  0x9E6,  0xA66,  0xAE6,  0xB66,  0xBE6,
+				  0xC66,  0xCE6,  0xD66,  0xDE6,  0xE50,  0xED0,  0xF20,  0x1040, 0x1090, 0x17E0,
+				  0x1810, 0x1946, 0x19D0, 0x1A80, 0x1A90, 0x1B50, 0x1BB0, 0x1C40, 0x1C50, 0xA620,
+				  0xA8D0, 0xA900, 0xA9D0, 0xA9F0, 0xAA50, 0xABF0, 0xFF10 };
 
 static uint32_t zero_of(uint32_t character)
 {
@@ -105,13 +106,17 @@ void integer_format_parse(struct evaluation *e, struct str picture, struct integ
 
 /* ---- words ------------------------------------------------------------------------------ */
 
-static const char *const small_words[] = { "Zero",    "One",	 "Two",	     "Three",	 "Four",     "Five",	"Six",
-					   "Seven",   "Eight",	 "Nine",     "Ten",	 "Eleven",   "Twelve",	"Thirteen",
-					   "Fourteen", "Fifteen", "Sixteen", "Seventeen", "Eighteen", "Nineteen" };
-static const char *const small_ordinals[] = { "Zeroth",	   "First",	"Second",     "Third",	    "Fourth",	  "Fifth",	"Sixth",
-					      "Seventh",   "Eighth",	"Ninth",      "Tenth",	    "Eleventh",	  "Twelfth",	"Thirteenth",
-					      "Fourteenth", "Fifteenth", "Sixteenth", "Seventeenth", "Eighteenth", "Nineteenth" };
-static const char *const tens_words[] = { "Twenty", "Thirty", "Forty", "Fifty", "Sixty", "Seventy", "Eighty", "Ninety" };
+static const char *const small_words[] = { "Zero",    "One",     "Two",       "Three",    "Four",
+					   "Five",    "Six",     "Seven",     "Eight",    "Nine",
+					   "Ten",     "Eleven",  "Twelve",    "Thirteen", "Fourteen",
+					   "Fifteen", "Sixteen", "Seventeen", "Eighteen", "Nineteen" };
+static const char *const small_ordinals[] = { "Zeroth",    "First",     "Second",      "Third",      "Fourth",
+					      "Fifth",     "Sixth",     "Seventh",     "Eighth",     "Ninth",
+					      "Tenth",     "Eleventh",  "Twelfth",     "Thirteenth", "Fourteenth",
+					      "Fifteenth", "Sixteenth", "Seventeenth", "Eighteenth", "Nineteenth" };
+static const char *const tens_words[] = {
+	"Twenty", "Thirty", "Forty", "Fifty", "Sixty", "Seventy", "Eighty", "Ninety"
+};
 static const char *const magnitude_words[] = { "Thousand", "Million", "Billion", "Trillion" };
 
 static void write_words(struct evaluation *e, double number, bool inner, bool ordinal, struct buffer *out)
@@ -161,7 +166,8 @@ struct word_value {
 static bool same_word(struct str a, const char *b, const char *ending)
 {
 	size_t length = strlen(b), more = strlen(ending);
-	return a.len == length + more && strncasecmp(a.ptr, b, length) == 0 && strncasecmp(a.ptr + length, ending, more) == 0;
+	return a.len == length + more && strncasecmp(a.ptr, b, length) == 0 &&
+	       strncasecmp(a.ptr + length, ending, more) == 0;
 }
 
 static double value_of_word(struct str word)
@@ -193,9 +199,10 @@ static struct str next_word(struct str *rest)
 {
 	for (size_t at = 0; at < rest->len; at++) {
 		struct str here = str_sub(*rest, at, rest->len);
-		size_t gap = str_starts(here, STR(", "))	? 2 :
-			     here.len >= 5 && strncasecmp(here.ptr, " and ", 5) == 0 ? 5 :
-			     here.ptr[0] == ' ' || here.ptr[0] == '-' || here.ptr[0] == '\\' ? 1 : 0;
+		size_t gap = str_starts(here, STR(", "))                                       ? 2
+			     : here.len >= 5 && strncasecmp(here.ptr, " and ", 5) == 0         ? 5
+			     : here.ptr[0] == ' ' || here.ptr[0] == '-' || here.ptr[0] == '\\' ? 1
+											       : 0;
 		if (!gap)
 			continue;
 		struct str word = str_sub(*rest, 0, at);
@@ -235,7 +242,7 @@ static const struct {
 	int value;
 	const char *text;
 } numerals[] = { { 1000, "m" }, { 900, "cm" }, { 500, "d" }, { 400, "cd" }, { 100, "c" }, { 90, "xc" }, { 50, "l" },
-		 { 40, "xl" },	{ 10, "x" },   { 9, "ix" },  { 5, "v" },    { 4, "iv" },  { 1, "i" } };
+		 { 40, "xl" },  { 10, "x" },   { 9, "ix" },  { 5, "v" },    { 4, "iv" },  { 1, "i" } };
 
 static void write_roman(struct evaluation *e, double number, struct buffer *out)
 {
@@ -397,7 +404,8 @@ void integer_format_pattern(struct evaluation *e, const struct integer_format *f
 		for (int i = 0; i < 20; i++)
 			buffer_printf(out, "%s|%s|", small_words[i], small_ordinals[i]);
 		for (int i = 0; i < 8; i++)
-			buffer_printf(out, "%s|%.*sieth|", tens_words[i], (int)strlen(tens_words[i]) - 1, tens_words[i]);
+			buffer_printf(out, "%s|%.*sieth|", tens_words[i], (int)strlen(tens_words[i]) - 1,
+				      tens_words[i]);
 		for (int i = 0; i < 4; i++)
 			buffer_printf(out, "%sth|%s|", magnitude_words[i], magnitude_words[i]);
 		buffer_addz(out, "hundredth|hundred|and|[\\-, ])+");

@@ -69,7 +69,8 @@ static bool is_family(const struct symbols *s, uint32_t c)
 
 static bool is_active(const struct symbols *s, uint32_t c)
 {
-	return is_family(s, c) || c == s->decimal || c == s->exponent || c == s->grouping || c == s->digit || c == s->pattern;
+	return is_family(s, c) || c == s->decimal || c == s->exponent || c == s->grouping || c == s->digit ||
+	       c == s->pattern;
 }
 
 static int count_digits(const struct symbols *s, struct chars chars, bool optional_too)
@@ -156,7 +157,8 @@ static enum jsonata_code broken_rule(const struct symbols *s, const struct sub_p
 static int group_positions(const struct symbols *s, struct chars chars, bool to_left, int *positions)
 {
 	int count = 0;
-	for (int at = index_of(chars, s->grouping, 0); at >= 0 && count < GROUPS_MAX; at = index_of(chars, s->grouping, at + 1))
+	for (int at = index_of(chars, s->grouping, 0); at >= 0 && count < GROUPS_MAX;
+	     at = index_of(chars, s->grouping, at + 1))
 		positions[count++] = count_digits(s, to_left ? part(chars, 0, at) : part(chars, at, chars.count), true);
 	return count;
 }
@@ -252,9 +254,11 @@ static bool group_before(const struct sub_picture *p, int digits_right)
 static void write_number(const struct symbols *s, const struct sub_picture *p, double mantissa, struct buffer *out)
 {
 	char digits[512];
-	snprintf(digits, sizeof digits, "%.*f", p->fraction_max < DIGITS_MAX ? p->fraction_max : DIGITS_MAX, fabs(mantissa));
+	snprintf(digits, sizeof digits, "%.*f", p->fraction_max < DIGITS_MAX ? p->fraction_max : DIGITS_MAX,
+		 fabs(mantissa));
 	const char *point = strchr(digits, '.'), *whole = digits;
-	int whole_count = (int)(point ? point - digits : (long)strlen(digits)), fraction_count = point ? (int)strlen(point + 1) : 0;
+	int whole_count = (int)(point ? point - digits : (long)strlen(digits)),
+	    fraction_count = point ? (int)strlen(point + 1) : 0;
 	while (whole_count > 0 && *whole == '0')
 		whole++, whole_count--;
 	while (fraction_count > 0 && point[fraction_count] == '0')
@@ -298,9 +302,15 @@ static void read_options(struct evaluation *e, struct item options, struct symbo
 		const char *name;
 		uint32_t *symbol;
 	} rows[] = {
-		{ "decimal-separator", &s->decimal }, { "grouping-separator", &s->grouping }, { "exponent-separator", &s->exponent },
-		{ "minus-sign", &s->minus },	      { "percent", &s->percent },	      { "per-mille", &s->per_mille },
-		{ "zero-digit", &s->zero },	      { "digit", &s->digit },		      { "pattern-separator", &s->pattern },
+		{ "decimal-separator", &s->decimal },
+		{ "grouping-separator", &s->grouping },
+		{ "exponent-separator", &s->exponent },
+		{ "minus-sign", &s->minus },
+		{ "percent", &s->percent },
+		{ "per-mille", &s->per_mille },
+		{ "zero-digit", &s->zero },
+		{ "digit", &s->digit },
+		{ "pattern-separator", &s->pattern },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct item item = object_get(e, options, str_of(rows[i].name));
@@ -309,8 +319,6 @@ static void read_options(struct evaluation *e, struct item options, struct symbo
 			*rows[i].symbol = utf8_decode(item_str(item), &length);
 	}
 }
-
-struct item native_round(struct evaluation *e, struct call *call);
 
 static double round_places(struct evaluation *e, double number, int places)
 {

@@ -1,11 +1,12 @@
 /* regex.c: JavaScript's regular expressions on PCRE2.
  *
- * The pattern is rewritten so that PCRE2 reads it as JavaScript would: \s and `.` know Unicode's spaces and line ends, \v is one character,
- * letters without a meaning stand for themselves, brackets inside a class are plain, `$` is the very end; and what JavaScript
- * does not have (possessive quantifiers, verbs, atomic groups, POSIX classes …) is refused or taken literally.
+ * The pattern is rewritten so that PCRE2 reads it as JavaScript would: \s and `.` know Unicode's spaces and line ends,
+ * \v is one character, letters without a meaning stand for themselves, brackets inside a class are plain, `$` is the
+ * very end; and what JavaScript does not have (possessive quantifiers, verbs, atomic groups, POSIX classes …) is
+ * refused or taken literally.
  *
- * Subjects are checked for UTF-8 once, not at every match; lone surrogates, which PCRE2 cannot match, are seen as U+FFFD,
- * which has as many bytes. */
+ * Subjects are checked for UTF-8 once, not at every match; lone surrogates, which PCRE2 cannot match, are seen as
+ * U+FFFD, which has as many bytes. */
 #include "dsl/jsonata/regex.h"
 #include "dsl/jsonata/text.h"
 #include "base/mem.h"
@@ -70,7 +71,8 @@ static void count_groups(struct translation *t)
 			class = true;
 		else if (c == '(') {
 			struct str next = str_sub(t->from, i + 1, 3);
-			bool named = str_starts(next, STR("?<")) && next.len == 3 && next.ptr[2] != '=' && next.ptr[2] != '!';
+			bool named =
+			    str_starts(next, STR("?<")) && next.len == 3 && next.ptr[2] != '=' && next.ptr[2] != '!';
 			t->groups += named || !str_starts(next, STR("?"));
 			t->named |= named;
 		}
@@ -274,7 +276,8 @@ static void free_code(void *data)
 	pcre2_code_free(data);
 }
 
-struct regex *regex_compile(struct arena *arena, struct str pattern, bool ignore_case, bool multiline, struct str *ret_why)
+struct regex *regex_compile(struct arena *arena, struct str pattern, bool ignore_case, bool multiline,
+			    struct str *ret_why)
 {
 	struct translation t = { .from = pattern };
 	translate(&t);
@@ -283,14 +286,16 @@ struct regex *regex_compile(struct arena *arena, struct str pattern, bool ignore
 		*ret_why = str_of(t.wrong);
 		return NULL;
 	}
-	uint32_t options = PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALLOW_EMPTY_CLASS | PCRE2_MATCH_UNSET_BACKREF | PCRE2_NEVER_BACKSLASH_C;
+	uint32_t options = PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALLOW_EMPTY_CLASS | PCRE2_MATCH_UNSET_BACKREF |
+			   PCRE2_NEVER_BACKSLASH_C;
 	options |= (ignore_case ? PCRE2_CASELESS : 0) | (multiline ? PCRE2_MULTILINE : 0);
 	pcre2_compile_context *context = pcre2_compile_context_create(NULL);
 	pcre2_set_newline(context, PCRE2_NEWLINE_ANYCRLF);
 	pcre2_set_parens_nest_limit(context, 200);
 	int error;
 	PCRE2_SIZE offset;
-	pcre2_code *code = pcre2_compile((PCRE2_SPTR)(t.to.len ? t.to.data : ""), t.to.len, options, &error, &offset, context);
+	pcre2_code *code =
+	    pcre2_compile((PCRE2_SPTR)(t.to.len ? t.to.data : ""), t.to.len, options, &error, &offset, context);
 	pcre2_compile_context_free(context);
 	buffer_done(&t.to);
 	if (!code) {
@@ -313,11 +318,6 @@ struct regex *regex_compile(struct arena *arena, struct str pattern, bool ignore
 struct str regex_source(const struct regex *regex)
 {
 	return regex->source;
-}
-
-unsigned regex_group_count(const struct regex *regex)
-{
-	return regex->groups;
 }
 
 /* ---- matching --------------------------------------------------------------------------- */
@@ -353,7 +353,7 @@ struct regex_scratch *regex_scratch_new(struct arena *arena)
 static size_t valid_length(struct str text)
 {
 	const unsigned char *p = (const unsigned char *)text.ptr;
-	size_t length = utf8_length(text), decoded;
+	size_t length = character_length(text), decoded;
 	if (p[0] < 0x80)
 		return 1;
 	if (p[0] < 0xC2 || p[0] > 0xF4 || text.len < length || length < 2)
@@ -362,8 +362,9 @@ static size_t valid_length(struct str text)
 		if ((p[i] & 0xC0) != 0x80)
 			return 0;
 	uint32_t c = utf8_decode(text, &decoded);
-	bool fits = length == 2 ? p[0] < 0xE0 : length == 3 ? p[0] < 0xF0 && c >= 0x800 && c >> 11 != 0x1B :
-							      c >= 0x10000 && c <= 0x10FFFF;
+	bool fits = length == 2   ? p[0] < 0xE0
+		    : length == 3 ? p[0] < 0xF0 && c >= 0x800 && c >> 11 != 0x1B
+				  : c >= 0x10000 && c <= 0x10FFFF;
 	return fits ? length : 0;
 }
 
@@ -407,15 +408,17 @@ enum regex_result regex_match(const struct regex *regex, struct str subject, siz
 		scratch->data_groups = regex->groups;
 	}
 	PCRE2_SPTR text = (PCRE2_SPTR)scratch->checked.ptr;
-	int result = pcre2_match(regex->code, text, subject.len, from, PCRE2_NO_UTF_CHECK, scratch->data, scratch->context);
+	int result =
+	    pcre2_match(regex->code, text, subject.len, from, PCRE2_NO_UTF_CHECK, scratch->data, scratch->context);
 	if (result == PCRE2_ERROR_JIT_STACKLIMIT)
-		result = pcre2_match(regex->code, text, subject.len, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, scratch->data,
-				     scratch->context);
+		result = pcre2_match(regex->code, text, subject.len, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
+				     scratch->data, scratch->context);
 	if (result == PCRE2_ERROR_NOMATCH)
 		return REGEX_NONE;
 	if (result < 0)
 		return REGEX_LIMIT;
 	const PCRE2_SIZE *offsets = pcre2_get_ovector_pointer(scratch->data);
-	*ret_match = (struct regex_match){ offsets[0], offsets[1] < offsets[0] ? offsets[0] : offsets[1], offsets + 2, regex->groups };
+	*ret_match = (struct regex_match){ offsets[0], offsets[1] < offsets[0] ? offsets[0] : offsets[1], offsets + 2,
+					   regex->groups };
 	return REGEX_MATCH;
 }

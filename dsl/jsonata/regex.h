@@ -1,16 +1,16 @@
 /* regex.h: JavaScript's regular expressions on PCRE2. Private to dsl/jsonata/.
  *
- * A pattern is translated (what \d, \s, $, [^] mean differs) and compiled once with its program; matching has limits on steps,
- * depth and heap. */
+ * A pattern is translated (what \d, \s, $, [^] mean differs) and compiled once with its program; matching has limits on
+ * steps, depth and heap. */
 #pragma once
 #include "base/arena.h"
 
 struct regex;
 
 /* NULL and *ret_why if the pattern is not valid. The compiled pattern is freed with the arena. */
-struct regex *regex_compile(struct arena *arena, struct str pattern, bool ignore_case, bool multiline, struct str *ret_why);
+struct regex *regex_compile(struct arena *arena, struct str pattern, bool ignore_case, bool multiline,
+			    struct str *ret_why);
 struct str regex_source(const struct regex *regex);
-unsigned regex_group_count(const struct regex *regex);
 
 /* One match: byte offsets of the whole and of its groups; SIZE_MAX where a group took no part. */
 struct regex_match {

@@ -12,8 +12,8 @@ size_t utf16_position(struct str text, size_t bytes)
 	return utf16_count(str_sub(text, 0, bytes));
 }
 
-_Noreturn void compile_fail(struct compiler *c, enum jsonata_code code, size_t start, size_t end, const struct str *token,
-			    const struct str *value_json)
+_Noreturn void compile_fail(struct compiler *c, enum jsonata_code code, size_t start, size_t end,
+			    const struct str *token, const struct str *value_json)
 {
 	struct jsonata_error *error = c->error;
 	*error = (struct jsonata_error){ .offset = start, .length = end > start ? end - start : 0 };
@@ -22,7 +22,8 @@ _Noreturn void compile_fail(struct compiler *c, enum jsonata_code code, size_t s
 	struct jsonata_parameters parameters = { 0 };
 	if (token)
 		error->token = parameters.token = arena_str(c->arena, *token);
-	parameters.token_is_json = token == &c->token.text && (c->token.kind == TOKEN_NUMBER || c->token.kind == TOKEN_VALUE);
+	parameters.token_is_json =
+	    token == &c->token.text && (c->token.kind == TOKEN_NUMBER || c->token.kind == TOKEN_VALUE);
 	if (value_json)
 		error->value = parameters.value = parameters.value_json = *value_json;
 	error->message = jsonata_message(c->arena, code, &parameters);
@@ -49,8 +50,12 @@ struct jsonata *jsonata_compile(struct arena *arena, struct str text, const stru
 	program->text = arena_str(arena, text);
 	program->flavour = options ? options->flavour : JSONATA_LIBRARY;
 	struct compiler c = {
-		.arena = arena, .program = program, .text = program->text, .flavour = program->flavour,
-		.depth_max = options && options->depth_max ? options->depth_max : 1000, .error = ret_error,
+		.arena = arena,
+		.program = program,
+		.text = program->text,
+		.flavour = program->flavour,
+		.depth_max = options && options->depth_max ? options->depth_max : 1000,
+		.error = ret_error,
 		.states_fields = options ? options->states_fields : 0,
 	};
 	return compile(&c) ? program : NULL;
@@ -64,8 +69,13 @@ struct jsonata *compile_more(struct evaluation *e, struct str text, struct jsona
 	program->flavour = e->program->flavour;
 	program->names = e->names;
 	program->node_count = e->hints_size;
-	struct compiler c = { .arena = e->arena, .program = program, .text = program->text, .flavour = program->flavour,
-			      .depth_max = 1000, .error = ret_error, .labels = e->hints_size };
+	struct compiler c = { .arena = e->arena,
+			      .program = program,
+			      .text = program->text,
+			      .flavour = program->flavour,
+			      .depth_max = 1000,
+			      .error = ret_error,
+			      .labels = e->hints_size };
 	bool compiled = compile(&c);
 	e->names = program->names;
 	uint32_t *hints = EV_ARRAY(e, uint32_t, program->node_count + 1);
@@ -128,8 +138,9 @@ static struct str value_json(struct evaluation *e, struct item item)
 static void fill_error(struct evaluation *e, const struct thrown *thrown)
 {
 	struct jsonata_error *error = e->error;
-	struct jsonata_parameters parameters = { .token = thrown->token, .index = thrown->index, .type = thrown->type,
-						 .exp = thrown->exp };
+	struct jsonata_parameters parameters = {
+		.token = thrown->token, .index = thrown->index, .type = thrown->type, .exp = thrown->exp
+	};
 	const struct node *node = thrown->node;
 	for (const struct call_site *site = e->calls; site; site = site->outer) {
 		node = site->node ? site->node : node;
@@ -148,8 +159,8 @@ static void fill_error(struct evaluation *e, const struct thrown *thrown)
 	if (thrown->has_value) {
 		error->value = parameters.value_json = value_json(e, thrown->value);
 		parameters.value2_json = value_json(e, thrown->value2);
-		parameters.value = thrown->value.kind == ITEM_STRING ? arena_str(e->arena, item_str(thrown->value)) :
-								       parameters.value_json;
+		parameters.value = thrown->value.kind == ITEM_STRING ? arena_str(e->arena, item_str(thrown->value))
+								     : parameters.value_json;
 	}
 	error->message = jsonata_message(e->arena, thrown->code, &parameters);
 }
@@ -259,6 +270,7 @@ enum jsonata_outcome jsonata_evaluate(const struct jsonata *program, const struc
 		.bytes_start = arena->bytes,
 		.chunk = 2048,
 		.dynamic = program->uses_eval,
+		.stack_start = (uintptr_t)__builtin_frame_address(0),
 		.error = ret_error,
 	};
 	return guarded_run(&e, ret_value);
@@ -284,8 +296,8 @@ static void sort_part(struct evaluation *e, uint32_t *items, uint32_t *spare, ui
 		items[out++] = spare[left++];
 }
 
-void merge_sort(struct evaluation *e, uint32_t *indexes, uint32_t count, bool (*after)(void *data, uint32_t a, uint32_t b),
-		void *data)
+void merge_sort(struct evaluation *e, uint32_t *indexes, uint32_t count,
+		bool (*after)(void *data, uint32_t a, uint32_t b), void *data)
 {
 	sort_part(e, indexes, EV_ARRAY(e, uint32_t, count / 2 + 1), count, after, data);
 }

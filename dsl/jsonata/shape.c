@@ -1,12 +1,12 @@
 /* shape.c: from the raw tree to the one that is evaluated.
  *
- * Chains of `.` become one path with a list of steps; predicates, sorts and groupings are hung on the step or path they belong to; names
- * become numbers.
+ * Chains of `.` become one path with a list of steps; predicates, sorts and groupings are hung on the step or path they
+ * belong to; names become numbers.
  *
- * Parents. `%` names the input of an earlier step. Each `%` gets a slot that travels outwards until it finds that step: a
- * name or wildcard takes one level off, another `%` adds one. The step it ends at is told to carry its input along under
- * the slot's label (`ancestor`), and from there on the path is a stream of tuples (`tuple`). Slots not yet settled are kept in
- * `seeking` of the node that holds them. */
+ * Parents. `%` names the input of an earlier step. Each `%` gets a slot that travels outwards until it finds that step:
+ * a name or wildcard takes one level off, another `%` adds one. The step it ends at is told to carry its input along
+ * under the slot's label (`ancestor`), and from there on the path is a stream of tuples (`tuple`). Slots not yet
+ * settled are kept in `seeking` of the node that holds them. */
 #include "dsl/jsonata/functions.h"
 #include "dsl/jsonata/syntax.h"
 #include "base/hash.h"
@@ -222,7 +222,8 @@ static struct node *shape_dot(struct compiler *c, struct node *raw)
 			step->kind = NODE_NAME;
 		path->keep_singleton |= step->keep_array;
 	}
-	/* An array constructor at the start is evaluated once, not for each item of the context; at the end it is not flattened. */
+	/* An array constructor at the start is evaluated once, not for each item of the context; at the end it is not
+	 * flattened. */
 	struct node *first = path->list[0], *last = path->list[path->count - 1];
 	if (first->kind == NODE_ARRAY)
 		first->cons = true;
@@ -509,12 +510,14 @@ struct node *shape_program(struct compiler *c, struct node *raw)
 }
 
 static const char *const kind_texts[NODE_KIND_COUNT] = {
-	[NODE_NAME] = "name",	    [NODE_STRING] = "string",	  [NODE_NUMBER] = "number",   [NODE_VALUE] = "value",
-	[NODE_WILDCARD] = "wildcard", [NODE_DESCENDANTS] = "descendant", [NODE_PARENT] = "parent", [NODE_VARIABLE] = "variable",
-	[NODE_REGEX] = "regex",	    [NODE_PATH] = "path",	  [NODE_BINARY] = "binary",   [NODE_NEGATE] = "unary",
-	[NODE_ARRAY] = "unary",	    [NODE_OBJECT] = "unary",	  [NODE_BLOCK] = "block",     [NODE_CONDITION] = "condition",
-	[NODE_BIND] = "bind",	    [NODE_CHAIN] = "apply",	  [NODE_CALL] = "function",   [NODE_PARTIAL] = "partial",
-	[NODE_LAMBDA] = "lambda",   [NODE_TRANSFORM] = "transform", [NODE_SORT] = "sort",     [NODE_OPERATOR] = "operator",
+	[NODE_NAME] = "name",           [NODE_STRING] = "string",     [NODE_NUMBER] = "number",
+	[NODE_VALUE] = "value",         [NODE_WILDCARD] = "wildcard", [NODE_DESCENDANTS] = "descendant",
+	[NODE_PARENT] = "parent",       [NODE_VARIABLE] = "variable", [NODE_REGEX] = "regex",
+	[NODE_PATH] = "path",           [NODE_BINARY] = "binary",     [NODE_NEGATE] = "unary",
+	[NODE_ARRAY] = "unary",         [NODE_OBJECT] = "unary",      [NODE_BLOCK] = "block",
+	[NODE_CONDITION] = "condition", [NODE_BIND] = "bind",         [NODE_CHAIN] = "apply",
+	[NODE_CALL] = "function",       [NODE_PARTIAL] = "partial",   [NODE_LAMBDA] = "lambda",
+	[NODE_TRANSFORM] = "transform", [NODE_SORT] = "sort",         [NODE_OPERATOR] = "operator",
 };
 
 const char *node_kind_text(enum node_kind kind)

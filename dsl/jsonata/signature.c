@@ -1,8 +1,9 @@
 /* signature.c: function signatures: parsing them, checking and completing arguments.
  *
- * A signature is a small regular expression over the kinds of the arguments: each argument is one letter (s string, n number,
- * b boolean, l null, a array, o object, f function, m missing), each parameter a set of letters that may be optional (`?`, or `-`
- * where the context stands in) or repeated (`+`). Matching is greedy and tries again with less. */
+ * A signature is a small regular expression over the kinds of the arguments: each argument is one letter (s string, n
+ * number, b boolean, l null, a array, o object, f function, m missing), each parameter a set of letters that may be
+ * optional (`?`, or `-` where the context stands in) or repeated (`+`). Matching is greedy and tries again with less.
+ */
 #include "dsl/jsonata/signature.h"
 #include "dsl/jsonata/functions.h"
 
@@ -93,8 +94,8 @@ static bool parse_parameters(struct signature *s, struct str text, enum jsonata_
 	return true;
 }
 
-struct signature *signature_parse(struct arena *arena, struct str text, enum jsonata_code *ret_code, struct str *ret_value,
-				  size_t *ret_offset)
+struct signature *signature_parse(struct arena *arena, struct str text, enum jsonata_code *ret_code,
+				  struct str *ret_value, size_t *ret_offset)
 {
 	struct signature *s = ARENA_NEW(arena, struct signature);
 	s->parameters = ARENA_ARRAY(arena, struct parameter, text.len);
@@ -114,15 +115,15 @@ struct signature *signature_parse(struct arena *arena, struct str text, enum jso
 static uint8_t kind_set(struct item item)
 {
 	static const char kinds[] = {
-		[ITEM_NOTHING] = 'm', [ITEM_NULL] = 'l',   [ITEM_BOOLEAN] = 'b',     [ITEM_NUMBER] = 'n',       [ITEM_STRING] = 's',
-		[ITEM_ARRAY] = 'a',   [ITEM_OBJECT] = 'o', [ITEM_VALUE_ARRAY] = 'a', [ITEM_VALUE_OBJECT] = 'o', [ITEM_FUNCTION] = 'f',
-		[ITEM_TUPLE] = 'o',
+		[ITEM_NOTHING] = 'm',      [ITEM_NULL] = 'l',     [ITEM_BOOLEAN] = 'b', [ITEM_NUMBER] = 'n',
+		[ITEM_STRING] = 's',       [ITEM_ARRAY] = 'a',    [ITEM_OBJECT] = 'o',  [ITEM_VALUE_ARRAY] = 'a',
+		[ITEM_VALUE_OBJECT] = 'o', [ITEM_FUNCTION] = 'f', [ITEM_TUPLE] = 'o',
 	};
 	return letter_set(kinds[item.kind]);
 }
 
-/* How many arguments each of the first `count` parameters takes; `whole`: all arguments must be taken. Returns how many were
- * taken in all, or -1. */
+/* How many arguments each of the first `count` parameters takes; `whole`: all arguments must be taken. Returns how many
+ * were taken in all, or -1. */
 static int64_t match(struct evaluation *e, const struct signature *s, uint32_t count, const struct item *arguments,
 		     uint32_t argument_count, bool whole, uint32_t *taken)
 {
@@ -157,8 +158,8 @@ static int64_t match(struct evaluation *e, const struct signature *s, uint32_t c
 	}
 }
 
-static _Noreturn void mismatch(struct evaluation *e, const struct signature *s, const struct item *arguments, uint32_t count,
-			       uint32_t *taken, struct str token)
+static _Noreturn void mismatch(struct evaluation *e, const struct signature *s, const struct item *arguments,
+			       uint32_t count, uint32_t *taken, struct str token)
 {
 	int64_t good = 0;
 	for (uint32_t i = 0; i < s->count; i++) {
@@ -167,8 +168,8 @@ static _Noreturn void mismatch(struct evaluation *e, const struct signature *s, 
 			break;
 		good = reached;
 	}
-	THROW(e, .code = JSONATA_T0410, .token = token, .value = good < count ? arguments[good] : NOTHING, .has_value = true,
-	      .index = (int)good + 1);
+	THROW(e, .code = JSONATA_T0410, .token = token, .value = good < count ? arguments[good] : NOTHING,
+	      .has_value = true, .index = (int)good + 1);
 }
 
 static const char *plural(char subtype)
@@ -233,8 +234,9 @@ static void complete(struct evaluation *e, const struct signature *s, const stru
 			struct item item = arguments[at];
 			if (parameter->type == 'a' && !is_nothing(item)) {
 				if (parameter->subtype && !items_fit(e, item, parameter->subtype))
-					THROW(e, .code = JSONATA_T0412, .token = token, .value = item, .has_value = true,
-					      .index = (int)at + 1, .type = plural(parameter->subtype));
+					THROW(e, .code = JSONATA_T0412, .token = token, .value = item,
+					      .has_value = true, .index = (int)at + 1,
+					      .type = plural(parameter->subtype));
 				if (!is_array(item))
 					item = as_array(e, item);
 			}
@@ -245,8 +247,8 @@ static void complete(struct evaluation *e, const struct signature *s, const stru
 
 enum { PARAMETERS_INLINE = 8 };
 
-struct item *signature_apply(struct evaluation *e, const struct signature *s, const struct item *arguments, uint32_t count,
-			     struct item input, uint32_t *ret_count)
+struct item *signature_apply(struct evaluation *e, const struct signature *s, const struct item *arguments,
+			     uint32_t count, struct item input, uint32_t *ret_count)
 {
 	uint32_t *taken = EV_ARRAY(e, uint32_t, s->count + 1);
 	if (match(e, s, s->count, arguments, count, true, taken) < 0)
@@ -273,8 +275,8 @@ struct signature *signature_of_native(struct evaluation *e, const struct native 
 	return e->signatures[index];
 }
 
-void signature_apply_text(struct evaluation *e, const struct native *native, const struct item *arguments, uint32_t count,
-			  struct item input, struct call *call)
+void signature_apply_text(struct evaluation *e, const struct native *native, const struct item *arguments,
+			  uint32_t count, struct item input, struct call *call)
 {
 	const struct signature *s = signature_of_native(e, native);
 	uint32_t taken[PARAMETERS_INLINE];

@@ -1,7 +1,8 @@
-/* text.c: UTF-8 seen as UTF-16. Bytes that are no UTF-8 count as one character each, so that nothing here can run off the end. */
+/* text.c: UTF-8 seen as UTF-16. Bytes that are no UTF-8 count as one character each, so that nothing here can run off
+ * the end. */
 #include "dsl/jsonata/text.h"
 
-size_t utf8_length(struct str text)
+size_t character_length(struct str text)
 {
 	unsigned char first = (unsigned char)text.ptr[0];
 	size_t length = first < 0xC0 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
@@ -10,7 +11,7 @@ size_t utf8_length(struct str text)
 
 uint32_t utf8_decode(struct str text, size_t *ret_length)
 {
-	size_t length = utf8_length(text);
+	size_t length = character_length(text);
 	const unsigned char *p = (const unsigned char *)text.ptr;
 	*ret_length = length;
 	switch (length) {
@@ -62,7 +63,7 @@ size_t utf8_offset(struct str text, size_t index)
 {
 	size_t at = 0;
 	for (; index > 0 && at < text.len; index--)
-		at += utf8_length(str_sub(text, at, text.len));
+		at += character_length(str_sub(text, at, text.len));
 	return at;
 }
 
@@ -84,8 +85,8 @@ bool text_is_ascii(struct str text)
 	return true;
 }
 
-/* UTF-8 sorts as code points do. UTF-16 differs only where a character beyond U+FFFF (a surrogate pair, D800…) meets one
- * of U+E000–U+FFFF, or a lone surrogate. */
+/* UTF-8 sorts as code points do. UTF-16 differs only where a character beyond U+FFFF (a surrogate pair, D800…) meets
+ * one of U+E000–U+FFFF, or a lone surrogate. */
 static int compare_units(struct str a, struct str b)
 {
 	size_t length;

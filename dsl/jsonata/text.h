@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 /* Bytes of the character at the start of a non-empty text; never more than there are; 1 for a stray byte. */
-size_t utf8_length(struct str text);
+size_t character_length(struct str text);
 /* The character at the start, and its length. */
 uint32_t utf8_decode(struct str text, size_t *ret_length);
 /* Writes up to 4 bytes; returns how many. Surrogates are written as three. */

@@ -1,7 +1,8 @@
 /* transform.c: | where | what to change [, what to remove] |: a function that copies its argument and edits the copy.
  *
- * The pattern is evaluated on the copy and gives references into it; objects among what it gives are edited in place. So
- * the whole argument is copied into objects and arrays of the evaluation first: they are what "in place" means here. */
+ * The pattern is evaluated on the copy and gives references into it; objects among what it gives are edited in place.
+ * So the whole argument is copied into objects and arrays of the evaluation first: they are what "in place" means here.
+ */
 #include "dsl/jsonata/evaluation.h"
 #include "dsl/jsonata/functions.h"
 
@@ -22,7 +23,8 @@ static struct item deep_copy(struct evaluation *e, struct item item, int depth)
 		spend(e, count);
 		struct object *copy = object_new(e, count);
 		for (uint32_t i = 0; i < count; i++)
-			object_set(e, copy, object_key_at(item, i), deep_copy(e, object_item_at(e, item, i), depth + 1));
+			object_set(e, copy, object_key_at(item, i),
+				   deep_copy(e, object_item_at(e, item, i), depth + 1));
 		return item_object(copy);
 	}
 	return item.kind == ITEM_FUNCTION ? item_text(STR_EMPTY) : item;

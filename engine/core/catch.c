@@ -55,6 +55,8 @@ enum caught catch_failure(struct core_step *step, struct frame *frame, const str
 		if (!error_matches(catcher->errors, catcher->errors_count, failure))
 			continue;
 		struct leaving leaving = { .next = catcher->next };
+		if (step->env->test)
+			step->env->test->catcher = i;
 		struct failure own = { 0 };
 		const char *within = arena_printf(step->arena, "Catch[%u]/", (unsigned)i);
 		if (output_of(step, frame, state, catcher, within, error_output(step, failure), &leaving, &own) < 0) {

@@ -77,6 +77,8 @@ static struct value *about_task(const struct core_step *step)
 
 const struct value *context_object(struct core_step *step, struct frame *frame, uint64_t item, bool token)
 {
+	if (step->env->test)
+		return test_context(step, item);
 	token = token && step->env->task_token;
 	if (step->context && step->context_frame == frame && step->context_entered_id == frame->entered_id &&
 	    step->context_item == item && step->context_retries == frame->retries && step->context_token == token)

@@ -23,6 +23,7 @@
 #include "engine/core/record.h"
 
 struct execution;
+struct core_test;
 
 enum execution_status { EXECUTION_RUNNING, EXECUTION_SUCCEEDED_, EXECUTION_FAILED_, EXECUTION_TIMED_OUT_, EXECUTION_ABORTED_, EXECUTION_PENDING_REDRIVE };
 const char *execution_status_name(enum execution_status status); /* "RUNNING" … */
@@ -41,6 +42,8 @@ struct core_env {
 	/* Whether an activity with this ARN is registered: a task that names an unknown one fails at once. NULL: all are. */
 	bool (*activity_exists)(void *data, struct str arn);
 	void *data; /* for both */
+	/* A state that is played by itself (test.h); NULL: this is an execution. */
+	struct core_test *test;
 };
 
 enum core_input_kind {

@@ -20,6 +20,8 @@ struct str text_cut(struct str text, int64_t most)
 
 static struct str with_prefix(struct core_step *step, const struct frame *frame, struct str cause)
 {
+	if (step->env->test)
+		return cause; /* there are no events to name */
 	return arena_format(
 	    step->arena, "An error occurred while executing the state '%.*s' (entered at the event id #%llu). %.*s",
 	    STR_FMT(kept_text_str(&frame->state)), (unsigned long long)frame->entered_id, STR_FMT(cause));
@@ -180,6 +182,8 @@ static void give_up(struct core_step *step, struct frame *frame, const struct st
 	enum caught caught = runtime ? CAUGHT_NOT : catch_failure(step, frame, state, failure);
 	if (caught == CAUGHT)
 		return;
+	if (caught == CAUGHT_FAILED && step->env->test)
+		test_failed(step->env->test, failure);
 	if (caught == CAUGHT_FAILED && failure->evaluation)
 		record_evaluation_failed(step, frame, state, failure);
 	fail_scope(step, frame, failure);
@@ -188,6 +192,8 @@ static void give_up(struct core_step *step, struct frame *frame, const struct st
 static void resolve_failure(struct core_step *step, struct frame *frame, const struct state *state,
 			    struct failure failure, bool from_child)
 {
+	if (step->env->test)
+		test_failed(step->env->test, &failure);
 	if (frame->fan && frame->fan->active)
 		abort_children(step, frame, frame->last_id);
 	if (!is_runtime(&failure) && retry_failure(step, frame, state, &failure))

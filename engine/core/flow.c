@@ -88,8 +88,8 @@ static const struct value *empty_object(struct core_step *step)
 	return step_keep(step, value_new_object(0));
 }
 
-int step_effective_input(struct core_step *step, struct frame *frame, const struct state *state,
-			 const struct value **ret_input, struct failure *ret_failure)
+static int evaluate_input_path(struct core_step *step, struct frame *frame, const struct state *state,
+			       const struct value **ret_input, struct failure *ret_failure)
 {
 	if (state->input_path_null) {
 		*ret_input = empty_object(step);
@@ -103,22 +103,35 @@ int step_effective_input(struct core_step *step, struct frame *frame, const stru
 	return step_evaluate(step, frame, state->input_path, "InputPath", &view, ret_input, ret_failure);
 }
 
+int step_effective_input(struct core_step *step, struct frame *frame, const struct state *state,
+			 const struct value **ret_input, struct failure *ret_failure)
+{
+	if (evaluate_input_path(step, frame, state, ret_input, ret_failure) < 0)
+		return -1;
+	step_saw(step, TEST_INPUT_PATH, *ret_input);
+	return 0;
+}
+
 int step_effective_arguments(struct core_step *step, struct frame *frame, const struct state *state, bool token,
 			     const struct value **ret_arguments, struct failure *ret_failure)
 {
 	struct view view = { .input = frame->input, .item = NO_ITEM, .token = token };
 	if (state->language == QUERY_JSONATA) {
 		*ret_arguments = frame->input;
-		return state->arguments ? step_evaluate(step, frame, state->arguments, "Arguments", &view,
-							ret_arguments, ret_failure)
-					: 0;
+		if (state->arguments && step_evaluate(step, frame, state->arguments, "Arguments", &view, ret_arguments,
+						      ret_failure) < 0)
+			return -1;
+		step_saw(step, TEST_ARGUMENTS, *ret_arguments);
+		return 0;
 	}
 	if (step_effective_input(step, frame, state, &view.input, ret_failure) < 0)
 		return -1;
 	*ret_arguments = view.input;
-	return state->parameters
-		   ? step_evaluate(step, frame, state->parameters, "Parameters", &view, ret_arguments, ret_failure)
-		   : 0;
+	if (state->parameters &&
+	    step_evaluate(step, frame, state->parameters, "Parameters", &view, ret_arguments, ret_failure) < 0)
+		return -1;
+	step_saw(step, TEST_PARAMETERS, *ret_arguments);
+	return 0;
 }
 
 bool is_whole_number(const struct value *value, int64_t *ret_number)
@@ -213,9 +226,11 @@ static int leave_jsonpath(struct core_step *step, struct frame *frame, const str
 	if (state->result_selector &&
 	    step_evaluate(step, frame, state->result_selector, "ResultSelector", &view, &view.input, ret_failure) < 0)
 		return -1;
+	step_saw(step, TEST_RESULT_SELECTOR, view.input);
 	if (step_evaluate_assign(step, frame, &state->assign, "Assign", &view, &leaving->assigned, ret_failure) < 0 ||
 	    put_result(step, frame, state, view.input, &view.input, ret_failure) < 0)
 		return -1;
+	step_saw(step, TEST_RESULT_PATH, view.input);
 	leaving->output = view.input;
 	if (state->output_path_null)
 		leaving->output = empty_object(step);
@@ -247,6 +262,7 @@ int leave_with(struct core_step *step, struct frame *frame, const struct state *
 	       const struct value *result, struct leaving *ret_leaving, struct failure *ret_failure)
 {
 	struct leaving leaving = { .next = state->next };
+	step_saw(step, TEST_RESULT, result);
 	int r = state->language == QUERY_JSONATA
 		    ? leave_jsonata(step, frame, state, within, result, &leaving, ret_failure)
 		    : leave_jsonpath(step, frame, state, result, &leaving, ret_failure);
@@ -266,6 +282,8 @@ void exit_state(struct core_step *step, struct frame *frame, const struct state 
 			       .previous_id = frame->last_id,
 			       .name = state->name,
 			       .payload = (struct value *)leaving->output };
+	if (step->env->test)
+		test_left(step->env->test, leaving, next ? next->name : STR_EMPTY);
 	if (leaving->assigned) {
 		event.fields |= FIELD_VARIABLES;
 		event.variables = (struct value *)leaving->assigned;

@@ -24,10 +24,15 @@ bool retry_failure(struct core_step *step, struct frame *frame, const struct sta
 		const struct retrier *retrier = &state->retriers[i];
 		if (!error_matches(retrier->errors, retrier->errors_count, failure))
 			continue;
-		uint32_t made = i < frame->attempts_count ? frame->attempts[i] : 0;
+		struct core_test *test = step->env->test;
+		uint32_t made = test ? test->retries : i < frame->attempts_count ? frame->attempts[i] : 0;
+		if (test)
+			test->retrier = i;
 		if (made >= retrier->max_attempts)
 			return false;
 		int64_t delay_ms = (int64_t)(delay_s(retrier, made) * 1000.0);
+		if (test)
+			test->backoff_s = delay_ms / 1000;
 		if (retrier->jitter_full)
 			delay_ms = (int64_t)random_below(&step->random, (uint64_t)delay_ms + 1);
 		step_emit(step, frame,

@@ -10,14 +10,21 @@ static int find_items(struct core_step *step, struct frame *frame, const struct 
 	const struct expr *items = state->map.items;
 	const char *field = state->language == QUERY_JSONATA ? "Items" : "ItemsPath";
 	*ret_items = input;
-	if (items && step_evaluate(step, frame, items, field, &view, ret_items, ret_failure) < 0)
+	if (step->env->test && step->env->test->items)
+		*ret_items = step->env->test->items;
+	else if (items && step_evaluate(step, frame, items, field, &view, ret_items, ret_failure) < 0)
 		return -1;
-	if (value_is(*ret_items, VALUE_ARRAY))
+	if (value_is(*ret_items, VALUE_ARRAY)) {
+		step_saw(step, TEST_ITEMS_PATH, *ret_items);
 		return 0;
-	if (state->language == QUERY_JSONPATH)
+	}
+	if (state->language == QUERY_JSONPATH) {
+		struct str path = items ? expr_text(items) : STR("$");
+		if (str_starts(path, STR("$$")))
+			path = str_sub(path, 1, path.len); /* within the context object */
 		return fail_with(step, frame, ret_failure, ERROR_NAME_RUNTIME,
-				 "Reference path \"%.*s\" must point to array.",
-				 STR_FMT(items ? expr_text(items) : STR("$")));
+				 "Reference path \"%.*s\" must point to array.", STR_FMT(path));
+	}
 	if (items)
 		return fail_wrong_type(step, frame, ret_failure, items, "Items", "array", *ret_items);
 	return fail_evaluation(step, frame, ret_failure, "", "Map state input must be an array but was: %.*s",
@@ -32,6 +39,8 @@ static int find_concurrency(struct core_step *step, struct frame *frame, const s
 	if (step_evaluate_number(step, frame, &state->map.max_concurrency, input, &asked, ret_failure) < 0)
 		return -1;
 	*ret_concurrency = (uint64_t)(asked > 0 && asked < most ? asked : most);
+	if (step->env->test)
+		test_saw_number(step->env->test, TEST_MAX_CONCURRENCY, asked > 0 ? (double)asked : 0);
 	return 0;
 }
 
@@ -69,6 +78,8 @@ static int find_percentage(struct core_step *step, struct frame *frame, const st
 	if (!(percent >= 0 && percent <= 100))
 		return fail_with(step, frame, ret_failure, ERROR_NAME_RUNTIME,
 				 "ToleratedFailurePercentage must be between 0 and 100.");
+	if (step->env->test)
+		test_saw_number(step->env->test, TEST_TOLERATED_PERCENTAGE, percent);
 	uint64_t failures = (uint64_t)((double)length * percent / 100.0);
 	if (failures > *ret_tolerated)
 		*ret_tolerated = failures;
@@ -83,6 +94,8 @@ static int find_tolerated(struct core_step *step, struct frame *frame, const str
 	if (step_evaluate_number(step, frame, &state->map.tolerated_count, input, &count, ret_failure) < 0)
 		return -1;
 	*ret_tolerated = count > 0 ? (uint64_t)count : 0;
+	if (step->env->test && count >= 0)
+		test_saw_number(step->env->test, TEST_TOLERATED_COUNT, (double)count);
 	return find_percentage(step, frame, state, input, length, ret_tolerated, ret_failure);
 }
 
@@ -96,6 +109,10 @@ void run_map(struct core_step *step, struct frame *frame, const struct state *st
 	    find_items(step, frame, state, input, &items, &failure) < 0 ||
 	    find_tolerated(step, frame, state, input, value_count(items), &tolerated, &failure) < 0) {
 		fail_state(step, frame, state, &failure);
+		return;
+	}
+	if (step->env->test) {
+		end_tested_fan(step, frame, state, items);
 		return;
 	}
 	step_emit(step, frame,

@@ -7,6 +7,7 @@
 #pragma once
 #include "base/random.h"
 #include "engine/core/state.h"
+#include "engine/core/test.h"
 
 struct core_step {
 	struct execution *execution;
@@ -170,6 +171,19 @@ struct task_events {
 	enum event_type scheduled, started, succeeded, failed, timed_out, start_failed;
 };
 const struct task_events *resource_events(enum resource_kind kind);
+
+/* test.c: what a state under test tells (test.h), and what it is given. */
+void test_saw(struct core_test *test, enum test_stage stage, const struct value *value);
+void test_saw_number(struct core_test *test, enum test_stage stage, double number);
+void test_failed(struct core_test *test, const struct failure *failure);
+void test_left(struct core_test *test, const struct leaving *leaving, struct str next);
+const struct value *test_context(struct core_step *step, uint64_t item);
+void end_tested_fan(struct core_step *step, struct frame *frame, const struct state *state, const struct value *items);
+static inline void step_saw(const struct core_step *step, enum test_stage stage, const struct value *value)
+{
+	if (step->env->test)
+		test_saw(step->env->test, stage, value);
+}
 
 /* The events of a state type. */
 enum event_type entered_event(enum state_type type);

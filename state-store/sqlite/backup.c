@@ -18,9 +18,11 @@ static int copy_pages(struct sqlite_store *sqlite, struct sql *from, struct sql 
 	if (!backup)
 		return sql_error(to, err, "starting the copy");
 	int result;
-	do
+	do {
 		result = sqlite3_backup_step(backup, BACKUP_STEP_PAGES);
-	while (result == SQLITE_OK && !sqlite->closing);
+		sqlite->backup_total = (uint64_t)sqlite3_backup_pagecount(backup);
+		sqlite->backup_done = sqlite->backup_total - (uint64_t)sqlite3_backup_remaining(backup);
+	} while (result == SQLITE_OK && !sqlite->closing);
 	int finished = sqlite3_backup_finish(backup);
 	if (result == SQLITE_OK)
 		return error_set(err, ERR(CANCELLED), "the store is being closed");
@@ -86,6 +88,7 @@ static int back_up(struct sqlite_store *sqlite, const char *path, struct wf_erro
 void sqlite_backup(struct sqlite_store *sqlite, struct store_request *request)
 {
 	request->code = back_up(sqlite, request->name.ptr, &request->err);
+	sqlite->backup_done = sqlite->backup_total = 0;
 	if (request->code < 0)
 		error_prefix(&request->err, "the backup was not made: ");
 }

@@ -350,8 +350,17 @@ static void sqlite_stats(struct store *store, struct store_stats *ret_stats)
 	ret_stats->file_bytes = file_bytes(sqlite->path, "") + file_bytes(sqlite->path, "-wal");
 }
 
+static void backup_progress(const struct store *store, uint64_t *ret_done, uint64_t *ret_total)
+{
+	const struct sqlite_store *sqlite = (const struct sqlite_store *)store;
+	*ret_done = sqlite->backup_done;
+	*ret_total = sqlite->backup_total;
+}
+
 static const struct store_backend backend = {
 	.name = "sqlite",
+	.verify = sqlite_verify,
+	.backup_progress = backup_progress,
 	.acquire = sqlite_acquire,
 	.each_item = sqlite_each_item,
 	.submit = sqlite_submit,

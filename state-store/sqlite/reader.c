@@ -146,6 +146,27 @@ static int read_records(struct sql *sql, struct store_request *r, uint32_t first
 	return code;
 }
 
+static int read_snapshot(struct sql *sql, struct store_request *r)
+{
+	r->count = 0;
+	r->snapshot = (struct store_snapshot){ .execution_id = r->execution_id, .bytes = STR_EMPTY };
+	sqlite3_stmt *s = sql_get(sql, SQL_SNAPSHOT);
+	sql_bind_id(s, 1, r->execution_id);
+	int code = sql_step(sql, s, &r->err);
+	if (code == 1) {
+		r->snapshot.next_record = (uint32_t)sql_int(s, 0);
+		r->snapshot.bytes = sql_copy(s, 1, &r->arena);
+		sqlite3_reset(s);
+	}
+	return code;
+}
+
+int sqlite_read_journal(struct sql *sql, struct store_request *r, uint32_t first)
+{
+	int code = read_snapshot(sql, r);
+	return code < 0 ? code : read_records(sql, r, first, false, 0);
+}
+
 static int read_load(struct sql *sql, struct store_request *r)
 {
 	sqlite3_stmt *s = sql_get(sql, SQL_FIND);
@@ -155,15 +176,7 @@ static int read_load(struct sql *sql, struct store_request *r)
 		return code;
 	if (!r->count)
 		return error_set(&r->err, ERR(NOT_FOUND), "execution %llu is not stored", (unsigned long long)r->execution_id);
-	r->count = 0;
-	r->snapshot = (struct store_snapshot){ .execution_id = r->execution_id, .bytes = STR_EMPTY };
-	s = sql_get(sql, SQL_SNAPSHOT);
-	sql_bind_id(s, 1, r->execution_id);
-	if ((code = sql_step(sql, s, &r->err)) == 1) {
-		r->snapshot.next_record = (uint32_t)sql_int(s, 0);
-		r->snapshot.bytes = sql_copy(s, 1, &r->arena);
-		sqlite3_reset(s);
-	}
+	code = read_snapshot(sql, r);
 	return code < 0 ? code : read_records(sql, r, r->snapshot.next_record, false, 0);
 }
 

@@ -58,6 +58,10 @@
 	X(COUNT_OPEN, "SELECT count(*) FROM open")                                                                              \
 	X(MESSAGES_OF, "SELECT sequence, target, sender, event, bytes FROM inbox WHERE target = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3") \
 	X(MESSAGES, "SELECT sequence, target, sender, event, bytes FROM inbox WHERE sequence > ?1 ORDER BY sequence LIMIT ?2")  \
+	/* verifying */                                                                                                        \
+	X(EACH_EXECUTION, "SELECT id, machine, name, start, stop, status, attributes FROM execution ORDER BY id")               \
+	X(COUNT_EXECUTIONS, "SELECT count(*) FROM execution")                                                                   \
+	X(OPEN_OF, "SELECT wake FROM open WHERE execution = ?1")                                                                \
 	/* purging: the candidates are looked for on a reader, and looked at again by the writer */                             \
 	X(ENDED_BEFORE, "SELECT id FROM execution INDEXED BY execution_by_start WHERE start < ?1 AND stop <> 0 AND stop < ?1 "  \
 			"AND NOT EXISTS(SELECT 1 FROM open WHERE open.execution = execution.id) ORDER BY start LIMIT ?2")       \

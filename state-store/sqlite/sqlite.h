@@ -77,6 +77,7 @@ struct sqlite_store {
 	} checkpoint;
 	atomic_bool closing;
 	atomic_uint_fast64_t commits, batches, syncs, bytes_written;
+	atomic_uint_fast64_t backup_done, backup_total; /* pages */
 };
 
 /* Starts a thread that gets no signals. */
@@ -97,10 +98,15 @@ void sqlite_writer_rollback(struct sqlite_store *sqlite);
 
 /* reader.c */
 void *sqlite_reader_run(void *data);
+/* What is stored of one execution from record `first` on, in r->snapshot and r->records. */
+int sqlite_read_journal(struct sql *sql, struct store_request *r, uint32_t first);
 
 /* purge.c: finding candidates (a reader), deleting them (the writer). */
 int sqlite_purge_find(struct sql *sql, struct store_request *request);
 void sqlite_purge(struct sqlite_store *sqlite, struct store_request *request);
+
+/* verify.c */
+int sqlite_verify(struct store *store, const struct store_verifier *verifier, struct wf_error *err);
 
 /* maintenance.c, backup.c */
 void *sqlite_maintenance_run(void *data);

@@ -82,7 +82,10 @@ class Functions(http.server.BaseHTTPRequestHandler):
         for header, value in {"Content-Type": "application/json", "Content-Length": str(len(data)), **headers}.items():
             self.send_header(header, value)
         self.end_headers()
-        self.wfile.write(data)
+        try:
+            self.wfile.write(data)
+        except OSError:  # nobody waits for it any more: the task has timed out
+            return
         if script and "then" in answer:
             threading.Thread(target=self.report, args=(event["token"], answer["then"]), daemon=True).start()
 

@@ -1,14 +1,15 @@
-/* fuzz_jsonata.c: libFuzzer target for the JSONata language: any text is compiled and, if it can be, evaluated over a small
- * document, as the library and as the dialect, with a small budget.
+/* fuzz_jsonata.c: libFuzzer target for the JSONata language: any text is compiled and, if it can be, evaluated over a
+ * small document, as the library and as the dialect, with a small budget.
  *
  *     ./fuzz_jsonata CORPUS_FOLDER       (make_jsonata_corpus.py writes the corpus from the shared suite) */
 #include "base/mem.h"
 #include "dsl/jsonata/jsonata.h"
 
-static const char document[] = "{\"Account\":{\"Name\":\"Firefly\",\"Order\":[{\"id\":\"o1\",\"Product\":[{\"Price\":34.45,\"Quantity\":2,"
-			       "\"Description\":{\"Colour\":\"Purple\",\"Weight\":0.75}},{\"Price\":21,\"Quantity\":1}]},{\"id\":\"o2\","
-			       "\"Product\":[{\"Price\":107.99,\"Quantity\":4}]}]},\"a\":[1,[2,[3]],{\"b\":null}],\"t\":\"2018-01-01T00:00:00Z\","
-			       "\"e\":\"\\ud83d\\ude00 x \\ud800\",\"big\":12345678901234567890}";
+static const char document[] =
+    "{\"Account\":{\"Name\":\"Firefly\",\"Order\":[{\"id\":\"o1\",\"Product\":[{\"Price\":34.45,\"Quantity\":2,"
+    "\"Description\":{\"Colour\":\"Purple\",\"Weight\":0.75}},{\"Price\":21,\"Quantity\":1}]},{\"id\":\"o2\","
+    "\"Product\":[{\"Price\":107.99,\"Quantity\":4}]}]},\"a\":[1,[2,[3]],{\"b\":null}],\"t\":\"2018-01-01T00:00:00Z\","
+    "\"e\":\"\\ud83d\\ude00 x \\ud800\",\"big\":12345678901234567890}";
 
 static const struct value *variable(void *data, struct str name)
 {
@@ -27,8 +28,14 @@ static void run(struct str text, const struct value *input, enum jsonata_flavour
 	struct random random;
 	random_seed(&random, 1);
 	struct jsonata_states states = { .input = input };
-	struct jsonata_env env = { .input = input, .variable = variable, .data = (void *)(uintptr_t)input, .states = &states,
-				   .random = &random, .now_ms = 1700000000000, .steps_max = 200000, .depth_max = 200,
+	struct jsonata_env env = { .input = input,
+				   .variable = variable,
+				   .data = (void *)(uintptr_t)input,
+				   .states = &states,
+				   .random = &random,
+				   .now_ms = 1700000000000,
+				   .steps_max = 200000,
+				   .depth_max = 200,
 				   .bytes_max = 32 << 20 };
 	if (jsonata_evaluate(program, &env, &arena, &value, &error) == JSONATA_VALUE)
 		value_text(value);

@@ -2,8 +2,8 @@
  *
  *     RATCHET_TEST_DATA=DIR suite [-v] [GROUP[/FILE]]
  *
- * Every case of every file counts (some files hold several). A case that fails and is not named in the file known-misses beside
- * this source, or less than 99.5 of 100 cases passing, fails the run. */
+ * Every case of every file counts (some files hold several). A case that fails and is not named in the file
+ * known-misses beside this source, or less than 99.5 of 100 cases passing, fails the run. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "dsl/jsonata/jsonata.h"
@@ -133,7 +133,8 @@ static void report(const char *name, struct str expr, const struct value *test, 
 		struct str key = value_key_at(test, i);
 		if (str_eqz(key, "result") || str_eqz(key, "code") || str_eqz(key, "token") || str_eqz(key, "error") ||
 		    str_eqz(key, "undefinedResult"))
-			buffer_printf(&wanted, "%.*s %.*s ", STR_FMT(key), STR_FMT(str_sub(value_text(value_at(test, i)), 0, 600)));
+			buffer_printf(&wanted, "%.*s %.*s ", STR_FMT(key),
+				      STR_FMT(str_sub(value_text(value_at(test, i)), 0, 600)));
 	}
 	printf("    expected: %.*s\n", STR_FMT(buffer_str(&wanted)));
 	if (outcome == JSONATA_VALUE)
@@ -173,7 +174,8 @@ static void run_case(const char *name, const struct value *test, const char *roo
 	struct value *value = NULL;
 	struct jsonata_error error = { 0 };
 	struct jsonata *program = jsonata_compile(&arena, expr, NULL, &error);
-	enum jsonata_outcome outcome = program ? jsonata_evaluate(program, &env, &arena, &value, &error) : JSONATA_ERROR;
+	enum jsonata_outcome outcome =
+	    program ? jsonata_evaluate(program, &env, &arena, &value, &error) : JSONATA_ERROR;
 	if (outcome_fits(test, outcome, value, &error)) {
 		passed++;
 		if (verbose)
@@ -218,7 +220,8 @@ static void run_group(const char *root, const char *group, const char *only_file
 	for (int i = 0; i < count; i++) {
 		const char *file = files[i]->d_name;
 		size_t length = strlen(file);
-		if (length > 5 && strcmp(file + length - 5, ".json") == 0 && (!only_file || strcmp(file, only_file) == 0))
+		if (length > 5 && strcmp(file + length - 5, ".json") == 0 &&
+		    (!only_file || strcmp(file, only_file) == 0))
 			run_file(root, group, file);
 		free(files[i]);
 	}
@@ -256,6 +259,7 @@ int main(int argc, char **argv)
 	free(groups);
 	buffer_done(&known_misses);
 	int all = passed + failed + excused + skipped;
-	printf("%d passed, %d failed, %d skipped (%d known misses of %d cases)\n", passed, failed + excused, skipped, excused, all);
+	printf("%d passed, %d failed, %d skipped (%d known misses of %d cases)\n", passed, failed + excused, skipped,
+	       excused, all);
 	return failed > 0 || passed * 1000 < all * 995;
 }

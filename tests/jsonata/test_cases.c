@@ -1,5 +1,5 @@
-/* test_cases.c: the project's own cases, one file per subject in cases/: {"expr", and "result", "undefined" or "code" with "message"},
- * all evaluated on cases/input.json. */
+/* test_cases.c: the project's own cases, one file per subject in cases/: {"expr", and "result", "undefined" or "code"
+ * with "message"}, all evaluated on cases/input.json. */
 #include "base/mem.h"
 #include "dsl/jsonata/jsonata.h"
 #include <setjmp.h>
@@ -38,14 +38,16 @@ static bool same(const struct value *a, const struct value *b)
 	if (count == 0 || value_kind(a) != value_kind(b) || count != value_count(b))
 		return value_equal(a, b);
 	for (size_t i = 0; i < count; i++) {
-		const struct value *other = value_is(a, VALUE_OBJECT) ? value_get(b, value_key_at(a, i)) : value_at(b, i);
+		const struct value *other =
+		    value_is(a, VALUE_OBJECT) ? value_get(b, value_key_at(a, i)) : value_at(b, i);
 		if (!other || !same(value_at(a, i), other))
 			return false;
 	}
 	return true;
 }
 
-static bool fits(const struct value *test, enum jsonata_outcome outcome, const struct value *value, const struct jsonata_error *error)
+static bool fits(const struct value *test, enum jsonata_outcome outcome, const struct value *value,
+		 const struct jsonata_error *error)
 {
 	const struct value *result = value_getz(test, "result"), *code = value_getz(test, "code");
 	const struct value *message = value_getz(test, "message"), *position = value_getz(test, "position");
@@ -68,12 +70,13 @@ static bool run_case(const char *file, const struct value *test, const struct va
 	struct jsonata_error error = { 0 };
 	struct str expr = value_string(value_getz(test, "expr"));
 	struct jsonata *program = jsonata_compile(&arena, expr, NULL, &error);
-	enum jsonata_outcome outcome = program ? jsonata_evaluate(program, &env, &arena, &value, &error) : JSONATA_ERROR;
+	enum jsonata_outcome outcome =
+	    program ? jsonata_evaluate(program, &env, &arena, &value, &error) : JSONATA_ERROR;
 	if (fits(test, outcome, value, &error))
 		return true;
 	struct str wanted = value_text(test), got = value ? value_text(value) : error.message;
-	printf("%s: %.*s\n    wanted %.*s\n    got    %s@%zu %.*s\n", file, STR_FMT(expr), STR_FMT(wanted), error.code, error.position,
-	       STR_FMT(got));
+	printf("%s: %.*s\n    wanted %.*s\n    got    %s@%zu %.*s\n", file, STR_FMT(expr), STR_FMT(wanted), error.code,
+	       error.position, STR_FMT(got));
 	return false;
 }
 
@@ -143,7 +146,8 @@ static void what_has_no_end_is_stopped(void **state)
 
 static void deep_texts_are_refused(void **state)
 {
-	static const char *const opens[] = { "(", "[", "{'a':", "-", "a[", "$f(", "function(){", "a?", "a.", "1+", "a&", "|a|", "^(", "a:=" };
+	static const char *const opens[] = { "(",  "[",  "{'a':", "-",  "a[",  "$f(", "function(){",
+					     "a?", "a.", "1+",    "a&", "|a|", "^(",  "a:=" };
 	for (size_t i = 0; i < sizeof opens / sizeof *opens; i++) {
 		_cleanup_(buffer_done) struct buffer text = { 0 };
 		for (int n = 0; n < 200000; n++)

@@ -33,16 +33,20 @@ static const struct value *context(void *data)
 /* What the template gives: its JSON text, or "cause" on failure, or "refused: message" when it does not compile. */
 static char *run_in(struct arena *arena, const char *template_text, unsigned fields)
 {
-	_cleanup_(value_unrefp) struct value *template_json = json(template_text), *input = json(input_text), *result = NULL;
+	_cleanup_(value_unrefp) struct value *template_json = json(template_text), *input = json(input_text),
+					     *result = NULL;
 	struct jsonata_template_problem *problems = NULL;
 	struct jsonata_template *tmpl = jsonata_template_compile(arena, template_json, fields, &problems);
 	if (problems)
-		return arena_printf(arena, "refused%s: %.*s at '%.*s' %zu+%zu", problems->unsupported ? " (unsupported)" : "",
-				    STR_FMT(problems->message), STR_FMT(problems->pointer), problems->offset, problems->length);
+		return arena_printf(arena, "refused%s: %.*s at '%.*s' %zu+%zu",
+				    problems->unsupported ? " (unsupported)" : "", STR_FMT(problems->message),
+				    STR_FMT(problems->pointer), problems->offset, problems->length);
 	struct random random;
 	random_seed(&random, 7);
 	struct jsonata_states states = { .input = input, .context = context };
-	struct jsonata_env env = { .variable = variable, .states = &states, .random = &random, .now_ms = 1700000000000 };
+	struct jsonata_env env = {
+		.variable = variable, .states = &states, .random = &random, .now_ms = 1700000000000
+	};
 	struct jsonata_failure failure = { 0 };
 	if (jsonata_template_evaluate(tmpl, &env, STR("Output"), arena, &result, &failure) < 0)
 		return arena_printf(arena, "%.*s", STR_FMT(failure.cause));
@@ -61,7 +65,8 @@ static void the_input_is_read_through_states(void **state)
 {
 	assert_gives("\"{% $states.input.name %}\"", "\"Ada\"");
 	assert_gives("\"{% $states.input %}\"", input_text);
-	assert_gives("{\"a\":[\"{% $states.input.list[0] %}\",\"plain\"],\"b\":1.0}", "{\"a\":[3,\"plain\"],\"b\":1.0}");
+	assert_gives("{\"a\":[\"{% $states.input.list[0] %}\",\"plain\"],\"b\":1.0}",
+		     "{\"a\":[3,\"plain\"],\"b\":1.0}");
 	assert_gives("\"{% $states.context.Execution.Id %}\"", "\"x\"");
 	assert_gives("\"{% $v.list[$ > 1] %}\"", "[3,2]");
 	assert_gives("\" {% 1 %}\"", "\" {% 1 %}\"");
@@ -96,37 +101,50 @@ static void its_own_functions_work(void **state)
 		     "\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"");
 	assert_gives("\"{% $length($hash('', 'SHA-384')) + $length($hash('', 'SHA-512')) %}\"", "224");
 	assert_gives("\"{% $random(42) %}\"", "0.7275636800328681");
-	assert_gives("\"{% $contains($uuid(), /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/) %}\"", "true");
+	assert_gives(
+	    "\"{% $contains($uuid(), /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/) %}\"",
+	    "true");
 	assert_gives("\"{% $parse('{\\\"a\\\":[1,null]}') %}\"", "{\"a\":[1,null]}");
 	assert_gives("\"{% $parse(\\\"{'a':'b'}\\\").a %}\"", "\"b\"");
 }
 
 static void failures_read_as_the_service_s(void **state)
 {
-	assert_gives("{\"a\":{\"b\":[\"{% $nope %}\"]}}",
-		     "The JSONata expression '$nope' specified for the field 'Output/a/b[0]' returned nothing (undefined).");
-	assert_gives("\"{% $sum('a') %}\"", "The JSONata expression '$sum('a')' specified for the field 'Output' threw an error during "
-					      "evaluation. T0412: Argument 1 of function \"sum\" must be an array of \"numbers\"");
-	assert_gives("\"{% $f := function($x){$x} %}\"", "The JSONata expression '$f := function($x){$x}' specified for the field "
-							   "'Output' returned an unsupported result type.");
-	assert_gives("\"{% $eval('1') %}\"", "The JSONata expression '$eval('1')' specified for the field 'Output' threw an error during "
-					       "evaluation. T1006: Attempted to invoke a non-function");
-	assert_gives("\"{% $sum([1]) + $count(1) %}\"", "The JSONata expression '$sum([1]) + $count(1)' specified for the field 'Output' "
-							  "threw an error during evaluation. T1006: Attempted to invoke a non-function");
-	assert_gives("\"{% $hash('a', 'md5') %}\"", "The JSONata expression '$hash('a', 'md5')' specified for the field 'Output' threw an "
-						      "error during evaluation. D3161: Unknown algorithm passed to the hash function: "
-						      "\"md5\"");
+	assert_gives(
+	    "{\"a\":{\"b\":[\"{% $nope %}\"]}}",
+	    "The JSONata expression '$nope' specified for the field 'Output/a/b[0]' returned nothing (undefined).");
+	assert_gives("\"{% $sum('a') %}\"",
+		     "The JSONata expression '$sum('a')' specified for the field 'Output' threw an error during "
+		     "evaluation. T0412: Argument 1 of function \"sum\" must be an array of \"numbers\"");
+	assert_gives("\"{% $f := function($x){$x} %}\"",
+		     "The JSONata expression '$f := function($x){$x}' specified for the field "
+		     "'Output' returned an unsupported result type.");
+	assert_gives("\"{% $eval('1') %}\"",
+		     "The JSONata expression '$eval('1')' specified for the field 'Output' threw an error during "
+		     "evaluation. T1006: Attempted to invoke a non-function");
+	assert_gives("\"{% $sum([1]) + $count(1) %}\"",
+		     "The JSONata expression '$sum([1]) + $count(1)' specified for the field 'Output' "
+		     "threw an error during evaluation. T1006: Attempted to invoke a non-function");
+	assert_gives("\"{% $hash('a', 'md5') %}\"",
+		     "The JSONata expression '$hash('a', 'md5')' specified for the field 'Output' threw an "
+		     "error during evaluation. D3161: Unknown algorithm passed to the hash function: "
+		     "\"md5\"");
 }
 
 static void the_top_level_has_no_input(void **state)
 {
-	assert_gives("{\"v\":\"{% phone %}\"}", "refused (unsupported): Reference to 'phone' at the top level is not supported. at '/v' 3+5");
-	assert_gives("\"{% $ %}\"", "refused (unsupported): Reference to '$' at the top level is not supported. at '' 3+1");
-	assert_gives("\"{% $$.a %}\"", "refused (unsupported): Reference to '$$' at the top level is not supported. at '' 3+2");
-	assert_gives("\"{% 1 + *.a %}\"", "refused (unsupported): Reference to '*' at the top level is not supported. at '' 7+1");
+	assert_gives("{\"v\":\"{% phone %}\"}",
+		     "refused (unsupported): Reference to 'phone' at the top level is not supported. at '/v' 3+5");
+	assert_gives("\"{% $ %}\"",
+		     "refused (unsupported): Reference to '$' at the top level is not supported. at '' 3+1");
+	assert_gives("\"{% $$.a %}\"",
+		     "refused (unsupported): Reference to '$$' at the top level is not supported. at '' 3+2");
+	assert_gives("\"{% 1 + *.a %}\"",
+		     "refused (unsupported): Reference to '*' at the top level is not supported. at '' 7+1");
 	assert_gives("\"{% $map([1], function($x){ y }) %}\"",
 		     "refused (unsupported): Reference to 'y' at the top level is not supported. at '' 27+1");
-	assert_gives("\"{% $states.result %}\"", "refused (unsupported): Reference to '$states.result' is not supported in this field. at '' 11+6");
+	assert_gives("\"{% $states.result %}\"",
+		     "refused (unsupported): Reference to '$states.result' is not supported in this field. at '' 11+6");
 	assert_gives("\"{% [{'a':2},{'a':1}]^(a).a %}\"", "[1,2]");
 	assert_gives("\"{% [{'a':2},{'a':1}][a=1].$.a %}\"", "1");
 	assert_gives("\"{% [{'a':'x','b':1}]{a: b} %}\"", "{\"x\":1}");
@@ -146,9 +164,10 @@ static void wrong_types_are_named(void **state)
 	struct jsonata_template_problem *problems = NULL;
 	struct jsonata_template *tmpl = jsonata_template_compile(&arena, template_json, 0, &problems);
 	struct jsonata_failure failure = jsonata_template_wrong_type(tmpl, STR("Items"), "array", result, &arena);
-	assert_string_equal(arena_strdup(&arena, failure.cause),
-			    "The JSONata expression ''string'' specified for the field 'Items' returned an unexpected result type. "
-			    "Expected 'array', but was 'string' for value: \"string\"");
+	assert_string_equal(
+	    arena_strdup(&arena, failure.cause),
+	    "The JSONata expression ''string'' specified for the field 'Items' returned an unexpected result type. "
+	    "Expected 'array', but was 'string' for value: \"string\"");
 }
 
 static void collect(void *data, struct str name, struct str reference)
@@ -160,7 +179,8 @@ static void references_are_listed(void **state)
 {
 	_cleanup_(arena_done) struct arena arena = { 0 };
 	_cleanup_(buffer_done) struct buffer names = { 0 };
-	_cleanup_(value_unrefp) struct value *template_json = json("{\"a\":\"{% ($x := $order.id; $sum($x) + $total) %}\"}");
+	_cleanup_(value_unrefp) struct value *template_json =
+	    json("{\"a\":\"{% ($x := $order.id; $sum($x) + $total) %}\"}");
 	struct jsonata_template_problem *problems = NULL;
 	struct jsonata_template *tmpl = jsonata_template_compile(&arena, template_json, JSONATA_STATES_ALL, &problems);
 	assert_null(problems);

@@ -163,8 +163,9 @@ static void on_created(void *data, const struct engine_error *error, const struc
 		return;
 	if (error->code)
 		sim_fail(sim, "a state machine is refused: %.*s\n%s", STR_FMT(error->message), sim->machines[call->machine].text);
-	if (!u64_map_get(&sim->model.machines, machine->number))
-		sim_fail(sim, "a state machine is acknowledged under an unknown number");
+	if (!sim->model.machine_stored[call->machine])
+		sim_fail(sim, "a state machine is acknowledged and is not durable");
+	u64_map_put(&sim->model.machines, machine->number, (void *)(uintptr_t)(call->machine + 1));
 	client->created[call->machine] = true;
 	call_free(call);
 }
@@ -312,6 +313,9 @@ static void on_token_used(void *data, const struct engine_error *error)
 	struct task_fact *task = open ? u64_map_get(open, call->event_id) : NULL;
 	if (error->code != ENGINE_OK && error->code != ENGINE_TASK_TIMED_OUT)
 		sim_fail(sim, "a task token is refused: %.*s", STR_FMT(error->message));
+	if (error->code == ENGINE_OK && task && model_task_open(fact, call->event_id))
+		sim_fail(sim, "the answer of task %llx/%llu is acknowledged, and is not durable", (unsigned long long)call->execution_id,
+			 (unsigned long long)call->event_id);
 	if (error->code == ENGINE_OK && task && task->closed)
 		sim_fail(sim, "task %llx/%llu is answered twice", (unsigned long long)call->execution_id, (unsigned long long)call->event_id);
 	if (error->code == ENGINE_OK && task)

@@ -87,6 +87,11 @@ static struct str own(struct str bytes)
 	return (struct str){ mem_strndup(bytes.ptr, bytes.len), bytes.len };
 }
 
+bool model_task_open(const struct fact *fact, uint64_t task_id)
+{
+	return execution_status(fact->shadow) == EXECUTION_RUNNING && u64_map_get(&fact->shadow->tasks, task_id);
+}
+
 uint64_t event_hash(const struct event *event)
 {
 	_cleanup_(buffer_done) struct buffer json = { 0 };
@@ -306,6 +311,15 @@ static void check_rows(struct model *model, struct fact *fact)
 		WRONG(fact, "its open row says %lld, its state %lld", (long long)fact->open_wake_ms, (long long)wake_ms);
 }
 
+static void take_item(struct model *model, const struct store_item *item)
+{
+	for (unsigned i = 0; i < model->sim->machines_count; i++) {
+		const char *name = model->sim->machines[i].name;
+		if (item->kind == ITEM_MACHINE && memmem(item->bytes.ptr, item->bytes.len, name, strlen(name)))
+			model->machine_stored[i] = true;
+	}
+}
+
 void model_commit(struct model *model, const struct store_batch *batch)
 {
 	for (const struct store_op *op = batch->first; op; op = op->next) {
@@ -334,9 +348,11 @@ void model_commit(struct model *model, const struct store_batch *batch)
 		case STORE_DELETE_OPEN:
 			need(model, op->open.execution_id)->has_open = false;
 			break;
+		case STORE_PUT_ITEM:
+			take_item(model, &op->item);
+			break;
 		case STORE_APPEND_MESSAGE:
 		case STORE_DELETE_MESSAGE:
-		case STORE_PUT_ITEM:
 		case STORE_DELETE_ITEM:
 			break;
 		}
@@ -443,7 +459,7 @@ static void check_tasks(struct model *model, struct node *node)
 		struct task_key key;
 		memcpy(&key, entry->key.ptr, sizeof key);
 		struct fact *fact = model_find(model, key.execution_id);
-		if (node_runs_task(node, key.execution_id, key.event_id) && (!fact || !u64_map_get(&fact->shadow->tasks, key.event_id)))
+		if (node_runs_for_result(node, key.execution_id, key.event_id) && (!fact || !u64_map_get(&fact->shadow->tasks, key.event_id)))
 			sim_fail(model->sim, "task %llx/%llu runs and is not open", (unsigned long long)key.execution_id,
 				 (unsigned long long)key.event_id);
 	}

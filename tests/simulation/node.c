@@ -294,6 +294,12 @@ bool node_runs_task(const struct node *node, uint64_t execution_id, uint64_t eve
 	return find_task(node, execution_id, event_id);
 }
 
+bool node_runs_for_result(const struct node *node, uint64_t execution_id, uint64_t event_id)
+{
+	const struct node_task *task = find_task(node, execution_id, event_id);
+	return task && !task->script.by_token;
+}
+
 static uint32_t connector_running(const struct connector *connector)
 {
 	return ((const struct sim_connector *)connector)->node->tasks_running;

@@ -116,7 +116,8 @@ struct model {
 	struct fact **facts; /* in the order of their start */
 	size_t count, capacity;
 	struct u64_map by_id;
-	struct u64_map machines; /* number → index + 1 */
+	struct u64_map machines; /* number → index + 1, of those that were acknowledged */
+	bool machine_stored[SIM_MACHINES_MAX];
 	uint64_t folds;
 };
 void model_init(struct model *model, struct sim *sim);
@@ -126,6 +127,8 @@ void model_commit(struct model *model, const struct store_batch *batch);
 struct fact *model_find(struct model *model, uint64_t id);
 /* By name within a machine; NULL if there is none. */
 struct fact *model_named(struct model *model, unsigned machine, const char *name);
+/* Whether the task waits for an answer. */
+bool model_task_open(const struct fact *fact, uint64_t task_id);
 uint64_t event_hash(const struct event *event);
 /* Folding from every record boundary gives the state. */
 void model_check_boundaries(struct model *model, struct fact *fact);
@@ -187,6 +190,8 @@ void node_iterate(struct node *node);
 bool node_effect(struct node *node);
 bool node_at_rest(const struct node *node);
 bool node_runs_task(const struct node *node, uint64_t execution_id, uint64_t event_id);
+/* Not one that ends by its token, whose request may still be under way when the token is used. */
+bool node_runs_for_result(const struct node *node, uint64_t execution_id, uint64_t event_id);
 struct clock_source *sim_clock(struct sim *sim);
 
 /* ---- client.c ---------------------------------------------------------------------------------------------------- */

@@ -923,6 +923,7 @@ static const struct variant variants[] = {
 	{ "memory", false, false },
 	{ "sqlite through the wrapper", true, true },
 	{ "memory through the wrapper", false, true },
+	{ "sqlite, and then the power goes", true, false, true },
 };
 
 #define TEST(name) { #name, name }

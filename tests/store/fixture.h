@@ -32,6 +32,7 @@ struct fixture {
 	struct loop *loop;
 	struct store *store;
 	struct store_lease lease; /* sequence: of the last batch submitted */
+	uint64_t seed; /* of the power loss at the end */
 	struct arena arena;
 };
 

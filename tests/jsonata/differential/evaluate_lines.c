@@ -1,4 +1,5 @@
-/* evaluate_lines.c: reads lines of {"expr": …, "input": …} and prints for each what evaluating it gives, as one line of JSON:
+/* evaluate_lines.c: reads lines of {"expr": …, "input": …} and prints for each what evaluating it gives, as one line of
+ * JSON:
  * {"value": …}, {"undefined": true}, {"function": true} or {"code", "position", "token", "message", "value"}.
  * differential.js compares that with the reference. */
 #include "base/mem.h"
@@ -45,11 +46,14 @@ static void run_line(struct str text)
 	}
 	struct random random;
 	random_seed(&random, 1);
-	struct jsonata_env env = { .input = value_getz(test, "input"), .random = &random, .now_ms = 1700000000000, .depth_max = 1000 };
+	struct jsonata_env env = {
+		.input = value_getz(test, "input"), .random = &random, .now_ms = 1700000000000, .depth_max = 1000
+	};
 	struct jsonata_error error = { 0 };
 	struct value *value = NULL;
 	struct jsonata *program = jsonata_compile(&arena, value_string(value_getz(test, "expr")), NULL, &error);
-	enum jsonata_outcome outcome = program ? jsonata_evaluate(program, &env, &arena, &value, &error) : JSONATA_ERROR;
+	enum jsonata_outcome outcome =
+	    program ? jsonata_evaluate(program, &env, &arena, &value, &error) : JSONATA_ERROR;
 	line = outcome_of(outcome, value, &error);
 	struct str printed = value_text(line);
 	fwrite(printed.ptr, 1, printed.len, stdout);
