@@ -21,6 +21,13 @@ static void stop_loop(void *data)
 	serving->assembly.loop->stop(serving->assembly.loop);
 }
 
+/* Every reply is there; now they are to be sent. */
+static void engine_drained(void *data)
+{
+	struct serving *serving = data;
+	server_when_idle(serving->server, stop_loop, serving);
+}
+
 static void out_of_patience(struct loop_timer *timer)
 {
 	log_warn("cli", "requests are still open; ending without them");
@@ -40,7 +47,7 @@ static void on_signal(void *data, int signal)
 	server_drain(serving->server);
 	serving->patience = (struct loop_timer){ .callback = out_of_patience, .data = serving };
 	loop_timer_set(serving->assembly.loop, &serving->patience, DRAIN_MS_MOST);
-	engine_drain(serving->assembly.engine, stop_loop, serving);
+	engine_drain(serving->assembly.engine, engine_drained, serving);
 }
 
 static void set_flag(void *data, const char *name, const char *value)

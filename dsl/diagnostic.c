@@ -12,6 +12,19 @@ const char *diagnostic_code_name(enum diagnostic_code code)
 	return (unsigned)code < sizeof names / sizeof *names ? names[code] : "";
 }
 
+void diagnostics_say(const struct diagnostics *diagnostics, struct buffer *out)
+{
+	bool first = true;
+	for (const struct diagnostic *d = diagnostics->first; d; d = d->next) {
+		if (d->severity != DIAGNOSTIC_ERROR)
+			continue;
+		buffer_printf(out, "%s%s: %.*s", first ? "" : ", ", diagnostic_code_name(d->code), STR_FMT(d->message));
+		if (d->location.len)
+			buffer_printf(out, " at %.*s", STR_FMT(d->location));
+		first = false;
+	}
+}
+
 /* How much of a line is shown: definitions made by programs are often one line of a hundred thousand characters. */
 enum { LINE_BEFORE = 100, LINE_AFTER = 80 };
 

@@ -48,6 +48,9 @@ struct diagnostics {
 	unsigned errors, warnings;
 };
 
+/* Appends all errors as AWS says them in one message: "CODE: message at /States/A, CODE: …". */
+void diagnostics_say(const struct diagnostics *diagnostics, struct buffer *out);
+
 const char *diagnostic_code_name(enum diagnostic_code code);
 
 /* "FILE:LINE:COLUMN: error: CODE: message at /States/A (expected …)" and, with `caret`, the source line with a caret under the place. `name` may be "-". */

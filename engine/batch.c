@@ -90,7 +90,7 @@ static void count_latency(struct engine *engine, const struct resident *resident
 	engine->stats.latency_counts[i]++;
 }
 
-static void count_end(struct engine *engine, const struct resident *resident, enum execution_status status)
+void batch_count_end(struct engine *engine, const struct resident *resident, enum execution_status status)
 {
 	switch (status) {
 	case EXECUTION_SUCCEEDED_:
@@ -135,10 +135,11 @@ static void release_execution(struct engine *engine, const struct release *relea
 		}
 	}
 	if (release->status != EXECUTION_RUNNING) {
-		count_end(engine, resident, release->status);
+		batch_count_end(engine, resident, release->status);
 		resident->row_status = release->status;
 		resident->row_start_ms = execution_start_ms(resident->execution);
 		resident->row_stop_ms = execution_stop_ms(resident->execution);
+		children_ended(engine, resident);
 		resident->state = RESIDENT_ENDED;
 	}
 }

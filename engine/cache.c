@@ -118,7 +118,6 @@ struct resident *cache_add_new(struct engine *engine, struct machine *machine, u
 	struct resident *resident = add(engine, execution_id);
 	identify(engine, resident, machine, name, attributes);
 	begin_anew(resident);
-	resident->redispatched = true;
 	cache_touch(engine, resident);
 	return resident;
 }
@@ -289,7 +288,7 @@ void cache_reload(struct engine *engine, struct resident *resident)
 
 bool cache_release(struct engine *engine, struct resident *resident, bool force)
 {
-	if (resident->inputs.first || resident->ready || resident->uncommitted || resident->loading ||
+	if (resident->express || resident->inputs.first || resident->ready || resident->uncommitted || resident->loading ||
 	    resident->naming || resident->state == RESIDENT_LOADING)
 		return false;
 	if (resident->state == RESIDENT_READY) {
@@ -352,6 +351,8 @@ struct str attributes_encode(struct arena *arena, const struct attributes *attri
 	buffer_blob(&out, attributes->trace_header);
 	buffer_varint(&out, attributes->version);
 	buffer_blob(&out, attributes->alias);
+	buffer_varint(&out, attributes->parent.execution_id);
+	buffer_varint(&out, attributes->parent.event_id);
 	return arena_str(arena, buffer_str(&out));
 }
 
@@ -368,7 +369,8 @@ bool attributes_decode(struct str bytes, struct attributes *ret_attributes)
 	if (!reader_blob(&in, &attributes.trace_header))
 		return false;
 	attributes.alias = STR_EMPTY;
-	if (in.at < in.end && (!reader_varint(&in, &attributes.version) || !reader_blob(&in, &attributes.alias)))
+	if (in.at < in.end && (!reader_varint(&in, &attributes.version) || !reader_blob(&in, &attributes.alias) ||
+			       !reader_varint(&in, &attributes.parent.execution_id) || !reader_varint(&in, &attributes.parent.event_id)))
 		return false;
 	*ret_attributes = attributes;
 	return true;

@@ -370,6 +370,7 @@ void dispatch_cancel(struct engine *engine, uint64_t execution_id, uint64_t task
 	struct task *task = find(engine, (struct task_key){ execution_id, task_id });
 	if (!task) {
 		activities_cancel(engine, execution_id, task_id);
+		children_cancel(engine, execution_id, task_id);
 		return;
 	}
 	switch (task->state) {

@@ -25,9 +25,12 @@ static void on_open_counted(void *data, uint64_t count, int code, const struct w
 	struct engine *engine = errand_done(data, NULL);
 	if (!engine)
 		return;
+	if (code < 0) {
+		engine_halt(engine, "the open executions cannot be counted: %s", err ? err->message : error_code_text(code));
+		return;
+	}
 	engine->counting = false;
-	if (code == 0)
-		engine->stats.open = count;
+	engine->stats.open = count;
 }
 
 /* A setting of the store wins; a different one that was asked for is a mistake. */
@@ -98,6 +101,7 @@ int engine_new(const struct engine_options *options, struct engine **ret_engine,
 	LIST_INIT(&engine->due);
 	engine->timer = (struct loop_timer){ .callback = on_timer, .data = engine };
 	dispatch_init(engine);
+	children_init(engine);
 
 	int r = load(engine, options, err);
 	if (r == 0 && options->crash_notes)
@@ -156,6 +160,7 @@ void engine_free(struct engine *engine)
 	str_map_done(&engine->namings);
 	registry_free(engine);
 	timers_done(&engine->timers);
+	u64_map_done(&engine->recovery.redispatched);
 	str_map_done(&engine->watchers);
 	free(engine->region);
 	free(engine->account);

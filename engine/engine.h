@@ -101,6 +101,8 @@ void engine_drain(struct engine *engine, void (*done)(void *data), void *data);
 /* Cancels running tasks of connectors (their guards end), frees. The loop no longer runs; waits for nothing. */
 void engine_free(struct engine *engine);
 
+/* Wall clock, scaled by time_scale. */
+int64_t engine_now_ms(const struct engine *engine);
 const char *engine_region(const struct engine *engine);
 const char *engine_account(const struct engine *engine);
 const struct limits *engine_limits(const struct engine *engine);
@@ -193,6 +195,8 @@ struct start_request {
 	struct str name; /* empty: a name is made */
 	struct str input; /* JSON text; ptr NULL: {}. Given but empty is refused, as on AWS. */
 	struct str trace_header;
+	struct task_key parent; /* the task of another execution that starts it; zero: none. A repeat for the same task is the same execution, always */
+	bool waited_for; /* by that task: Express executions cannot be */
 };
 struct execution_info {
 	struct str arn, name, machine_arn, machine_name;
@@ -208,12 +212,15 @@ struct execution_info {
 	const struct value *logging, *tracing, *encryption; /* of the same; NULL: default */
 	const struct program *program; /* compiled */
 	int64_t updated_ms; /* when it became current */
+	size_t memory_bytes; /* engine_start_sync: what its state held at its end */
 	uint32_t redrive_count;
 	int64_t redrive_ms;
 };
 typedef void engine_execution_fn(void *data, const struct engine_error *error, const struct execution_info *execution);
 /* Replies when the start is durable (with the first step already taken). Idempotent as on AWS: the same name and input while it runs gives the same execution. */
 void engine_start(struct engine *engine, const struct start_request *request, engine_execution_fn *done, void *data);
+/* Starts an Express execution and replies when it has ended; its input, output, error and cause are filled in. */
+void engine_start_sync(struct engine *engine, const struct start_request *request, engine_execution_fn *done, void *data);
 /* error, cause: ptr NULL if absent. */
 void engine_stop(struct engine *engine, struct str execution_arn, struct str error, struct str cause, engine_execution_fn *done, void *data);
 void engine_describe(struct engine *engine, struct str execution_arn, engine_execution_fn *done, void *data);

@@ -76,9 +76,10 @@ void recovery_progress(struct engine *engine, struct resident *resident)
 	}
 	if (!recovery->asked || !recovery->active || recovery->loading)
 		return;
-	if (recovery->page_last)
+	if (recovery->page_last) {
 		recovery->active = false;
-	else
+		u64_map_done(&recovery->redispatched);
+	} else
 		list_active(engine);
 }
 
@@ -91,9 +92,10 @@ void recovery_loaded(struct engine *engine, struct resident *resident)
 	timers_set(&engine->timers, resident->id, execution_wake_ms(execution));
 	if (execution_runnable(execution) && !engine->draining)
 		mailbox_continue(engine, resident);
-	if (!engine->recovery.active || resident->redispatched || resident->id >= engine->recovered_below)
+	struct recovery *recovery = &engine->recovery;
+	if (!recovery->active || resident->id >= engine->recovered_below ||
+	    u64_map_put(&recovery->redispatched, resident->id, engine))
 		return;
-	resident->redispatched = true;
 	struct core_env env;
 	if (!execution_tasks_in_flight(execution) || !turn_env(engine, resident, engine_now_ms(engine), &env))
 		return;

@@ -111,7 +111,6 @@ struct resident {
 	bool loading;      /* store_load is under way */
 	bool stored;       /* its row is in the store, or in a batch on its way there */
 	bool started;      /* the START was applied; false only for a new one */
-	bool redispatched; /* recovery has started its tasks again */
 	bool recovering;   /* a page of recovery waits for its load */
 	struct execution *execution;
 
@@ -134,7 +133,9 @@ struct resident {
 	struct str attributes;            /* of its row; own memory */
 	enum execution_status row_status; /* what the loaded row said (for one that has ended) */
 	int64_t row_start_ms, row_stop_ms;
-	struct naming *naming; /* while its start is not committed */
+	struct naming *naming;     /* while its start is not committed */
+	bool express; /* nothing of it is stored */
+	struct request *waiting; /* express: answered at its end */
 };
 
 struct resident *cache_find(struct engine *engine, uint64_t execution_id);
@@ -167,6 +168,7 @@ struct attributes {
 	struct str trace_header;
 	uint64_t version; /* 0: none */
 	struct str alias; /* empty: none */
+	struct task_key parent; /* zero: none */
 };
 struct str attributes_encode(struct arena *arena, const struct attributes *attributes);
 bool attributes_decode(struct str bytes, struct attributes *ret_attributes);
@@ -214,6 +216,7 @@ struct request {
 	const struct version_info *version; /* that was published */
 	const struct alias_info *alias;
 	struct target target; /* start, list */
+	struct task_key parent; /* start: the task that begins it */
 	struct activity_poll *poll; /* GetActivityTask */
 	struct naming *naming;      /* start: the name it waits for */
 	struct str execution_arn, name, error_text, cause_text;
@@ -428,6 +431,29 @@ struct activity *activities_find(struct engine *engine, struct str name); /* NUL
 struct value **activity_tags(struct activity *activity);
 void activities_put_change(struct engine *engine, struct activity *activity, struct request *request);
 
+/* ---- Express executions (express.c) -------------------------------------------------------------------------------- */
+
+/* Starts one; `synchronous`: the request is answered at its end. */
+void express_begin(struct request *request, bool synchronous);
+/* turn.c's step for one; returns how many inputs it took. */
+uint32_t express_step(struct engine *engine, struct resident *resident, uint32_t inputs_max, int64_t now_ms);
+/* Answers those who wait for an end, when the process is to end. */
+void express_drain(struct engine *engine);
+
+/* ---- executions that executions start (children.c) ------------------------------------------------------------------ */
+
+struct children {
+	struct connector connector;
+	struct engine *engine;
+	struct str_map by_parent; /* 16 bytes of key → struct child */
+	struct u64_map by_id; /* of the child → the first of those who wait for its end */
+};
+void children_init(struct engine *engine);
+/* An execution's end is committed. */
+void children_ended(struct engine *engine, const struct resident *resident);
+/* A task is over that may have begun one and waits for it: stops it. */
+void children_cancel(struct engine *engine, uint64_t execution_id, uint64_t task_id);
+
 /* ---- the turn and its batches (turn.c, batch.c) -------------------------------------------------------------- */
 
 /* What leaves for one execution when its batch is committed. */
@@ -465,6 +491,11 @@ void batches_free(struct engine *engine);
 struct batch *batch_find(struct engine *engine, uint64_t sequence);
 /* What an execution's open row must say. */
 int64_t execution_open_wake_ms(const struct execution *execution);
+/* Takes the next input of an execution / gives it to its step. */
+struct input *turn_take_input(struct engine *engine, struct resident *resident);
+enum core_outcome turn_apply(struct core_step *step, const struct input *input);
+/* Counts an execution that has ended. */
+void batch_count_end(struct engine *engine, const struct resident *resident, enum execution_status status);
 /* What the core may know of the world in a step of this execution. False if its definition does not compile. */
 bool turn_env(struct engine *engine, struct resident *resident, int64_t now_ms, struct core_env *ret_env);
 /* Events of a committed batch, to who watches (watch.c). */
@@ -493,6 +524,7 @@ void workdirs_sweep(struct engine *engine);
 
 struct recovery {
 	bool asked, active;          /* engine_recover was called; ACTIVE rows are still being loaded */
+	struct u64_map redispatched; /* executions whose tasks were started again: once, though they may leave the memory and return */
 	struct store_open_row after; /* where the listing stands */
 	uint32_t loading;            /* of the page, not loaded yet */
 	bool page_last;
@@ -586,6 +618,9 @@ struct engine {
 	DIR *sweep; /* reading work_root through */
 	struct dispatch dispatch;
 	struct activities activities;
+	struct children *children; /* owned by dispatch, as a connector */
+	uint64_t next_express;
+	bool express_drained;
 	struct str_map watchers; /* execution ARN → first struct engine_watcher */
 
 	bool draining;
@@ -594,7 +629,5 @@ struct engine {
 	struct engine_stats stats;
 };
 
-/* Wall clock, scaled by time_scale. */
-int64_t engine_now_ms(const struct engine *engine);
 /* Log, and tell the owner that this process cannot go on. Nothing more is decided; the caller exits and recovers. */
 void engine_halt(struct engine *engine, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -68,7 +68,8 @@ static struct resident *begin(struct request *request)
 	struct attributes attributes = { .revision = request->target.revision->number,
 					 .trace_header = request->trace_header,
 					 .version = request->target.version,
-					 .alias = request->target.alias };
+					 .alias = request->target.alias,
+					 .parent = request->parent };
 	token_hash(request->input, attributes.input_hash);
 	struct resident *resident = cache_add_new(engine, request->machine, new_id(engine, request), request->name,
 						  attributes_encode(&request->arena, &attributes));
@@ -92,6 +93,15 @@ static bool same_input(const struct request *request, struct str row_attributes)
 	return attributes_decode(row_attributes, &attributes) && memcmp(hash, attributes.input_hash, sizeof hash) == 0;
 }
 
+/* A task that starts its child again, after a recovery, finds it, even ended. */
+static bool same_parent(const struct request *request, struct str row_attributes)
+{
+	struct attributes attributes;
+	return request->parent.execution_id && attributes_decode(row_attributes, &attributes) &&
+	       attributes.parent.execution_id == request->parent.execution_id &&
+	       attributes.parent.event_id == request->parent.event_id;
+}
+
 static void fail_existing(struct request *request)
 {
 	struct engine *engine = request->engine;
@@ -110,7 +120,7 @@ static void answer_from_row(struct request *request, const struct store_executio
 	bool runs =
 	    readable ? execution_status(resident->execution) == EXECUTION_RUNNING : row->status == EXECUTION_RUNNING;
 	request->carried = false;
-	if (!runs || !same_input(request, row->attributes))
+	if (!same_parent(request, row->attributes) && (!runs || !same_input(request, row->attributes)))
 		fail_existing(request);
 	request->info = (struct execution_info){
 		.arn = arena_format(&request->arena, "arn:aws:states:%s:%s:execution:%.*s:%.*s", engine->region,
@@ -277,7 +287,7 @@ static bool check(struct request *request, const struct start_request *asked)
 				  "Invalid State Machine Execution Input");
 }
 
-void engine_start(struct engine *engine, const struct start_request *asked, engine_execution_fn *done, void *data)
+static void start(struct engine *engine, const struct start_request *asked, bool synchronous, engine_execution_fn *done, void *data)
 {
 	struct request *request = request_new(engine, request_answer_execution, data);
 	request->done.execution = done;
@@ -285,8 +295,19 @@ void engine_start(struct engine *engine, const struct start_request *asked, engi
 	request->name = arena_str(&request->arena, asked->name);
 	request->input = asked->input.ptr ? arena_str(&request->arena, asked->input) : STR("{}");
 	request->trace_header = arena_str(&request->arena, asked->trace_header);
+	request->parent = asked->parent;
 	if (!check(request, asked)) {
 		request_hold(request, 0);
+		return;
+	}
+	bool express = str_eqz(request->machine->info.type, "EXPRESS");
+	if (express ? asked->waited_for : synchronous) {
+		request_refuse(request, ENGINE_STATE_MACHINE_TYPE_NOT_SUPPORTED,
+			       "This operation is not supported by this type of state machine");
+		return;
+	}
+	if (express) {
+		express_begin(request, synchronous);
 		return;
 	}
 	if (!request->name.len) {
@@ -295,4 +316,14 @@ void engine_start(struct engine *engine, const struct start_request *asked, engi
 	}
 	request->run = ask_name;
 	ask_name(request);
+}
+
+void engine_start(struct engine *engine, const struct start_request *asked, engine_execution_fn *done, void *data)
+{
+	start(engine, asked, false, done, data);
+}
+
+void engine_start_sync(struct engine *engine, const struct start_request *asked, engine_execution_fn *done, void *data)
+{
+	start(engine, asked, true, done, data);
 }

@@ -38,6 +38,8 @@ bool turn_env(struct engine *engine, struct resident *resident, int64_t now_ms, 
 		.region = str_of(engine->region),
 		.task_token = write_token,
 		.activity_exists = activities_exists,
+		.synchronous = resident->waiting,
+		.duration_ms = resident->express ? engine->limits.express_seconds * 1000 : 0,
 		.data = resident,
 	};
 	return true;
@@ -126,7 +128,7 @@ static void keep_input(struct engine *engine, struct resident *resident, struct 
 		input_free(input);
 }
 
-static struct input *take_input(struct engine *engine, struct resident *resident)
+struct input *turn_take_input(struct engine *engine, struct resident *resident)
 {
 	struct input *input = LIST_TAKE(&resident->inputs);
 	resident->inputs_count--;
@@ -150,7 +152,7 @@ static enum core_outcome stop_quarantined(struct core_step *step)
 				  .cause = STR("A step of this execution has ended the server's process repeatedly") });
 }
 
-static enum core_outcome apply(struct core_step *step, const struct input *input)
+enum core_outcome turn_apply(struct core_step *step, const struct input *input)
 {
 	struct core_input applied = { .kind = input->kind,
 				      .task_id = input->task_id,
@@ -171,7 +173,7 @@ static uint32_t refuse_step(struct engine *engine, struct resident *resident)
 {
 	uint32_t taken = 0;
 	while (resident->inputs.first) {
-		struct input *input = take_input(engine, resident);
+		struct input *input = turn_take_input(engine, resident);
 		taken++;
 		input->outcome = CORE_CLOSED;
 		if (resident->state == RESIDENT_READY && input->request) {
@@ -193,6 +195,8 @@ static uint32_t step_execution(struct engine *engine, struct batch *batch, struc
 			       uint32_t inputs_max, int64_t now_ms)
 {
 	struct core_env env;
+	if (resident->express)
+		return express_step(engine, resident, inputs_max, now_ms);
 	if (resident->state == RESIDENT_LOADING) /* undone while it stood in the queue: it comes back when it is loaded */
 		return 0;
 	if (resident->state == RESIDENT_ENDED || !turn_env(engine, resident, now_ms, &env))
@@ -206,8 +210,8 @@ static uint32_t step_execution(struct engine *engine, struct batch *batch, struc
 	if (resident->stored && crash_quarantine(engine, resident->id) != QUARANTINE_NONE)
 		stop_quarantined(step);
 	while (resident->inputs.first && taken < inputs_max) {
-		struct input *input = take_input(engine, resident);
-		input->outcome = apply(step, input);
+		struct input *input = turn_take_input(engine, resident);
+		input->outcome = turn_apply(step, input);
 		resident->started |= input->kind == INPUT_START;
 		LIST_ADD(&inputs, input);
 		taken++;
@@ -337,9 +341,12 @@ bool engine_turn(void *data)
 	housekeeping_run(engine, now_ms);
 	dispatch_tell(engine, now_ms);
 	activities_run(engine, now_ms);
+	if (engine->draining)
+		express_drain(engine);
 	bool more = fire_timers(engine, now_ms);
 	if (may_decide(engine, now_ms))
 		decide(engine, now_ms);
+	dispatch_queue(engine); /* of Express executions, whose commands wait for no commit */
 	cache_evict(engine);
 	arm_timer(engine, now_ms);
 	finish_drain(engine);

@@ -46,6 +46,10 @@ const struct api_operation api_operations[] = {
 	  MEMBERS(TEXT("stateMachineArn", true, 1, 256), TEXT("name", false, 1, 80), TEXT("input", false, 0, PAYLOAD_MOST),
 		  TEXT("traceHeader", false, 0, 256)),
 	  api_start_execution },
+	{ "StartSyncExecution",
+	  MEMBERS(TEXT("stateMachineArn", true, 1, 256), TEXT("name", false, 1, 80), TEXT("input", false, 0, PAYLOAD_MOST),
+		  TEXT("traceHeader", false, 0, 256), INCLUDED),
+	  api_start_sync_execution },
 	{ "StopExecution",
 	  MEMBERS(TEXT("executionArn", true, 1, 256), TEXT("error", false, 0, 256), TEXT("cause", false, 0, 32768)), api_stop_execution },
 	{ "DescribeExecution", MEMBERS(TEXT("executionArn", true, 1, 256), INCLUDED), api_describe_execution },
@@ -89,6 +93,11 @@ const struct api_operation api_operations[] = {
 	{ "ListStateMachineAliases",
 	  MEMBERS(TEXT("stateMachineArn", true, 1, 256), TEXT("nextToken", false, 1, 1024), NUMBER("maxResults", 0, 1000)),
 	  api_list_state_machine_aliases },
+	{ "TestState",
+	  MEMBERS(TEXT("definition", true, 1, PAYLOAD_MOST), TEXT("roleArn", false, 1, 256), TEXT("input", false, 0, 262144),
+		  CHOICE("inspectionLevel", false, "INFO, DEBUG, TRACE"), FLAG("revealSecrets"), TEXT("variables", false, 0, 262144),
+		  TEXT("stateName", false, 1, 80), OBJECT("mock"), TEXT("context", false, 0, 262144), OBJECT("stateConfiguration")),
+	  api_test_state },
 };
 const unsigned api_operations_count = sizeof api_operations / sizeof api_operations[0];
 

@@ -34,6 +34,60 @@ void api_start_execution(struct api_call *call)
 	engine_start(call->engine, &request, started, call);
 }
 
+/* AWS bills by 100 ms begun and 64 MB begun. */
+static void put_billing(struct buffer *out, const struct execution_info *execution)
+{
+	int64_t duration_ms = execution->stop_ms - execution->start_ms, chunk = 64 << 20;
+	api_put_json(out, "billingDetails", STR("{"));
+	api_put_number(out, "billedMemoryUsedInMB", ((int64_t)execution->memory_bytes + chunk - 1) / chunk * 64);
+	api_put_number(out, "billedDurationInMilliseconds", duration_ms > 0 ? (duration_ms + 99) / 100 * 100 : 100);
+	buffer_byte(out, '}');
+}
+
+static void ended(void *data, const struct engine_error *error, const struct execution_info *execution)
+{
+	struct api_call *call = data;
+	struct buffer *out = &call->body;
+	if (error->code) {
+		api_refuse_engine(call, error);
+		return;
+	}
+	bool all = !str_eqz(api_text(call, "includedData"), "METADATA_ONLY");
+	buffer_byte(out, '{');
+	api_put_text(out, "executionArn", execution->arn);
+	api_put_text(out, "stateMachineArn", execution->machine_arn);
+	api_put_text(out, "name", execution->name);
+	api_put_time(out, "startDate", execution->start_ms);
+	api_put_time(out, "stopDate", execution->stop_ms);
+	api_put_text(out, "status", str_of(execution_status_name(execution->status)));
+	if (execution->error.ptr)
+		api_put_text(out, "error", execution->error);
+	if (execution->cause.ptr)
+		api_put_text(out, "cause", execution->cause);
+	if (all)
+		api_put_text(out, "input", execution->input);
+	api_put_json(out, "inputDetails", all ? STR("{\"included\":true}") : STR("{\"included\":false}"));
+	if (all && execution->output)
+		api_put_text(out, "output", value_text(execution->output));
+	api_put_json(out, "outputDetails", all ? STR("{\"included\":true}") : STR("{\"included\":false}"));
+	if (execution->trace_header.len)
+		api_put_text(out, "traceHeader", execution->trace_header);
+	put_billing(out, execution);
+	buffer_byte(out, '}');
+	api_answer(call);
+}
+
+void api_start_sync_execution(struct api_call *call)
+{
+	struct start_request request = {
+		.machine_arn = api_text(call, "stateMachineArn"),
+		.name = api_text(call, "name"),
+		.input = optional(call, "input"),
+		.trace_header = api_text(call, "traceHeader"),
+	};
+	engine_start_sync(call->engine, &request, ended, call);
+}
+
 static void stopped(void *data, const struct engine_error *error, const struct execution_info *execution)
 {
 	struct api_call *call = data;

@@ -1,10 +1,16 @@
 /* http.c: libmicrohttpd as the transport (server.h).
  *
- * The daemon has no thread of its own: the loop watches its epoll descriptor and runs it. A request's body is gathered as it comes; when it is
- * complete the call begins, and if its answer is not there at once the connection is suspended until it is.
+ * The daemon has no thread of its own: the loop watches its epoll descriptor and runs it. A request's body is gathered
+ * as it comes; when it is complete the call begins, and if its answer is not there at once the connection is suspended
+ * until it is.
  *
- *     headers → allowed? → body … → route → api_begin ──(answered at once)──────────► respond
- *                                              └─ suspended … answered → resume ──► respond */
+ *     headers → body … → allowed? → route → api_begin ──(answered at once)────────► respond
+ *                                              └─ suspended … answered → resume ──► respond
+ *
+ * A client that goes away while its connection is suspended is not noticed until its answer is there and cannot be sent;
+ * it costs a connection until then, and the engine answers every call. A body beyond request_bytes is read on, and
+ * dropped, up to twice that, because a client that still sends does not look for an answer; beyond it the
+ * connection is closed. */
 #include "base/mem.h"
 #include "server/api.h"
 #include "server/pages.h"
@@ -17,10 +23,12 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define CONNECTION_IDLE_S 75
 #define CONNECTION_MEMORY (24 * 1024)
+#define DESCRIPTORS_KEPT 256 /* for the store, tasks and their like: connections leave them free */
 
 struct server {
 	struct engine *engine;
@@ -33,6 +41,10 @@ struct server {
 	char *host; /* as in the URL, without the port */
 	uint16_t port;
 	struct random random; /* request ids */
+	struct exchange *suspended; /* list */
+	unsigned under_way; /* requests whose answer is owed or being sent */
+	void (*idle)(void *data);
+	void *idle_data;
 	bool draining, running;
 };
 
@@ -43,8 +55,10 @@ struct exchange {
 	struct api_call call;
 	struct buffer body;
 	struct page page;
+	struct exchange *next, *previous; /* in server->suspended */
+	uint64_t body_bytes; /* read, kept or not */
 	char request_id[37];
-	bool is_api, begun, suspended, too_large;
+	bool is_api, begun, suspended;
 };
 
 /* ---- who may ask ------------------------------------------------------------------------------ */
@@ -82,7 +96,8 @@ static bool is_allowed(struct exchange *exchange)
 
 /* ---- answering -------------------------------------------------------------------------------- */
 
-static enum MHD_Result respond(struct exchange *exchange, unsigned status, const char *type, struct buffer *body)
+static enum MHD_Result respond(struct exchange *exchange, unsigned status, const char *type, const char *error,
+			       struct buffer *body)
 {
 	size_t length = body->len;
 	struct MHD_Response *response = MHD_create_response_from_buffer(length, buffer_take(body), MHD_RESPMEM_MUST_FREE);
@@ -91,10 +106,14 @@ static enum MHD_Result respond(struct exchange *exchange, unsigned status, const
 	MHD_add_response_header(response, "Content-Type", type);
 	if (exchange->is_api)
 		MHD_add_response_header(response, "x-amzn-RequestId", exchange->request_id);
-	if (exchange->call.error)
-		MHD_add_response_header(response, "x-amzn-ErrorType", exchange->call.error);
+	if (error)
+		MHD_add_response_header(response, "x-amzn-ErrorType", error);
 	if (status == 503)
 		MHD_add_response_header(response, "Retry-After", "1");
+	if (status == 405)
+		MHD_add_response_header(response, "Allow", "GET, HEAD");
+	if (status == 413 || exchange->server->draining)
+		MHD_add_response_header(response, "Connection", "close");
 	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
 	MHD_add_response_header(response, "Cache-Control", "no-store");
 	enum MHD_Result result = MHD_queue_response(exchange->connection, status, response);
@@ -109,12 +128,19 @@ static enum MHD_Result respond_error(struct exchange *exchange, unsigned status,
 	api_put_text(&body, "__type", str_of(error));
 	api_put_text(&body, "message", str_of(message));
 	buffer_byte(&body, '}');
-	return respond(exchange, status, "application/x-amz-json-1.0", &body);
+	return respond(exchange, status, "application/x-amz-json-1.0", error, &body);
 }
 
 static enum MHD_Result respond_call(struct exchange *exchange)
 {
-	return respond(exchange, exchange->call.status, "application/x-amz-json-1.0", &exchange->call.body);
+	struct api_call *call = &exchange->call;
+	return respond(exchange, call->status, "application/x-amz-json-1.0", call->error, &call->body);
+}
+
+static enum MHD_Result respond_too_large(struct exchange *exchange)
+{
+	return respond_error(exchange, 413, "RequestEntityTooLargeException",
+			     "the request is larger than limits.request_bytes allows");
 }
 
 /* ---- running the daemon ----------------------------------------------------------------------- */
@@ -143,14 +169,38 @@ static void on_timer(struct loop_timer *timer)
 	run_daemon(timer->data);
 }
 
-/* The answer of a suspended call is there: its connection goes on in the next iteration, with all others that were answered in this turn. */
+static void suspend(struct exchange *exchange)
+{
+	struct server *server = exchange->server;
+	exchange->suspended = true;
+	exchange->next = server->suspended;
+	if (exchange->next)
+		exchange->next->previous = exchange;
+	server->suspended = exchange;
+	MHD_suspend_connection(exchange->connection);
+}
+
+static void resume(struct exchange *exchange)
+{
+	exchange->suspended = false;
+	if (exchange->next)
+		exchange->next->previous = exchange->previous;
+	if (exchange->previous)
+		exchange->previous->next = exchange->next;
+	else
+		exchange->server->suspended = exchange->next;
+	exchange->next = exchange->previous = NULL;
+	MHD_resume_connection(exchange->connection);
+}
+
+/* The answer of a suspended call is there: its connection goes on in the next iteration, with all others that were
+ * answered in this turn. */
 static void answered(struct api_call *call)
 {
 	struct exchange *exchange = call->data;
 	if (!exchange->suspended)
 		return;
-	exchange->suspended = false;
-	MHD_resume_connection(exchange->connection);
+	resume(exchange);
 	loop_timer_set(exchange->server->loop, &exchange->server->timer, 0);
 }
 
@@ -170,37 +220,63 @@ static enum MHD_Result begin_call(struct exchange *exchange)
 {
 	static const char prefix[] = "AWSStepFunctions.";
 	const char *target = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "X-Amz-Target");
-	random_uuid(&exchange->server->random, exchange->request_id);
-	exchange->is_api = true;
 	if (!target || strncmp(target, prefix, sizeof prefix - 1) != 0)
-		return respond_error(exchange, 400, "UnknownOperationException", "X-Amz-Target must be AWSStepFunctions.OPERATION");
-	exchange->call = (struct api_call){ .engine = exchange->server->engine, .gone = client_gone, .answered = answered, .data = exchange };
+		return respond_error(exchange, 400, "UnknownOperationException",
+				     "X-Amz-Target must be AWSStepFunctions.OPERATION");
+	exchange->call = (struct api_call){
+		.engine = exchange->server->engine, .gone = client_gone, .answered = answered, .data = exchange
+	};
 	api_begin(&exchange->call, str_of(target + sizeof prefix - 1), buffer_str(&exchange->body));
 	buffer_done(&exchange->body);
 	if (exchange->call.status)
 		return respond_call(exchange);
-	exchange->suspended = true;
-	MHD_suspend_connection(exchange->connection);
+	suspend(exchange);
 	return MHD_YES;
 }
 
 static enum MHD_Result answer_request(struct exchange *exchange, const char *url, const char *method)
 {
-	if (exchange->too_large)
-		return respond_error(exchange, 413, "RequestEntityTooLargeException", "the request is larger than limits.request_bytes allows");
+	struct server *server = exchange->server;
 	if (!is_allowed(exchange))
 		return respond_error(exchange, 403, "AccessDeniedException", "Host or Origin does not name this server");
-	if (exchange->server->draining)
-		return respond_error(exchange, 503, "ServiceUnavailable", "the server is ending; try again");
-	if (strcmp(method, "POST") == 0 && strcmp(url, "/") == 0)
-		return begin_call(exchange);
+	if (exchange->body_bytes > (uint64_t)engine_limits(server->engine)->request_bytes)
+		return respond_too_large(exchange);
+	if (exchange->is_api)
+		return server->draining ?
+			       respond_error(exchange, 503, "ServiceUnavailable", "the server is ending; try again") :
+			       begin_call(exchange);
 	exchange->page = (struct page){ 0 };
-	pages_answer(&exchange->server->info, method, url, &exchange->page);
-	return respond(exchange, exchange->page.status, exchange->page.type, &exchange->page.body);
+	pages_answer(&server->info, method, url, &exchange->page);
+	return respond(exchange, exchange->page.status, exchange->page.type, NULL, &exchange->page.body);
 }
 
-static enum MHD_Result on_request(void *data, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
-				  const char *upload, size_t *upload_size, void **state)
+/* The headers are there. A body that is announced as too large is refused before it is sent, if the client waits for
+ * our word (Expect: 100-continue) or if it is more than we would read on and drop. */
+static enum MHD_Result begin_exchange(struct exchange *exchange, const char *url, const char *method)
+{
+	const char *length = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "Content-Length");
+	uint64_t announced = length ? strtoull(length, NULL, 10) : 0;
+	uint64_t most = (uint64_t)engine_limits(exchange->server->engine)->request_bytes;
+	exchange->is_api = strcmp(method, "POST") == 0 && strcmp(url, "/") == 0;
+	random_uuid(&exchange->server->random, exchange->request_id);
+	if (MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "Expect") == NULL)
+		most *= 2;
+	return announced > most ? respond_too_large(exchange) : MHD_YES;
+}
+
+static enum MHD_Result take_body(struct exchange *exchange, const char *bytes, size_t length)
+{
+	uint64_t most = (uint64_t)engine_limits(exchange->server->engine)->request_bytes;
+	exchange->body_bytes += length;
+	if (exchange->body_bytes <= most)
+		buffer_append(&exchange->body, bytes, length);
+	else
+		buffer_done(&exchange->body);
+	return exchange->body_bytes <= most * 2 ? MHD_YES : MHD_NO;
+}
+
+static enum MHD_Result on_request(void *data, struct MHD_Connection *connection, const char *url, const char *method,
+				  const char *version, const char *upload, size_t *upload_size, void **state)
 {
 	struct server *server = data;
 	struct exchange *exchange = *state;
@@ -209,29 +285,30 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
 		exchange->server = server;
 		exchange->connection = connection;
 		*state = exchange;
-		return MHD_YES;
+		return begin_exchange(exchange, url, method);
 	}
 	if (*upload_size) {
-		if (exchange->body.len + *upload_size > (size_t)engine_limits(server->engine)->request_bytes)
-			exchange->too_large = true;
-		else
-			buffer_append(&exchange->body, upload, *upload_size);
+		size_t length = *upload_size;
 		*upload_size = 0;
-		return MHD_YES;
+		return take_body(exchange, upload, length);
 	}
 	if (exchange->call.status)
 		return respond_call(exchange); /* resumed */
 	if (exchange->begun)
 		return MHD_YES;
 	exchange->begun = true;
+	server->under_way++;
 	return answer_request(exchange, url, method);
 }
 
 static void on_completed(void *data, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode code)
 {
+	struct server *server = data;
 	struct exchange *exchange = *state;
 	if (!exchange)
 		return;
+	if (exchange->begun && --server->under_way == 0 && server->idle)
+		server->idle(server->idle_data);
 	api_call_done(&exchange->call);
 	buffer_done(&exchange->body);
 	buffer_done(&exchange->page.body);
@@ -292,7 +369,10 @@ static int listen_on(struct server *server, const char *listen_text, struct wf_e
 	int failed = getaddrinfo(host, port, &hints, &found);
 	if (failed)
 		return error_set(err, ERR(INVALID), "cannot find the address '%s': %s", host, gai_strerror(failed));
-	int fd = open_socket(listen_text, found, err);
+	/* A name may have several, of which this machine has not all: localhost is ::1 too. */
+	int fd = ERR(IO);
+	for (const struct addrinfo *info = found; info && fd < 0 && fd != ERR(INVALID) && fd != ERR(BUSY); info = info->ai_next)
+		fd = open_socket(listen_text, info, err);
 	freeaddrinfo(found);
 	if (fd < 0)
 		return fd;
@@ -304,6 +384,18 @@ static int listen_on(struct server *server, const char *listen_text, struct wf_e
 	server->host = six ? mem_printf("[%s]", host) : mem_strdup(host);
 	server->url = mem_printf("http://%s:%u", server->host, server->port);
 	return fd;
+}
+
+/* As configured, but never so many that no descriptor is left for anything else. */
+static unsigned connections_most(const struct engine *engine)
+{
+	struct rlimit descriptors;
+	uint64_t most = (uint64_t)engine_limits(engine)->http_connections;
+	if (getrlimit(RLIMIT_NOFILE, &descriptors) != 0 || descriptors.rlim_cur == RLIM_INFINITY)
+		return (unsigned)most;
+	uint64_t room = descriptors.rlim_cur > 2 * DESCRIPTORS_KEPT ? descriptors.rlim_cur - DESCRIPTORS_KEPT :
+								       descriptors.rlim_cur / 2;
+	return (unsigned)(most < room ? most : room);
 }
 
 static void ignore_log(void *data, const char *format, va_list args)
@@ -330,9 +422,9 @@ int server_new(const struct server_options *options, struct server **ret_server,
 	}
 	server->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, server,
 					  MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-					  MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_IDLE_S,
+					  MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_IDLE_S,
 					  MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT,
-					  (unsigned)engine_limits(options->engine)->http_connections, MHD_OPTION_END);
+					  connections_most(options->engine), MHD_OPTION_END);
 	if (!server->daemon) {
 		close(fd);
 		server_free(server);
@@ -353,7 +445,15 @@ const char *server_url(const struct server *server)
 
 void server_drain(struct server *server)
 {
-	server->draining = true;
+	server->draining = server->info.draining = true;
+}
+
+void server_when_idle(struct server *server, void (*idle)(void *data), void *data)
+{
+	server->idle = idle;
+	server->idle_data = data;
+	if (server->under_way == 0)
+		idle(data);
 }
 
 void server_free(struct server *server)
@@ -361,7 +461,12 @@ void server_free(struct server *server)
 	if (!server)
 		return;
 	if (server->daemon) {
+		server->idle = NULL;
 		loop_unwatch(server->loop, &server->watch);
+		/* The engine will not answer these any more, and the daemon must not be stopped with connections suspended. */
+		while (server->suspended)
+			api_refuse(&server->suspended->call, "ServiceUnavailable", "the server has ended; try again");
+		MHD_run(server->daemon);
 		loop_timer_clear(server->loop, &server->timer);
 		MHD_stop_daemon(server->daemon);
 	}

@@ -98,7 +98,7 @@ static void write_root(const struct pages_info *info, struct buffer *out)
 
 static void write_health(const struct pages_info *info, struct buffer *out)
 {
-	buffer_addz(out, "ok\n");
+	buffer_addz(out, info->draining ? "ending\n" : "ok\n");
 }
 
 static const struct {
@@ -117,7 +117,7 @@ void pages_answer(const struct pages_info *info, const char *method, const char 
 	for (unsigned i = 0; i < sizeof routes / sizeof routes[0]; i++) {
 		if (strcmp(path, routes[i].path) != 0)
 			continue;
-		page->status = reads ? 200 : 405;
+		page->status = !reads ? 405 : info->draining && routes[i].write == write_health ? 503 : 200;
 		page->type = reads ? routes[i].type : "text/plain; charset=utf-8";
 		if (reads)
 			routes[i].write(info, &page->body);

@@ -7,6 +7,7 @@ struct pages_info {
 	struct clock_source *clock;
 	int64_t started_us; /* monotonic */
 	char *store_name;
+	bool draining; /* healthz says so */
 };
 
 struct page {

@@ -26,7 +26,10 @@ struct server_options {
 int server_new(const struct server_options *options, struct server **ret_server, struct wf_error *err);
 /* "http://127.0.0.1:8083", with the port that was taken. Lives as long as the server. */
 const char *server_url(const struct server *server);
-/* Answers 503 to new requests; those under way are answered as the engine replies. */
+/* From now on API requests that come are answered 503, as is /healthz; those under way are answered as the engine replies. */
 void server_drain(struct server *server);
-/* Closes every connection and frees. */
+/* Calls `idle` (from within, or later) when no request is under way: the answers that there are have been sent. */
+void server_when_idle(struct server *server, void (*idle)(void *data), void *data);
+/* Answers 503 to whatever waits for the engine, closes every connection, and frees. The engine must be freed next, without a turn
+ * between: it holds what it was asked. */
 void server_free(struct server *server);

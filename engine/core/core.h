@@ -37,6 +37,8 @@ struct core_env {
 	uint64_t seed; /* fresh for every step */
 	/* Who it is, for the context object and events. */
 	struct str execution_arn, execution_name, state_machine_arn, state_machine_name, role_arn, region;
+	bool synchronous; /* of StartSyncExecution: its context object has no Execution.RedriveCount */
+	int64_t duration_ms; /* the longest that the execution may take, whatever its definition says; 0: no bound */
 	/* Appends the task token of the task whose scheduled event will be `task_id` (token.h of the engine has the key). NULL: no tokens. */
 	void (*task_token)(void *data, uint64_t task_id, struct buffer *out);
 	/* Whether an activity with this ARN is registered: a task that names an unknown one fails at once. NULL: all are. */

@@ -33,6 +33,7 @@ void run_fail(struct core_step *step, struct frame *frame, const struct state *s
 {
 	const struct expr *error = state->fail.error, *cause = state->fail.cause;
 	struct failure failed = { .has_error = error != NULL, .has_cause = cause != NULL }, failure = { 0 };
+	step_saw(step, TEST_INPUT_PATH, frame->input);
 	if ((error && evaluate_text(step, frame, error, field_name(state, error, "Error", "ErrorPath"), &failed.error,
 				    &failure) < 0) ||
 	    (cause && evaluate_text(step, frame, cause, field_name(state, cause, "Cause", "CausePath"), &failed.cause,

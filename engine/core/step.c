@@ -328,6 +328,10 @@ static enum core_outcome start(struct core_step *step, const struct core_input *
 		event.fields |= FIELD_DUE;
 		event.due_ms = env->now_ms + env->program->timeout_s * 1000;
 	}
+	if (env->duration_ms > 0 && (!(event.fields & FIELD_DUE) || event.due_ms > env->now_ms + env->duration_ms)) {
+		event.fields |= FIELD_DUE;
+		event.due_ms = env->now_ms + env->duration_ms;
+	}
 	step_emit(step, NULL, &event);
 	return CORE_ACCEPTED;
 }

@@ -90,5 +90,5 @@ void sqlite_backup(struct sqlite_store *sqlite, struct store_request *request)
 	request->code = back_up(sqlite, request->name.ptr, &request->err);
 	sqlite->backup_done = sqlite->backup_total = 0;
 	if (request->code < 0)
-		error_prefix(&request->err, "the backup was not made: ");
+		error_prefix(&request->err, "the backup was not made");
 }

@@ -73,7 +73,7 @@ static int run_steps(struct sql *sql, const struct schema_step *steps, int64_t f
 	int code = 0;
 	for (int64_t i = from; i < count && !code; i++)
 		if ((code = sql_run(sql, steps[i].text, err)) < 0)
-			error_prefix(err, "the step to schema version %lld did not work: ", (long long)i + 1);
+			error_prefix(err, "the step to schema version %lld did not work", (long long)i + 1);
 	if (code)
 		return code;
 	char text[128];

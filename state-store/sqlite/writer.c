@@ -237,7 +237,7 @@ int sqlite_writer_commit(struct sqlite_store *sqlite, struct wf_error *err)
 		if (sql_sync_failed(&writer->sql)) {
 			writer->broken = true;
 			writer->failure = *err;
-			error_prefix(&writer->failure, "the store takes no more batches since a sync of its log failed; start again to recover: ");
+			error_prefix(&writer->failure, "the store takes no more batches since a sync of its log failed; start again to recover");
 		}
 		sqlite_writer_rollback(sqlite);
 		return code;

@@ -17,7 +17,8 @@ the function has answered. "output_text" is the output to the letter.
 Expected fields that are left out are not compared. A history event is written [type, previousEventId, details] with ids 1, 2, 3 …
 by their place; details are the event's details member, in which inputs and outputs are JSON values, not texts, and
 fields that are left out must be absent too. "refused" is for definitions that CreateStateMachine must refuse. Answers of a
-function are given in turn; the last one repeats; its ARN is "{{lambda:f}}" in a definition. "*" matches any value.
+function are given in turn; the last one repeats; its ARN is "{{lambda:f}}" in a definition. "*" matches any value. "{{1000 times x}}" within a text stands
+for 1,000 x, except in "expected".
 
 --write prints the cases of the files with "expected" as the server answers now: to be read before it is believed.
 The last line is 'N passed, N failed, N skipped'."""
@@ -76,8 +77,8 @@ class Functions(http.server.BaseHTTPRequestHandler):
             elif "status" in answer:
                 status, body = answer["status"], {"Message": "no"}
             else:
-                body = event if answer.get("return") == "{{event}}" else answer.get("return")
-        data = answer["text"].encode() if script and "text" in answer else json.dumps(body).encode()
+                body = event if answer.get("return") == "{{event}}" else json.loads(repeat(json.dumps(answer.get("return"))))
+        data = repeat(answer["text"]).encode() if script and "text" in answer else json.dumps(body).encode()
         self.send_response(status)
         for header, value in {"Content-Type": "application/json", "Content-Length": str(len(data)), **headers}.items():
             self.send_header(header, value)
@@ -134,9 +135,13 @@ def compact_event(event):
     return short + [kept] if kept else short
 
 
+def repeat(text):
+    return re.sub(r"\{\{(\d+) times (.)\}\}", lambda found: found[2] * int(found[1]), text)
+
+
 def fill(value, names):
     """Replaces {{lambda:f}} in every text of a definition."""
-    text = json.dumps(value) if not isinstance(value, str) else value
+    text = repeat(json.dumps(value) if not isinstance(value, str) else value)
     for name, real in names.items():
         text = text.replace("{{" + name + "}}", real)
     return text
@@ -173,8 +178,10 @@ class Runner:
             assert machine["__type"] == "InvalidDefinition", machine
             inner = re.fullmatch(r"Invalid State Machine Definition: '(.*)'", machine["message"], re.S).group(1)
             return {"refused": re.split(r", (?=[A-Z_]{8,}:)", inner)}
-        text = case.get("input_text", json.dumps(case.get("input", {})))
-        status, execution = self.api.call("StartExecution", stateMachineArn=machine["stateMachineArn"], input=text)
+        text = {}
+        if "input_text" in case or "input" in case:
+            text["input"] = repeat(case.get("input_text", json.dumps(case.get("input"))))
+        status, execution = self.api.call("StartExecution", stateMachineArn=machine["stateMachineArn"], **text)
         assert status == 200, execution
         arn = execution["executionArn"]
         if "stop_after_s" in case:

@@ -1,7 +1,9 @@
 /* harness.c: see harness.h. */
 #include "tests/engine/harness.h"
 #include "base/mem.h"
+#include "engine/check.h"
 #include "state-store/backend.h"
+#include "tests/store/power_vfs.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -135,6 +137,8 @@ static bool wait_for_post(struct virtual_loop *self)
 bool harness_iterate(struct harness *harness, bool may_sleep)
 {
 	struct virtual_loop *self = &harness->loop;
+	while (harness->in_step && store_busy(harness) && wait_for_post(self))
+		run_posts(self);
 	bool any = run_posts(self);
 	any |= run_timers(self);
 	bool more = self->turn && self->turn(self->turn_data);
@@ -330,14 +334,24 @@ static void on_fatal(void *data, const char *reason)
 	harness->fatal = mem_strdup(reason);
 }
 
+static bool try_open_store(struct harness *harness, struct wf_error *err)
+{
+	struct store_options options = { .durability = STORE_RELAXED };
+	/* In step, each batch is a transaction of its own: how many wait together depends on threads. */
+	if (harness->power)
+		options = (struct store_options){ .vfs = "ratchet-power", .batch_bytes_max = harness->in_step };
+	if (store_open(harness->url, &options, &harness->loop.loop, &harness->inner, err) < 0)
+		return false;
+	harness->store = faulty_store_new(harness->inner, &harness->loop.loop);
+	faulty_set(harness->store, decide, harness);
+	return true;
+}
+
 static void open_store(struct harness *harness)
 {
 	struct wf_error err = { 0 };
-	struct store_options options = { .durability = STORE_RELAXED };
-	if (store_open(harness->url, &options, &harness->loop.loop, &harness->inner, &err) < 0)
+	if (!try_open_store(harness, &err))
 		fail_msg("%s: %s", harness->url, err.message);
-	harness->store = faulty_store_new(harness->inner, &harness->loop.loop);
-	faulty_set(harness->store, decide, harness);
 }
 
 static void make_engine(struct harness *harness)
@@ -370,7 +384,7 @@ char *harness_folder(void)
 	return folder;
 }
 
-struct harness *harness_new(const char *backend)
+static struct harness *new_harness(void)
 {
 	struct harness *harness = NEW(struct harness);
 	struct virtual_loop *loop = &harness->loop;
@@ -386,6 +400,12 @@ struct harness *harness_new(const char *backend)
 	loop->posts_tail = &loop->posts;
 	harness->limits = LIMITS_DEFAULT;
 	harness->seed = 7;
+	return harness;
+}
+
+struct harness *harness_new(const char *backend)
+{
+	struct harness *harness = new_harness();
 	if (strcmp(backend, "memory") == 0) {
 		harness->url = mem_strdup("memory:");
 	} else {
@@ -396,6 +416,46 @@ struct harness *harness_new(const char *backend)
 	open_store(harness);
 	make_engine(harness);
 	return harness;
+}
+
+struct harness *harness_new_on_power(uint64_t seed, bool in_step)
+{
+	struct harness *harness = new_harness();
+	char *folder = harness_folder();
+	power_vfs_begin(folder, seed);
+	harness->url = mem_printf("sqlite:%s/ratchet.db", folder);
+	harness->power = true;
+	harness->in_step = in_step;
+	free(folder);
+	open_store(harness);
+	make_engine(harness);
+	return harness;
+}
+
+static void first_problem(void *data, const char *where, const char *what)
+{
+	char *problem = data;
+	if (!*problem)
+		snprintf(problem, 300, "%s: %s", where, what);
+}
+
+bool harness_lose_power(struct harness *harness, char ret_problem[300])
+{
+	engine_free(TAKE(harness->engine));
+	power_vfs_cut();
+	store_close(TAKE(harness->store));
+	power_vfs_restore();
+	free(TAKE(harness->fatal));
+	struct wf_error err = { 0 };
+	struct check_options options = { .problem = first_problem, .data = ret_problem };
+	struct check_result result = { 0 };
+	*ret_problem = 0;
+	if (!try_open_store(harness, &err) || engine_check(harness->inner, &options, &result, &err) < 0)
+		snprintf(ret_problem, 300, "the store cannot be opened: %.250s", err.message);
+	if (*ret_problem)
+		return false;
+	make_engine(harness);
+	return true;
 }
 
 void harness_restart(struct harness *harness)
@@ -455,6 +515,8 @@ void harness_free(struct harness *harness)
 		*strrchr(harness->url, '/') = 0;
 		rmdir(harness->url + 7);
 	}
+	if (harness->power)
+		power_vfs_end();
 	run_posts(&harness->loop);
 	assert_int_equal(harness->loop.timers_count, 0);
 	free(harness->loop.timers);
@@ -614,20 +676,30 @@ struct answer *harness_start(struct harness *harness, const char *machine, const
 	return harness_await(harness, harness_begin(harness, machine, name, input));
 }
 
-struct answer *harness_stop(struct harness *harness, const char *arn, const char *error, const char *cause)
+struct answer *harness_begin_stop(struct harness *harness, const char *arn, const char *error, const char *cause)
 {
 	struct answer *answer = new_answer();
 	const struct str absent = { NULL, 0 };
 	engine_stop(harness->engine, str_of(arn), error ? str_of(error) : absent, cause ? str_of(cause) : absent,
 		    on_execution, answer);
-	return harness_await(harness, answer);
+	return answer;
+}
+
+struct answer *harness_stop(struct harness *harness, const char *arn, const char *error, const char *cause)
+{
+	return harness_await(harness, harness_begin_stop(harness, arn, error, cause));
+}
+
+struct answer *harness_begin_describe(struct harness *harness, const char *arn)
+{
+	struct answer *answer = new_answer();
+	engine_describe(harness->engine, str_of(arn), on_execution, answer);
+	return answer;
 }
 
 struct answer *harness_describe(struct harness *harness, const char *arn)
 {
-	struct answer *answer = new_answer();
-	engine_describe(harness->engine, str_of(arn), on_execution, answer);
-	return harness_await(harness, answer);
+	return harness_await(harness, harness_begin_describe(harness, arn));
 }
 
 struct answer *harness_wait_end(struct harness *harness, const char *arn)

@@ -56,11 +56,19 @@ struct harness {
 	enum fault fault;
 	uint32_t fault_at, fault_count, batches_seen;
 	bool delay_all;
+	/* power loss (harness_new_on_power) */
+	bool power;
+	bool in_step; /* the store answers before anything else happens: the run depends on nothing but its seed */
 };
 
 /* `backend`: "memory" or "sqlite" (a new file in a temporary folder). */
 struct harness *harness_new(const char *backend);
 void harness_free(struct harness *harness);
+/* On a file under tests/store/power_vfs.h, with full durability. */
+struct harness *harness_new_on_power(uint64_t seed, bool in_step);
+/* The power goes (if it has not) and comes back: the process and what the disk did not hold are gone. The store is opened and looked at (engine_check), and another
+ * engine begins on it. False, with what is wrong, and no engine, if the store cannot be opened or is not whole. */
+bool harness_lose_power(struct harness *harness, char ret_problem[300]);
 /* A new empty folder; its path is to be freed. */
 char *harness_folder(void);
 /* The process dies and another one begins on the same store: the engine is freed without a drain. */
@@ -96,6 +104,8 @@ struct answer *harness_begin(struct harness *harness, const char *machine, const
 struct answer *harness_start(struct harness *harness, const char *machine, const char *name, const char *input);
 struct answer *harness_stop(struct harness *harness, const char *arn, const char *error, const char *cause);
 struct answer *harness_describe(struct harness *harness, const char *arn);
+struct answer *harness_begin_describe(struct harness *harness, const char *arn); /* does not wait */
+struct answer *harness_begin_stop(struct harness *harness, const char *arn, const char *error, const char *cause);
 /* Runs until it has ended. */
 struct answer *harness_wait_end(struct harness *harness, const char *arn);
 /* "1 ExecutionStarted\n2 PassStateEntered A\n…" */

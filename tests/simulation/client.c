@@ -187,6 +187,10 @@ static void on_started(void *data, const struct engine_error *error, const struc
 		call_free(call);
 		return;
 	}
+	if (error->code && call->node->zombie) { /* it does not know what its successor has made */
+		ask_again(call);
+		return;
+	}
 	if (error->code)
 		sim_fail(sim, "a start is refused: %.*s", STR_FMT(error->message));
 	know(call->client, info->id, info->arn, info->start_ms);

@@ -4,6 +4,7 @@
  *     simulation --seeds N           seeds 1 … N            --from M     beginning with M
  *     simulation --seed N            that one, in this process; --trace prints what happens
  *     simulation --no-faults         without faults only
+ *     simulation --first             ends with the first failure
  *
  * Each seed is run with faults and without, and both must come to what the oracle says, and to the same. The order of things: whoever has
  * something to do at the present time is chosen by chance; when nobody has, time jumps to the next that has. */
@@ -11,12 +12,14 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#define SEED_MAX_S 60
 #define STEPS_MAX 4000000
 #define TIME_MAX_MS (INT64_C(400000) * 1000)
 #define BOUNDARY_RECORDS_MAX 60
@@ -145,6 +148,7 @@ static void draw_limits(struct sim *sim)
 {
 	struct limits *limits = &sim->limits;
 	*limits = LIMITS_DEFAULT;
+	limits->payload_bytes = 16 << 20; /* nested copies of a blob are no failure here */
 	limits->batches_outstanding = 1 + (int64_t)random_below(&sim->chance, 8);
 	if (random_below(&sim->chance, 2))
 		limits->turn_inputs = 1 + (int64_t)random_below(&sim->chance, 4);
@@ -391,9 +395,22 @@ static void compare_runs(struct sim *with, const struct sim *without)
 	}
 }
 
+static volatile uint64_t seed_now;
+
+/* An assertion, a fault, or a run that never ends: the seed is what matters. */
+static void on_signal(int number)
+{
+	char text[80];
+	int len = snprintf(text, sizeof text, "seed %llu: %s\n", (unsigned long long)seed_now,
+			   number == SIGALRM ? "it takes too long" : strsignal(number));
+	_exit(write(STDOUT_FILENO, text, (size_t)len) == len ? 1 : 2);
+}
+
 static uint64_t run_seed(uint64_t seed, bool with_faults, struct figures *figures)
 {
 	struct sim without, with;
+	seed_now = seed;
+	alarm(SEED_MAX_S);
 	sim_run(&without, seed, false);
 	add_figures(figures, &without);
 	uint64_t digest = without.digest;
@@ -413,7 +430,7 @@ static uint64_t run_seed(uint64_t seed, bool with_faults, struct figures *figure
 
 struct options {
 	uint64_t first, count, jobs;
-	bool one, with_faults;
+	bool one, with_faults, first_only;
 };
 
 /* A share of the seeds; the figures go into the pipe. */
@@ -445,6 +462,14 @@ static void print_figures(const struct figures *f, double took_s)
 	       (unsigned long long)f->folds, (unsigned long long)f->snapshots);
 }
 
+static void add_from(int pipe, struct figures *total)
+{
+	struct figures figures;
+	if (read(pipe, &figures, sizeof figures) == sizeof figures)
+		for (size_t i = 0; i < sizeof figures / sizeof(uint64_t); i++)
+			((uint64_t *)total)[i] += ((uint64_t *)&figures)[i];
+}
+
 static int run_many(const struct options *options)
 {
 	double began_s = now_s();
@@ -458,17 +483,21 @@ static int run_many(const struct options *options)
 			work(options, job, pipes[job][1]);
 		close(pipes[job][1]);
 	}
-	for (uint64_t job = 0; job < options->jobs; job++) {
-		struct figures figures;
+	for (uint64_t left = options->jobs; left; left--) {
 		int status;
-		if (read(pipes[job][0], &figures, sizeof figures) == sizeof figures)
-			for (size_t i = 0; i < sizeof figures / sizeof(uint64_t); i++)
-				((uint64_t *)&total)[i] += ((uint64_t *)&figures)[i];
-		waitpid(children[job], &status, 0);
-		if (WIFSIGNALED(status))
-			printf("a run ended with signal %d\n", WTERMSIG(status));
+		pid_t ended = wait(&status);
 		failed += status != 0;
+		for (uint64_t job = 0; job < options->jobs; job++) {
+			if (children[job] == ended) {
+				add_from(pipes[job][0], &total);
+				children[job] = 0;
+			} else if (failed && options->first_only && children[job]) {
+				kill(children[job], SIGKILL);
+			}
+		}
 	}
+	if (failed && options->first_only)
+		return 1;
 	print_figures(&total, now_s() - began_s);
 	printf("%llu passed, %d failed\n", (unsigned long long)total.seeds, failed);
 	return failed ? 1 : 0;
@@ -479,7 +508,8 @@ int main(int argc, char **argv)
 	static const struct option long_options[] = { { "seed", required_argument, NULL, 's' }, { "seeds", required_argument, NULL, 'n' },
 						      { "from", required_argument, NULL, 'f' }, { "jobs", required_argument, NULL, 'j' },
 						      { "trace", no_argument, NULL, 't' }, { "no-faults", no_argument, NULL, 'c' },
-						      { "log", no_argument, NULL, 'l' }, { NULL, 0, NULL, 0 } };
+						      { "log", no_argument, NULL, 'l' }, { "first", no_argument, NULL, '1' },
+						      { NULL, 0, NULL, 0 } };
 	struct options options = { .first = 1, .count = 2000, .jobs = 2, .with_faults = true };
 	bool logs = false;
 	for (int c; (c = getopt_long(argc, argv, "", long_options, NULL)) >= 0;) {
@@ -503,6 +533,9 @@ int main(int argc, char **argv)
 		case 'c':
 			options.with_faults = false;
 			break;
+		case '1':
+			options.first_only = true;
+			break;
 		case 'l':
 			logs = true;
 			break;
@@ -513,6 +546,8 @@ int main(int argc, char **argv)
 	if (options.jobs < 1 || options.jobs > 64)
 		return 2;
 	log_setup(logs ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR + 1, false);
+	for (size_t i = 0; i < 4; i++)
+		signal((const int[]){ SIGABRT, SIGSEGV, SIGBUS, SIGALRM }[i], on_signal);
 	if (!options.one)
 		return run_many(&options);
 	struct figures figures = { 0 };

@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""Plants mistakes in the engine, one at a time, and shows that the simulator finds each of them.
+
+A mistake is an edit of one source file: the edited copy is compiled by itself and linked in front of the product's own libraries, so
+that the sources have no switches for it. An edit whose text is no longer in the source fails the test: it must be written anew.
+
+Prints a table: what was planted, by which seed it was found, and what the simulator said."""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+SEEDS = 2000
+
+# name, file, [(old, new), …]; white space in `old` matches any white space.
+PLANTED = [
+    ("reply before its dependency", "engine/request.c",
+     [("sequence > engine->committed ? batch_find(engine, sequence) : NULL", "NULL")]),
+    ("acknowledged before its commit", "engine/turn.c",
+     [("request_hold(request, resident->newest);", "request_hold(request, 0);")]),
+    ("described before its commit", "engine/query.c",
+     [("request_hold(request, resident->newest);", "request_hold(request, 0);")]),
+    ("command before its commit", "engine/turn.c",
+     [("LIST_ADD(&batch->releases, release);",
+       "LIST_ADD(&batch->releases, release); for (uint32_t i = 0; i < result.commands_count; i++) "
+       "if (result.commands[i].kind == COMMAND_START_TASK) dispatch_start(engine, resident, &result.commands[i], false);")]),
+    ("lost command", "engine/batch.c",
+     [("dispatch_start(engine, resident, command, false);", "if (command->task_id % 5) dispatch_start(engine, resident, command, false);")]),
+    ("lost cancel", "engine/batch.c",
+     [("dispatch_cancel(engine, resident->id, command->task_id);", ";")]),
+    ("cancel overtakes its schedule", "engine/core/step.c",
+     [("if (step->cancels)", "if (false)")]),
+    ("input lost on a failed commit", "engine/batch.c",
+     [("mailbox_put_back(engine, input->resident, input);", "if (input->request) mailbox_put_back(engine, input->resident, input); else input_free(input);")]),
+    ("inputs back in the wrong order", "engine/batch.c",
+     [("while (count--) { struct input *input = inputs[count];", "for (size_t i = 0; i < count; i++) { struct input *input = inputs[i];")]),
+    ("state kept after a failed commit", "engine/batch.c",
+     [("cache_reload(engine, release->resident);", ";")]),
+    ("steps while it is being loaded", "engine/turn.c",
+     [("if (resident->state == RESIDENT_LOADING)", "if (false)")]),
+    ("duplicate dispatch after a failed commit", "engine/recovery.c",
+     [("!recovery->active || resident->id >= engine->recovered_below || u64_map_put(&recovery->redispatched, resident->id, engine)", "false")]),
+    ("tasks not started again by recovery", "engine/recovery.c",
+     [("if (commands[i].kind == COMMAND_START_TASK)", "if (commands[i].kind == COMMAND_START_TASK && i == 0)")]),
+    ("recovery passes over the last of a page", "engine/recovery.c",
+     [("recovery->loading = 1;", "recovery->loading = 1; if (count > 1) count--;")]),
+    ("wake times read once only", "engine/recovery.c",
+     [("from_ms - now_ms >= HORIZON_REFRESH_MS", "true")]),
+    ("timer dropped at eviction", "engine/cache.c",
+     [("if (engine->recovery.asked && wake_ms > engine->recovery.horizon_ms)", "")]),
+    ("evicted with an uncommitted batch", "engine/cache.c",
+     [("resident->ready || resident->uncommitted ||", "resident->ready ||")]),
+    ("open row not moved", "engine/turn.c",
+     [("!resident->has_open || resident->open_wake_ms != wake_ms", "!resident->has_open")]),
+    ("open row left behind", "engine/turn.c",
+     [("if (ended && resident->has_open)", "if (false)")]),
+    ("end not written to the row", "engine/turn.c",
+     [("if (!resident->stored || ended)", "if (!resident->stored)")]),
+    ("rest of a step forgotten", "engine/turn.c",
+     [("if (result.more && !engine->draining)", "if (false)")]),
+    ("snapshot one record short", "engine/turn.c",
+     [("resident->next_record, arena_str", "resident->next_record - 1, arena_str")]),
+    ("snapshot forgets what was retried", "engine/core/snapshot.c",
+     [("code_u32(codec, &frame->attempts[i]);", "{ uint32_t none = 0; code_u32(codec, &none); }")]),
+    ("lost batch taken for stored", "engine/batch.c",
+     [("else if (sequence < batch->sequence)", "else if (false)")]),
+    ("stored batch taken for lost", "engine/batch.c",
+     [("case STORE_UNKNOWN:", "case STORE_UNKNOWN: (void)LIST_TAKE(&engine->batches); engine->outstanding--; LIST_ADD(&engine->failed, batch); break;")]),
+    ("fencing not heeded", "engine/batch.c",
+     [("case STORE_COMMITTED:", "case STORE_FENCED: case STORE_COMMITTED:"),
+      ("case STORE_FENCED: engine_halt(engine, \"another process has taken over the store\"); return;", "")]),
+    ("more batches than allowed", "engine/turn.c",
+     [("engine->outstanding >= engine->limits.batches_outstanding", "engine->outstanding > engine->limits.batches_outstanding")]),
+    ("more tasks than allowed", "engine/dispatch.c",
+     [("dispatch->running < (uint64_t)engine->limits.tasks_in_flight", "dispatch->running <= (uint64_t)engine->limits.tasks_in_flight")]),
+    ("timer fires early", "engine/core/step.c",
+     [("frame->due_ms <= now_ms && !budget_spent", "frame->due_ms <= now_ms + 700 && !budget_spent")]),
+    ("a task's answer accepted twice", "engine/core/state_task.c",
+     [("input->task_id < execution->next_id ? CORE_CLOSED : CORE_UNKNOWN", "input->task_id < execution->next_id ? CORE_ACCEPTED : CORE_UNKNOWN")]),
+    ("a name taken with another input", "engine/start.c",
+     [("memcmp(hash, attributes.input_hash, sizeof hash) == 0", "true")]),
+    ("open executions counted twice", "engine/turn.c",
+     [("engine->counting ||", "")]),
+]
+
+
+def planted_source(source, edits):
+    """The source with the edits, or None if one does not apply exactly once."""
+    for old, new in edits:
+        pattern = r"\s+".join(re.escape(word) for word in old.split())
+        source, count = re.subn(pattern, lambda _: new, source)
+        if count != 1:
+            return None
+    return source
+
+
+def build(options, folder, name, source_name, text):
+    """Compiles the edited copy and links it in front of the rest."""
+    path = os.path.join(folder, os.path.basename(source_name))
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    program = os.path.join(folder, "planted")
+    command = [*options.compiler, "-std=gnu17", "-D_GNU_SOURCE", '-DRATCHET_VERSION="planted"', "-O1", "-g", "-w", "-I", options.source,
+               "-I", os.path.dirname(os.path.join(options.source, source_name)), path, "-o", program,
+               "-Wl,--whole-archive", options.libraries[0], "-Wl,--no-whole-archive",
+               "-Wl,--start-group", *options.libraries[1:], "-Wl,--end-group",
+               "-ljansson", "-lsqlite3", "-lev", "-lnettle", "-lpcre2-8", "-lm", "-lpthread"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        print(f"{name}: does not build\n{result.stderr}")
+        return None
+    return program
+
+
+def search(program, seeds):
+    """The first seed that finds it, and what was said; None if none does."""
+    result = subprocess.run([program, "--seeds", str(seeds), "--first"], capture_output=True, text=True, check=False)
+    if result.returncode == 0:
+        return None
+    said = re.search(r"^seed (\d+)[^:]*: (.*)$", result.stdout, re.M)
+    if not said:
+        return ("?", result.stdout.strip()[-100:])
+    assertion = re.search(r"Assertion `(.*)' failed", result.stderr)
+    return (said[1], f"assertion: {assertion[1]}" if assertion and said[2] == "Aborted" else said[2])
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--source", required=True)
+    parser.add_argument("--compiler", nargs="+", required=True)
+    parser.add_argument("--libraries", nargs="+", required=True)
+    parser.add_argument("--only")
+    options = parser.parse_args()
+    passed = failed = 0
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="ratchet-planted-") as folder:
+        for name, source_name, edits in PLANTED:
+            if options.only and options.only not in name:
+                continue
+            with open(os.path.join(options.source, source_name), encoding="utf-8") as file:
+                text = planted_source(file.read(), edits or [])
+            found = None
+            if text is None:
+                rows.append((name, source_name, "-", "the text to edit is no longer in the source"))
+            else:
+                program = build(options, folder, name, source_name, text)
+                found = search(program, SEEDS) if program else None
+                rows.append((name, source_name, *(found or ("-", "NOT FOUND"))))
+            passed += found is not None
+            failed += found is None
+            print("| %-42s | %-26s | %5s | %s" % (*rows[-1][:3], rows[-1][3][:110]), flush=True)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
