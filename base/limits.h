@@ -32,6 +32,7 @@
 	X(batches_outstanding, 8, 1, 1024, "batches handed to the store and not yet answered")                            \
 	X(input_queue, 100000, 100, 100000000, "inputs waiting for a turn; starts beyond it are refused with 503")        \
 	X(cached_executions, 20000, 10, 100000000, "executions kept in memory while they wait")                           \
+	X(redrive_days, 14, 1, 36500, "days after its end in which an execution can be redriven")                        \
 	X(express_seconds, 300, 1, 86400, "how long an Express execution may take")                                       \
 	X(open_executions, 1000000, 10, 1000000000, "open executions")                                                    \
 	X(tasks_in_flight, 10000, 1, 10000000, "tasks handed to connectors and not yet answered")                         \

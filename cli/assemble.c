@@ -155,14 +155,30 @@ static int remove_entry(const char *path, const struct stat *status, int kind, s
 	return remove(path);
 }
 
+static void stop_loop(struct loop_timer *timer)
+{
+	struct loop *loop = timer->data;
+	loop->stop(loop);
+}
+
+/* One more iteration: what is posted to the loop and has not run yet is to be let go. */
+static void settle(struct loop *loop)
+{
+	struct loop_timer timer = { .callback = stop_loop, .data = loop };
+	loop_timer_set(loop, &timer, 0);
+	loop->run(loop);
+}
+
 void assembly_done(struct assembly *assembly)
 {
 	if (assembly->engine)
 		engine_free(assembly->engine);
 	if (assembly->store)
 		store_close(assembly->store);
-	if (assembly->loop)
+	if (assembly->loop) {
+		settle(assembly->loop);
 		assembly->loop->free(assembly->loop);
+	}
 	if (assembly->scratch)
 		nftw(assembly->scratch, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 	free(assembly->scratch);

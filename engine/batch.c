@@ -123,6 +123,8 @@ static void release_execution(struct engine *engine, const struct release *relea
 		engine->stats.open++;
 		naming_done(engine, resident);
 	}
+	if (release->reopened)
+		engine->stats.open++;
 	for (uint32_t i = 0; i < release->commands_count; i++) {
 		const struct command *command = &release->commands[i];
 		switch (command->kind) {

@@ -187,6 +187,15 @@ static void refuse_inputs(struct engine *engine, struct resident *resident, bool
 	}
 }
 
+/* Whether a redrive waits for it: then its state is needed although it has ended. */
+static bool is_redriven(const struct resident *resident)
+{
+	for (const struct input *input = resident->inputs.first; input; input = input->next)
+		if (input->kind == INPUT_REDRIVE)
+			return true;
+	return false;
+}
+
 static int load_row(struct engine *engine, struct resident *resident, const struct store_loaded *loaded,
 		    struct wf_error *err)
 {
@@ -202,7 +211,7 @@ static int load_row(struct engine *engine, struct resident *resident, const stru
 	resident->row_stop_ms = loaded->row.stop_ms;
 	resident->stored = resident->started = true;
 	execution_free(TAKE(resident->execution));
-	if (loaded->row.status != EXECUTION_RUNNING) {
+	if (loaded->row.status != EXECUTION_RUNNING && !is_redriven(resident)) {
 		resident->state = RESIDENT_ENDED;
 		return 0;
 	}
@@ -214,7 +223,8 @@ static int load_row(struct engine *engine, struct resident *resident, const stru
 	engine->stepping = 0;
 	if (r == 0) {
 		resident->state = RESIDENT_READY;
-		recovery_loaded(engine, resident);
+		if (loaded->row.status == EXECUTION_RUNNING)
+			recovery_loaded(engine, resident);
 	}
 	return r;
 }

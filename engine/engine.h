@@ -223,6 +223,8 @@ void engine_start(struct engine *engine, const struct start_request *request, en
 void engine_start_sync(struct engine *engine, const struct start_request *request, engine_execution_fn *done, void *data);
 /* error, cause: ptr NULL if absent. */
 void engine_stop(struct engine *engine, struct str execution_arn, struct str error, struct str cause, engine_execution_fn *done, void *data);
+/* An execution that failed, timed out or was aborted goes on from where it stood, in the same history; redrive_ms says when. */
+void engine_redrive(struct engine *engine, struct str execution_arn, engine_execution_fn *done, void *data);
 void engine_describe(struct engine *engine, struct str execution_arn, engine_execution_fn *done, void *data);
 
 struct list_request {

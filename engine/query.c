@@ -190,6 +190,8 @@ static void describe_from_memory(struct request *request)
 	info->status = execution_status(execution);
 	info->start_ms = execution_start_ms(execution);
 	info->stop_ms = execution_stop_ms(execution);
+	info->redrive_count = (uint32_t)execution_redrives(execution);
+	info->redrive_ms = execution_redriven_ms(execution);
 	info->input = arena_str(arena, execution_input_text(execution));
 	const struct value *output = execution_output(execution);
 	if (output)
@@ -214,6 +216,10 @@ static bool take_end(struct request *request, const struct event *events, uint32
 		request->info.error = end->error;
 	if (end->fields & FIELD_CAUSE)
 		request->info.cause = end->cause;
+	if (end->fields & FIELD_ATTEMPT) {
+		request->info.redrive_count = (uint32_t)end->attempt;
+		request->info.redrive_ms = end->due_ms;
+	}
 	return true;
 }
 
@@ -343,6 +349,60 @@ void engine_stop(struct engine *engine, struct str execution_arn, struct str err
 	request->found = stop_found;
 	request->error_text = error.ptr ? arena_str(&request->arena, error) : error;
 	request->cause_text = cause.ptr ? arena_str(&request->arena, cause) : cause;
+	resolve(request);
+}
+
+/* ---- redrive --------------------------------------------------------------------------------------- */
+
+static void settle_redrive(struct request *request, struct resident *resident, enum core_outcome outcome)
+{
+	bool readable = resident->execution;
+	enum execution_status status = readable ? execution_status(resident->execution) : resident->row_status;
+	if (outcome != CORE_ACCEPTED)
+		request_fail(request, ENGINE_EXECUTION_NOT_REDRIVABLE, "Execution is %s and cannot be redriven",
+			     execution_status_name(status));
+	else
+		request->info.redrive_ms = execution_redriven_ms(resident->execution);
+}
+
+static void redrive_found(struct request *request)
+{
+	struct engine *engine = request->engine;
+	const struct str absent = { NULL, 0 };
+	fill_info(request);
+	struct resident *resident = cache_find(engine, request->row.id);
+	bool readable = resident_readable(resident);
+	enum execution_status status =
+	    readable ? execution_status(resident->execution) : (enum execution_status)request->row.status;
+	int64_t stop_ms = readable ? execution_stop_ms(resident->execution) : request->row.stop_ms;
+	if (status == EXECUTION_RUNNING || status == EXECUTION_SUCCEEDED_) {
+		request_refuse(request, ENGINE_EXECUTION_NOT_REDRIVABLE, "Execution is %s and cannot be redriven",
+			       execution_status_name(status));
+		return;
+	}
+	if (engine_now_ms(engine) - stop_ms > engine->limits.redrive_days * 86400000) {
+		request_refuse(request, ENGINE_EXECUTION_NOT_REDRIVABLE,
+			       "Execution has exceeded its redrivable period and cannot be redriven");
+		return;
+	}
+	if (engine->draining) {
+		request_refuse(request, ENGINE_UNAVAILABLE, "The server is shutting down");
+		return;
+	}
+	if (resident && resident->state == RESIDENT_ENDED)
+		cache_reload(engine, resident);
+	struct input *input = input_new(INPUT_REDRIVE, 0, NULL, absent, absent, absent);
+	input->request = request;
+	request->carried = true;
+	request->settle = settle_redrive;
+	mailbox_put(engine, request->row.id, input);
+}
+
+void engine_redrive(struct engine *engine, struct str execution_arn, engine_execution_fn *done, void *data)
+{
+	struct request *request = execution_request(engine, execution_arn, resolve, request_answer_execution, data);
+	request->done.execution = done;
+	request->found = redrive_found;
 	resolve(request);
 }
 

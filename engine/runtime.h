@@ -462,7 +462,8 @@ struct release {
 	struct resident *resident;
 	const struct command *commands;
 	uint32_t commands_count;
-	bool begun;                   /* its row is new */
+	bool begun;                     /* its row is new */
+	bool reopened;                  /* it had ended */
 	enum execution_status status; /* RUNNING, or how it ended */
 };
 

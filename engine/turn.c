@@ -55,11 +55,11 @@ int64_t execution_open_wake_ms(const struct execution *execution)
 }
 
 /* The row in the list of executions, and the open row, as far as they change. */
-static void write_rows(struct batch *batch, struct resident *resident)
+static void write_rows(struct batch *batch, struct resident *resident, bool reopened)
 {
 	const struct execution *execution = resident->execution;
 	bool ended = execution_status(execution) != EXECUTION_RUNNING;
-	if (!resident->stored || ended) {
+	if (!resident->stored || ended || reopened) {
 		/* One that ends in its first step is inserted as ended. */
 		struct store_op *op =
 		    store_batch_add(batch->store, resident->stored ? STORE_END_EXECUTION : STORE_INSERT_EXECUTION);
@@ -203,6 +203,7 @@ static uint32_t step_execution(struct engine *engine, struct batch *batch, struc
 		return refuse_step(engine, resident);
 
 	uint32_t taken = 0;
+	bool reopened = false;
 	LIST(struct input) inputs;
 	LIST_INIT(&inputs);
 	engine->stepping = resident->id;
@@ -213,6 +214,7 @@ static uint32_t step_execution(struct engine *engine, struct batch *batch, struc
 		struct input *input = turn_take_input(engine, resident);
 		input->outcome = turn_apply(step, input);
 		resident->started |= input->kind == INPUT_START;
+		reopened |= input->kind == INPUT_REDRIVE && input->outcome == CORE_ACCEPTED;
 		LIST_ADD(&inputs, input);
 		taken++;
 	}
@@ -227,9 +229,10 @@ static uint32_t step_execution(struct engine *engine, struct batch *batch, struc
 					     .commands = result.commands,
 					     .commands_count = result.commands_count,
 					     .begun = !resident->stored,
+					     .reopened = reopened,
 					     .status = execution_status(resident->execution) };
 		LIST_ADD(&batch->releases, release);
-		write_rows(batch, resident);
+		write_rows(batch, resident, reopened);
 		write_journal(batch, resident, &result);
 		activities_step(engine, batch->store, resident, &result, inputs.first, now_ms);
 		resident->stored = true;
@@ -244,6 +247,8 @@ static uint32_t step_execution(struct engine *engine, struct batch *batch, struc
 	timers_set(&engine->timers, resident->id, runs ? execution_wake_ms(resident->execution) : INT64_MAX);
 	cache_touch(engine, resident);
 	mailbox_ready(engine, resident); /* inputs beyond inputs_max */
+	if (!runs && !resident->uncommitted)
+		resident->state = RESIDENT_ENDED; /* it was loaded to be redriven, and was not */
 	if (!resident->uncommitted)
 		cache_release(engine, resident, false);
 	return taken;

@@ -9,6 +9,7 @@
 #define TEXT(name, required, least, most) { name, API_STRING, required, least, most, NULL }
 #define CHOICE(name, required, choices) { name, API_STRING, required, 0, 0, choices }
 #define NUMBER(name, least, most) { name, API_INTEGER, false, least, most, NULL }
+#define FRACTION(name, least, most) { name, API_NUMBER, false, least, most, NULL }
 #define FLAG(name) { name, API_BOOLEAN, false, 0, 0, NULL }
 #define OBJECT(name) { name, API_OBJECT, false, 0, 0, NULL }
 #define LIST(name, least, most) { name, API_LIST, false, least, most, NULL }
@@ -66,6 +67,14 @@ const struct api_operation api_operations[] = {
 	{ "SendTaskFailure",
 	  MEMBERS(TEXT("taskToken", true, 1, 2048), TEXT("error", false, 0, 256), TEXT("cause", false, 0, 32768)), api_send_task_failure },
 	{ "SendTaskHeartbeat", MEMBERS(TEXT("taskToken", true, 1, 2048)), api_send_task_heartbeat },
+	{ "RedriveExecution", MEMBERS(TEXT("executionArn", true, 1, 256), TEXT("clientToken", false, 1, 64)), api_redrive_execution },
+	{ "DescribeMapRun", MEMBERS(TEXT("mapRunArn", true, 1, 2000)), api_describe_map_run },
+	{ "ListMapRuns",
+	  MEMBERS(TEXT("executionArn", true, 1, 256), NUMBER("maxResults", 0, 1000), TEXT("nextToken", false, 1, 1024)), api_list_map_runs },
+	{ "UpdateMapRun",
+	  MEMBERS(TEXT("mapRunArn", true, 1, 2000), NUMBER("maxConcurrency", 0, 0), FRACTION("toleratedFailurePercentage", 0, 100),
+		  NUMBER("toleratedFailureCount", 0, 0)),
+	  api_update_map_run },
 	{ "CreateActivity", MEMBERS(TEXT("name", true, 1, 80), LIST("tags", 0, 50), OBJECT("encryptionConfiguration")), api_create_activity },
 	{ "DescribeActivity", MEMBERS(TEXT("activityArn", true, 1, 256)), api_describe_activity },
 	{ "ListActivities", MEMBERS(PAGE), api_list_activities },
@@ -172,10 +181,10 @@ static void check_number(struct findings *findings, const struct api_member *mem
 }
 
 static const enum value_kind kinds[] = {
-	[API_STRING] = VALUE_STRING, [API_BOOLEAN] = VALUE_BOOL, [API_INTEGER] = VALUE_NUMBER, [API_OBJECT] = VALUE_OBJECT, [API_LIST] = VALUE_ARRAY,
+	[API_STRING] = VALUE_STRING, [API_BOOLEAN] = VALUE_BOOL, [API_INTEGER] = VALUE_NUMBER, [API_NUMBER] = VALUE_NUMBER, [API_OBJECT] = VALUE_OBJECT, [API_LIST] = VALUE_ARRAY,
 };
 static const char *const kind_words[] = {
-	[API_STRING] = "a string", [API_BOOLEAN] = "a boolean", [API_INTEGER] = "an integer", [API_OBJECT] = "an object", [API_LIST] = "a list",
+	[API_STRING] = "a string", [API_BOOLEAN] = "a boolean", [API_INTEGER] = "an integer", [API_NUMBER] = "a number", [API_OBJECT] = "an object", [API_LIST] = "a list",
 };
 
 /* False after it refused the call. Members that the table does not know are ignored: clients may be newer than we are. */
@@ -199,7 +208,7 @@ static bool check_request(struct api_call *call)
 		}
 		if (member->type == API_STRING)
 			check_string(&findings, member, value_string(value));
-		else if (member->type == API_INTEGER)
+		else if (member->type == API_INTEGER || member->type == API_NUMBER)
 			check_number(&findings, member, value);
 		else if (member->type == API_LIST && member->most && (int64_t)value_count(value) > member->most)
 			found(&findings, member->name, NULL, "Member must have length less than or equal to %lld", (long long)member->most);

@@ -22,7 +22,7 @@ struct api_call {
 	void *data;
 };
 
-enum api_type { API_STRING, API_BOOLEAN, API_INTEGER, API_OBJECT, API_LIST };
+enum api_type { API_STRING, API_BOOLEAN, API_INTEGER, API_NUMBER, API_OBJECT, API_LIST };
 
 struct api_member {
 	const char *name;
@@ -107,6 +107,10 @@ void api_delete_state_machine(struct api_call *call);
 void api_validate_state_machine_definition(struct api_call *call);
 void api_start_execution(struct api_call *call);
 void api_start_sync_execution(struct api_call *call);
+void api_redrive_execution(struct api_call *call);
+void api_list_map_runs(struct api_call *call);
+void api_describe_map_run(struct api_call *call);
+void api_update_map_run(struct api_call *call);
 void api_stop_execution(struct api_call *call);
 void api_describe_execution(struct api_call *call);
 void api_list_executions(struct api_call *call);

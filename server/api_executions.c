@@ -106,6 +106,24 @@ void api_stop_execution(struct api_call *call)
 	engine_stop(call->engine, api_text(call, "executionArn"), optional(call, "error"), optional(call, "cause"), stopped, call);
 }
 
+static void redriven(void *data, const struct engine_error *error, const struct execution_info *execution)
+{
+	struct api_call *call = data;
+	if (error->code) {
+		api_refuse_engine(call, error);
+		return;
+	}
+	buffer_byte(&call->body, '{');
+	api_put_time(&call->body, "redriveDate", execution->redrive_ms);
+	buffer_byte(&call->body, '}');
+	api_answer(call);
+}
+
+void api_redrive_execution(struct api_call *call)
+{
+	engine_redrive(call->engine, api_text(call, "executionArn"), redriven, call);
+}
+
 /* ---- describe --------------------------------------------------------------------------------- */
 
 static void put_redrive(struct buffer *out, const struct execution_info *execution)

@@ -55,7 +55,7 @@ enum caught catch_failure(struct core_step *step, struct frame *frame, const str
 		if (!error_matches(catcher->errors, catcher->errors_count, failure))
 			continue;
 		struct leaving leaving = { .next = catcher->next };
-		if (step->env->test)
+		if (step->env->test && !step->env->test->left)
 			step->env->test->catcher = i;
 		struct failure own = { 0 };
 		const char *within = arena_printf(step->arena, "Catch[%u]/", (unsigned)i);

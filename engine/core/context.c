@@ -24,6 +24,8 @@ static struct value *about_execution(const struct core_step *step)
 	set_time(object, "StartTime", step->execution->start_ms);
 	set_string(object, "Name", env->execution_name);
 	set_string(object, "RoleArn", env->role_arn);
+	if (step->execution->redrives)
+		set_time(object, "RedriveTime", step->execution->redriven_ms);
 	if (!step->env->synchronous)
 		value_object_take(object, STR("RedriveCount"), value_from_int((int64_t)step->execution->redrives));
 	return object;

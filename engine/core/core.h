@@ -60,6 +60,7 @@ enum core_input_kind {
 	INPUT_WAKE, /* whatever timer is due at env.now_ms fires; a wake that is too early does nothing */
 	INPUT_CONTINUE, /* goes on after `more` */
 	INPUT_STOP, /* error, cause (both optional) */
+	INPUT_REDRIVE, /* an execution that failed, timed out or was aborted goes on where it stood; CLOSED if it runs, or has succeeded */
 };
 
 /* Borrowed during core_apply. */
@@ -135,6 +136,9 @@ const struct value *execution_input(const struct execution *execution); /* borro
 struct str execution_input_text(const struct execution *execution); /* as the caller gave it */
 const struct value *execution_output(const struct execution *execution); /* NULL unless it succeeded */
 bool execution_error(const struct execution *execution, struct str *ret_error, struct str *ret_cause); /* false if neither is set; an absent one has ptr NULL */
+/* How often it was redriven, and when last (0: never). */
+uint64_t execution_redrives(const struct execution *execution);
+int64_t execution_redriven_ms(const struct execution *execution);
 /* The effective input of a task that has no answer yet; borrowed. NULL if there is no such task. */
 const struct value *execution_task_parameters(const struct execution *execution, uint64_t task_id);
 /* The earliest time a timer of it is due; INT64_MAX if none is. */

@@ -372,6 +372,9 @@ static int child_aborted(const struct fold *fold)
 		return does_not_follow(fold, "aborts a branch or iteration that does not run");
 	if (child->parent->fan && child->parent->fan->active)
 		child->parent->fan->active--;
+	/* A redrive enters a state that was only next, and runs one again that was entered. */
+	if (child->phase == PHASE_READY)
+		child->entered_id = 0;
 	/* A task stays until its TaskStateAborted, which follows. */
 	child->phase = PHASE_ABORTED;
 	frame_timer_set(fold->execution, child, INT64_MAX);
@@ -436,6 +439,51 @@ static int execution_ended(const struct fold *fold, enum execution_status status
 		frame_timer_set(execution, frame, INT64_MAX);
 		frame_update_queue(execution, frame);
 	}
+	return 0;
+}
+
+/* ---- redrive: what failed, or was cut off, stands before its state's work again ------------- */
+
+static void reopen(const struct fold *fold, struct frame *frame)
+{
+	struct fan *fan = frame->fan;
+	bool next = frame->phase == PHASE_READY || (frame->phase == PHASE_ABORTED && !frame->entered_id);
+	bool exited = frame->phase == PHASE_EXITED;
+	frame_clear_task(fold->execution, frame);
+	value_set(&frame->result, NULL);
+	frame->has_error = frame->has_cause = frame->child_failed = frame->heartbeat_missed = false;
+	frame->due_ms = INT64_MAX;
+	if (fan && !next && !exited) {
+		fan->active = 0;
+		for (const struct frame *child = frame->first_child; child; child = child->next) {
+			fan->active++;
+			if (child->phase == PHASE_FAILED && fan->failed)
+				fan->failed--;
+		}
+		enter_phase(fold, frame, PHASE_CHILDREN);
+		return;
+	}
+	frame->attempts_count = frame->retries = 0; /* all its retries are before it again */
+	frame->last_id = fold->event->id;
+	enter_phase(fold, frame, next ? PHASE_READY : exited ? PHASE_EXITED : PHASE_ENTERED);
+}
+
+static int execution_redriven(const struct fold *fold)
+{
+	struct execution *execution = fold->execution;
+	const struct event *event = fold->event;
+	if (!execution->started || execution->status == EXECUTION_RUNNING || execution->status == EXECUTION_SUCCEEDED_)
+		return does_not_follow(fold, "reopens an execution that runs or has succeeded");
+	execution->status = EXECUTION_RUNNING;
+	execution->stop_ms = 0;
+	execution->redrives++;
+	execution->redriven_ms = event->timestamp_ms;
+	execution->deadline_ms = has(event, FIELD_DUE) ? event->due_ms : INT64_MAX;
+	execution->has_error = execution->has_cause = false;
+	kept_text_set(&execution->error, STR_EMPTY);
+	kept_text_set(&execution->cause, STR_EMPTY);
+	for (struct frame *frame = &execution->root; frame; frame = frame_walk(&execution->root, frame))
+		reopen(fold, frame);
 	return 0;
 }
 
@@ -538,6 +586,7 @@ static int dispatch(const struct fold *fold)
 		return 0;
 
 	case EVENT_EXECUTION_REDRIVEN:
+		return execution_redriven(fold);
 	case EVENT_MAP_RUN_STARTED:
 	case EVENT_MAP_RUN_SUCCEEDED:
 	case EVENT_MAP_RUN_FAILED:
@@ -562,7 +611,8 @@ int evolve(struct execution *execution, const struct event *event, struct wf_err
 	fold.frame = execution_frame(execution, child ? event->parent : event->frame);
 	if (event->type == EVENT_EXECUTION_STARTED)
 		fold.frame = &execution->root;
-	else if (!execution->started || execution->status != EXECUTION_RUNNING)
+	else if (!execution->started ||
+		 (execution->status != EXECUTION_RUNNING && event->type != EVENT_EXECUTION_REDRIVEN))
 		return does_not_follow(&fold, "is about an execution that does not run");
 	else if (!fold.frame)
 		return does_not_follow(&fold, "is about a frame that does not exist");

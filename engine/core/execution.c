@@ -157,3 +157,13 @@ const struct value *execution_task_parameters(const struct execution *execution,
 	const struct frame *frame = execution_task_frame(execution, task_id);
 	return frame && frame->task ? frame->task->parameters : NULL;
 }
+
+uint64_t execution_redrives(const struct execution *execution)
+{
+	return execution->redrives;
+}
+
+int64_t execution_redriven_ms(const struct execution *execution)
+{
+	return execution->redriven_ms;
+}

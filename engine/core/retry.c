@@ -26,12 +26,12 @@ bool retry_failure(struct core_step *step, struct frame *frame, const struct sta
 			continue;
 		struct core_test *test = step->env->test;
 		uint32_t made = test ? test->retries : i < frame->attempts_count ? frame->attempts[i] : 0;
-		if (test)
+		if (test && !test->left)
 			test->retrier = i;
 		if (made >= retrier->max_attempts)
 			return false;
 		int64_t delay_ms = (int64_t)(delay_s(retrier, made) * 1000.0);
-		if (test)
+		if (test && !test->left)
 			test->backoff_s = delay_ms / 1000;
 		if (retrier->jitter_full)
 			delay_ms = (int64_t)random_below(&step->random, (uint64_t)delay_ms + 1);

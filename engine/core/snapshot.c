@@ -10,11 +10,12 @@
 #include "engine/core/state.h"
 #include <stdlib.h>
 
-enum { SNAPSHOT_VERSION = 1 };
+enum { SNAPSHOT_VERSION = 2 }; /* 1 has no time of the last redrive */
 
 /* One direction or the other. Reading sets `bad` at the first thing that cannot be, and goes on with zeroes. */
 struct codec {
 	bool reading, bad;
+	uint8_t version; /* that is read */
 	struct buffer out;
 	struct payload_table table;
 	struct reader in;
@@ -207,6 +208,8 @@ static void code_execution(struct codec *codec, struct execution *execution)
 	code_u64(codec, &execution->next_id);
 	code_u32(codec, &execution->next_frame);
 	code_u64(codec, &execution->redrives);
+	if (!codec->reading || codec->version >= 2)
+		code_i64(codec, &execution->redriven_ms);
 	code_value(codec, &execution->input);
 	code_value(codec, &execution->output);
 	code_text(codec, &execution->raw);
@@ -340,9 +343,10 @@ int execution_from_snapshot(struct str bytes, struct execution **ret_execution, 
 	uint64_t payloads;
 	if (!reader_byte(&codec.in, &version))
 		return error_set(err, ERR(CORRUPT), "a snapshot is empty");
-	if (version != SNAPSHOT_VERSION)
+	if (version < 1 || version > SNAPSHOT_VERSION)
 		return error_set(err, ERR(VERSION), "a snapshot has version %d, this program reads %d", version,
 				 SNAPSHOT_VERSION);
+	codec.version = version;
 	if (!reader_varint(&codec.in, &payloads) || payloads > bytes.len)
 		return error_set(err, ERR(CORRUPT), "a snapshot's header is damaged");
 	codec.values = mem_alloc((payloads + 1) * sizeof *codec.values);

@@ -126,6 +126,7 @@ struct execution {
 	uint64_t next_id;
 	uint32_t next_frame;
 	uint64_t redrives;
+	int64_t redriven_ms; /* the last time */
 	struct value *input, *output;
 	struct kept_text raw; /* the caller's input text; empty: the same as input's */
 	struct kept_text error, cause;

@@ -282,6 +282,7 @@ enum core_outcome task_input(struct core_step *step, const struct core_input *in
 	case INPUT_WAKE:
 	case INPUT_CONTINUE:
 	case INPUT_STOP:
+	case INPUT_REDRIVE:
 		break;
 	}
 	return CORE_ACCEPTED;

@@ -85,6 +85,11 @@ void step_end_execution(struct core_step *step, struct event *event)
 	struct execution *execution = step->execution;
 	for (struct frame *frame = &execution->root; frame; frame = frame_walk(&execution->root, frame))
 		step_cancel_task(step, frame);
+	if (execution->redrives) { /* for whoever describes it from its last record: how often, and when last */
+		event->fields |= FIELD_ATTEMPT | FIELD_DUE;
+		event->attempt = execution->redrives;
+		event->due_ms = execution->redriven_ms;
+	}
 	step_emit(step, &execution->root, event);
 }
 
@@ -311,6 +316,19 @@ static void fire_timers(struct core_step *step)
 
 /* ---- inputs ------------------------------------------------------------------------------ */
 
+/* The execution's own time begins anew. */
+static void set_deadline(const struct core_env *env, struct event *event)
+{
+	if (env->program->timeout_s > 0) {
+		event->fields |= FIELD_DUE;
+		event->due_ms = env->now_ms + env->program->timeout_s * 1000;
+	}
+	if (env->duration_ms > 0 && (!(event->fields & FIELD_DUE) || event->due_ms > env->now_ms + env->duration_ms)) {
+		event->fields |= FIELD_DUE;
+		event->due_ms = env->now_ms + env->duration_ms;
+	}
+}
+
 static enum core_outcome start(struct core_step *step, const struct core_input *input)
 {
 	const struct core_env *env = step->env;
@@ -324,15 +342,23 @@ static enum core_outcome start(struct core_step *step, const struct core_input *
 		event.fields |= FIELD_RAW;
 		event.raw = input->raw;
 	}
-	if (env->program->timeout_s > 0) {
-		event.fields |= FIELD_DUE;
-		event.due_ms = env->now_ms + env->program->timeout_s * 1000;
-	}
-	if (env->duration_ms > 0 && (!(event.fields & FIELD_DUE) || event.due_ms > env->now_ms + env->duration_ms)) {
-		event.fields |= FIELD_DUE;
-		event.due_ms = env->now_ms + env->duration_ms;
-	}
+	set_deadline(env, &event);
 	step_emit(step, NULL, &event);
+	return CORE_ACCEPTED;
+}
+
+static enum core_outcome redrive(struct core_step *step)
+{
+	struct execution *execution = step->execution;
+	if (execution->status == EXECUTION_RUNNING || execution->status == EXECUTION_SUCCEEDED_ ||
+	    execution->next_id + 1 >= (uint64_t)step->env->limits->history_events)
+		return CORE_CLOSED;
+	struct event event = { .type = EVENT_EXECUTION_REDRIVEN,
+			       .fields = FIELD_ATTEMPT,
+			       .previous_id = execution->next_id - 1,
+			       .attempt = execution->redrives + 1 };
+	set_deadline(step->env, &event);
+	step_emit(step, &execution->root, &event);
 	return CORE_ACCEPTED;
 }
 
@@ -358,6 +384,8 @@ static enum core_outcome take(struct core_step *step, const struct core_input *i
 		return start(step, input);
 	if (!execution->started)
 		return CORE_UNKNOWN;
+	if (input->kind == INPUT_REDRIVE)
+		return redrive(step);
 	if (execution->status != EXECUTION_RUNNING)
 		return CORE_CLOSED;
 	switch (input->kind) {
@@ -375,6 +403,7 @@ static enum core_outcome take(struct core_step *step, const struct core_input *i
 		fire_timers(step);
 		return CORE_ACCEPTED;
 	case INPUT_START:
+	case INPUT_REDRIVE:
 		break;
 	}
 	return CORE_UNKNOWN;

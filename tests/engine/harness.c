@@ -137,7 +137,7 @@ static bool wait_for_post(struct virtual_loop *self)
 bool harness_iterate(struct harness *harness, bool may_sleep)
 {
 	struct virtual_loop *self = &harness->loop;
-	while (harness->in_step && store_busy(harness) && wait_for_post(self))
+	while (harness->in_step && (store_busy(harness) ? wait_for_post(self) : faulty_next(harness->store)))
 		run_posts(self);
 	bool any = run_posts(self);
 	any |= run_timers(self);
@@ -344,6 +344,8 @@ static bool try_open_store(struct harness *harness, struct wf_error *err)
 		return false;
 	harness->store = faulty_store_new(harness->inner, &harness->loop.loop);
 	faulty_set(harness->store, decide, harness);
+	if (harness->in_step)
+		faulty_set_in_step(harness->store);
 	return true;
 }
 

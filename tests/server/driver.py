@@ -132,11 +132,6 @@ class Server:
             print(f"the server ended with status {status}: {self.log()}")
 
 
-def parts(ratchet):
-    """Options for a class whose tests want a server that lives as long as they."""
-    return argparse.Namespace(ratchet=ratchet)
-
-
 def main(tests, make_context, description):
     """Runs the tests (functions, by their names), each with make_context(ratchet, folder)."""
     parser = argparse.ArgumentParser(description=description)

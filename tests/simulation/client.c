@@ -1,9 +1,13 @@
 /* client.c: those who use the engine: they start, describe, list, stop, read histories, use task tokens; they ask again when no answer
  * comes; and they hold each answer against what is durable at that moment: whatever a client has been told must be there. */
 #include "tests/simulation/sim.h"
+#include "engine/token.h"
 #include <stdlib.h>
 
-enum call_kind { CALL_CREATE, CALL_START, CALL_DESCRIBE, CALL_HISTORY, CALL_LIST, CALL_STOP, CALL_TOKEN };
+#define WORKERS 2
+#define ACTIVITY_ARN "arn:aws:states:us-east-1:000000000000:activity:work"
+
+enum call_kind { CALL_ACTIVITY, CALL_CREATE, CALL_START, CALL_DESCRIBE, CALL_HISTORY, CALL_LIST, CALL_STOP, CALL_TOKEN, CALL_POLL };
 
 struct call { /* one wish, until it is answered for good */
 	struct call *next;
@@ -36,7 +40,7 @@ struct client {
 	struct call *calls;
 	struct known *known;
 	size_t known_count, known_capacity;
-	bool created[SIM_MACHINES_MAX];
+	bool created[SIM_MACHINES_MAX], activity;
 	int64_t next_whim_ms;
 	unsigned whims_left;
 };
@@ -68,8 +72,14 @@ struct client *client_new(struct sim *sim)
 {
 	struct client *client = NEW(struct client);
 	client->sim = sim;
-	for (unsigned i = 0; i < sim->machines_count; i++)
+	bool works = false;
+	for (unsigned i = 0; i < sim->machines_count; i++) {
 		call_new(client, CALL_CREATE, sim->now_ms)->machine = i;
+		works |= strstr(sim->machines[i].text, ":activity:") != NULL;
+	}
+	call_new(client, CALL_ACTIVITY, sim->now_ms);
+	for (unsigned i = 0; works && i < WORKERS; i++)
+		call_new(client, CALL_POLL, sim->now_ms);
 	for (unsigned i = 0; i < sim->starts_count; i++) {
 		struct call *call = call_new(client, CALL_START, sim->now_ms + sim->starts[i].at_ms);
 		call->machine = sim->starts[i].machine;
@@ -168,6 +178,43 @@ static void on_created(void *data, const struct engine_error *error, const struc
 	u64_map_put(&sim->model.machines, machine->number, (void *)(uintptr_t)(call->machine + 1));
 	client->created[call->machine] = true;
 	call_free(call);
+}
+
+static void on_activity(void *data, const struct engine_error *error, const struct activity_info *activity)
+{
+	struct call *call = data;
+	if (!hears(call) || unavailable(call, error))
+		return;
+	if (error->code)
+		sim_fail(call->client->sim, "an activity is refused: %.*s", STR_FMT(error->message));
+	call->client->activity = true;
+	call_free(call);
+}
+
+/* A worker asks again and again, does what it is given, and answers by the token. */
+static void on_polled(void *data, const struct engine_error *error, struct str token, struct str input)
+{
+	struct call *call = data;
+	struct sim *sim = call->client->sim;
+	if (!hears(call) || unavailable(call, error))
+		return;
+	if (error->code && !call->node->zombie)
+		sim_fail(sim, "a worker is refused: %.*s", STR_FMT(error->message));
+	struct task_key key;
+	if (!error->code && token.len) {
+		if (!token_read(call->node->engine->key, token, &key))
+			sim_fail(sim, "a worker is given a token that is none");
+		sim_note(sim, "given", key.execution_id, key.event_id);
+		model_given(&sim->model, key.execution_id, key.event_id);
+		json_t *parameters = json_loadb(input.ptr, input.len, JSON_DECODE_ANY, NULL);
+		_cleanup_free_ char *text = mem_strndup(token.ptr, token.len);
+		struct script script;
+		script_of("work", 0, parameters, &script);
+		client_token(call->client, key.execution_id, key.event_id, text, &script);
+		json_decref(parameters);
+		json_decref(script.output);
+	}
+	ask_again(call);
 }
 
 static void on_started(void *data, const struct engine_error *error, const struct execution_info *info)
@@ -363,6 +410,12 @@ static void ask(struct call *call, struct node *node)
 	call->node = node;
 	machine_arn(sim, call->machine, arn);
 	switch (call->kind) {
+	case CALL_ACTIVITY:
+		engine_create_activity(engine, STR("work"), NULL, NULL, on_activity, call);
+		break;
+	case CALL_POLL:
+		engine_get_activity_task(engine, STR(ACTIVITY_ARN), STR("worker"), NULL, on_polled, call);
+		break;
 	case CALL_CREATE: {
 		struct machine_request request = { .name = str_of(sim->machines[call->machine].name), .definition = str_of(sim->machines[call->machine].text),
 						   .role_arn = STR("arn:aws:iam::000000000000:role/r"), .type = STR("STANDARD"), .has_definition = true,
@@ -440,7 +493,11 @@ static void have_a_whim(struct client *client)
 
 static bool may_ask(const struct call *call)
 {
-	return !call->node && (call->kind == CALL_CREATE || call->client->created[call->machine]);
+	if (call->node)
+		return false;
+	if (call->kind == CALL_CREATE || call->kind == CALL_ACTIVITY)
+		return true;
+	return call->client->activity && call->client->created[call->machine];
 }
 
 int64_t client_next_ms(const struct client *client)
@@ -503,6 +560,14 @@ void client_token(struct client *client, uint64_t execution_id, uint64_t event_i
 	json_incref(call->script.output);
 }
 
+bool client_polls(const struct client *client, const struct node *node)
+{
+	for (const struct call *call = client->calls; call; call = call->next)
+		if (call->kind == CALL_POLL && call->node == node)
+			return true;
+	return false;
+}
+
 bool client_holds_token(const struct client *client, uint64_t execution_id, uint64_t event_id)
 {
 	return token_call(client, execution_id, event_id);
@@ -510,7 +575,10 @@ bool client_holds_token(const struct client *client, uint64_t execution_id, uint
 
 bool client_satisfied(const struct client *client)
 {
-	return !client->calls && !client->whims_left;
+	for (const struct call *call = client->calls; call; call = call->next)
+		if (call->kind != CALL_POLL)
+			return false;
+	return !client->whims_left;
 }
 
 /* ---- the end ------------------------------------------------------------------------------------------------------ */

@@ -191,6 +191,17 @@ static void make_task(struct maker *maker, const struct step *step)
 	put(step->states, step->name, state);
 }
 
+/* A worker fetches it. One that is lost with its worker times out, and is done again until it is done. */
+static void make_activity(struct maker *maker, const struct step *step)
+{
+	json_t *state = json_pack("{s:s, s:s, s:i, s:o, s:[{s:[s], s:i, s:i, s:f}]}", "Type", "Task", "Resource",
+				  "arn:aws:states:us-east-1:000000000000:activity:work", "TimeoutSeconds", 100, "Parameters", narrowed(), "Retry",
+				  "ErrorEquals", "States.Timeout", "IntervalSeconds", 1 + (int)draw(maker, 5), "MaxAttempts", 1000, "BackoffRate", 1.0);
+	add_result(maker, state, true);
+	go_on(state, step->next);
+	put(step->states, step->name, state);
+}
+
 static void make_wait(struct maker *maker, const struct step *step)
 {
 	static const int seconds[] = { 1, 2, 3, 7, 20, 65, 90, 300 };
@@ -305,8 +316,10 @@ static void make_step(struct maker *maker, const struct step *step)
 	unsigned kind = draw(maker, 20);
 	if (!step->next && one_in(maker, 5))
 		make_end(maker, step);
-	else if (kind < 7)
+	else if (kind < 6)
 		make_task(maker, step);
+	else if (kind < 7)
+		make_activity(maker, step);
 	else if (kind < 9)
 		make_pass(maker, step);
 	else if (kind < 12)

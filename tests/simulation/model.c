@@ -87,10 +87,28 @@ static struct str own(struct str bytes)
 	return (struct str){ mem_strndup(bytes.ptr, bytes.len), bytes.len };
 }
 
+void model_given(struct model *model, uint64_t execution_id, uint64_t task_id)
+{
+	struct fact *fact = model_find(model, execution_id);
+	struct task_fact *task = fact ? u64_map_get(&fact->tasks, task_id) : NULL;
+	if (!task)
+		sim_fail(model->sim, "a worker is given task %llx/%llu before its commit", (unsigned long long)execution_id,
+			 (unsigned long long)task_id);
+	if (task->given)
+		wrong(model, fact, "two workers are given task %llu", (unsigned long long)task_id);
+	task->given = true;
+	const struct frame *frame = model_task_open(fact, task_id) ? u64_map_get(&fact->shadow->tasks, task_id) : NULL;
+	if (frame && !frame->task->started)
+		wrong(model, fact, "a worker is given task %llu, and its start is not durable", (unsigned long long)task_id);
+}
+
 bool model_task_open(const struct fact *fact, uint64_t task_id)
 {
 	return execution_status(fact->shadow) == EXECUTION_RUNNING && u64_map_get(&fact->shadow->tasks, task_id);
 }
+
+#define WRONG(fact, ...) wrong(model, fact, __VA_ARGS__)
+static void wrong(struct model *model, const struct fact *fact, const char *format, ...) __attribute__((format(printf, 3, 4), noreturn));
 
 uint64_t event_hash(const struct event *event)
 {
@@ -101,8 +119,6 @@ uint64_t event_hash(const struct event *event)
 
 /* ---- events ------------------------------------------------------------------------------------- */
 
-#define WRONG(fact, ...) wrong(model, fact, __VA_ARGS__)
-static void wrong(struct model *model, const struct fact *fact, const char *format, ...) __attribute__((format(printf, 3, 4), noreturn));
 static void wrong(struct model *model, const struct fact *fact, const char *format, ...)
 {
 	char text[600];
@@ -140,23 +156,21 @@ static void check_due(struct model *model, struct fact *fact, const struct event
 		return;
 	}
 	bool moves = event->type == EVENT_WAIT_STATE_EXITED || event->type == EVENT_TASK_SCHEDULED ||
-		     event->type == EVENT_LAMBDA_FUNCTION_SCHEDULED || event->type == EVENT_PARALLEL_STATE_STARTED ||
+		     event->type == EVENT_LAMBDA_FUNCTION_SCHEDULED || event->type == EVENT_ACTIVITY_SCHEDULED ||
+		     event->type == EVENT_PARALLEL_STATE_STARTED ||
 		     event->type == EVENT_MAP_STATE_STARTED;
 	if (moves && due_ms >= 0 && event->timestamp_ms < due_ms)
 		WRONG(fact, "a timer fired %lld ms early: event %llu, %s", (long long)(due_ms - event->timestamp_ms),
 		      (unsigned long long)event->id, event_type_name(event->type));
 }
 
-static void check_task(struct model *model, struct fact *fact, const struct event *event)
+static void note_task(struct fact *fact, const struct event *event)
 {
-	if (event->type == EVENT_TASK_SCHEDULED || event->type == EVENT_LAMBDA_FUNCTION_SCHEDULED) {
+	if (event->type == EVENT_TASK_SCHEDULED || event->type == EVENT_LAMBDA_FUNCTION_SCHEDULED || event->type == EVENT_ACTIVITY_SCHEDULED) {
 		struct task_fact *task = NEW(struct task_fact);
 		task->id = event->id;
 		u64_map_put(&fact->tasks, task->id, task);
 	}
-	if (event->type != EVENT_TASK_TIMED_OUT && event->type != EVENT_LAMBDA_FUNCTION_TIMED_OUT)
-		return;
-	/* The shadow still has the task as it was before this event's record: its times are there. */
 }
 
 static void check_fan(struct model *model, struct fact *fact, const struct event *event)
@@ -195,7 +209,7 @@ static void take_event(struct model *model, struct fact *fact, const struct even
 	else if (event_is_public(event->type))
 		WRONG(fact, "a public event has no number");
 	check_due(model, fact, event);
-	check_task(model, fact, event);
+	note_task(fact, event);
 	check_fan(model, fact, event);
 	if (event->type == EVENT_EXECUTION_STARTED)
 		fact->input = event->fields & FIELD_RAW ? text_of(event->raw) : text_of(value_text(event->payload));
@@ -442,7 +456,12 @@ static void check_can_move(struct model *model, struct fact *fact, struct node *
 	}
 	size_t at = 0;
 	for (const struct u64_map_entry *entry; (entry = u64_map_next(&shadow->tasks, &at));) {
-		if (node_runs_task(node, fact->id, entry->key) || client_holds_token(model->sim->client, fact->id, entry->key))
+		const struct open_task *task = ((const struct frame *)entry->value)->task;
+		if (task->scheduled == EVENT_ACTIVITY_SCHEDULED) {
+			if (!task->started && client_polls(model->sim->client, node))
+				WRONG(fact, "its task %llu waits, and so does a worker", (unsigned long long)entry->key);
+			moves |= task->started || execution_wake_ms(shadow) != INT64_MAX;
+		} else if (node_runs_task(node, fact->id, entry->key) || client_holds_token(model->sim->client, fact->id, entry->key))
 			moves = true;
 		else if (!resident || !resident->inputs.first)
 			WRONG(fact, "nobody runs its task %llu", (unsigned long long)entry->key);

@@ -9,6 +9,7 @@ simulator is in the product too, with the same size and the same instructions (b
 import re
 import subprocess
 import sys
+from collections import Counter
 
 # What the simulator must contain: the turn, timers, admission, recovery, dispatch, the core.
 NEEDED = ["engine_turn", "batches_settle", "timers_take_due", "engine_start", "mailbox_put", "engine_recover", "recovery_loaded", "cache_release",
@@ -30,17 +31,25 @@ def defined(path):
     return symbols
 
 
+def unique(path):
+    """Names that only one symbol has, static ones included."""
+    names = [line.split()[-1] for line in run("nm", "--defined-only", path).splitlines()]
+    return {name for name, count in Counter(names).items() if count == 1}
+
+
 def instructions(path, names):
     """The mnemonics of functions, in order: name -> text."""
     code = {}
     name = None
     for line in run("objdump", "-d", "--no-show-raw-insn", path).splitlines():
-        begins = re.match(r"[0-9a-f]+ <(\w+)>:$", line)
+        begins = re.match(r"[0-9a-f]+ <(.+)>:$", line)
         if begins:
             name = begins[1] if begins[1] in names else None
             code.setdefault(name, [])
         elif name and "\t" in line:
-            code[name].append(line.split("\t")[1].split()[0])
+            words = line.split("\t")[1]
+            if "nop" not in words and words.strip() != "xchg   %ax,%ax":  # the space between functions
+                code[name].append(words.split()[0])
     code.pop(None, None)
     return {name: " ".join(words) for name, words in code.items()}
 
@@ -55,7 +64,7 @@ def main():
     shared = sorted(production & set(in_simulation))
     absent = [name for name in shared if name not in in_product]
     other = [name for name in shared if name in in_product and in_product[name] != in_simulation[name]]
-    names = set(shared) & set(in_product)
+    names = set(shared) & unique(simulation) & unique(product)
     one, two = instructions(simulation, names), instructions(product, names)
     changed = [name for name in one if one[name] != two.get(name)]
     missing = [name for name in NEEDED if name not in in_simulation]

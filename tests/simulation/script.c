@@ -37,7 +37,7 @@ void script_of(const char *api, unsigned attempt, json_t *parameters, struct scr
 	unsigned until;
 	if (strcmp(api, "echo") == 0) {
 		script.output = json_incref(parameters);
-	} else if (strcmp(api, "add") == 0) {
+	} else if (strcmp(api, "add") == 0 || strcmp(api, "work") == 0) {
 		script.output = with_next_n(parameters);
 	} else if (strcmp(api, "bulk") == 0) {
 		script.output = with_text(parameters, 3000);

@@ -2,7 +2,8 @@
  *
  *     simulation                     seeds 1 … 2000, in two processes
  *     simulation --seeds N           seeds 1 … N            --from M     beginning with M
- *     simulation --seed N            that one, in this process; --trace prints what happens
+ *     simulation --seed N            that one, in this process; --trace prints what happens, --log what the engine logs
+ *     simulation --replays N         seeds 1 … N, each twice: both runs must be the same, event by event
  *     simulation --no-faults         without faults only
  *     simulation --first             ends with the first failure
  *
@@ -503,15 +504,31 @@ static int run_many(const struct options *options)
 	return failed ? 1 : 0;
 }
 
+/* The same seed is the same run. */
+static int check_replays(uint64_t count)
+{
+	struct figures figures = { 0 };
+	uint64_t different = 0;
+	for (uint64_t seed = 1; seed <= count; seed++)
+		if (run_seed(seed, true, &figures) != run_seed(seed, true, &figures)) {
+			printf("seed %llu: two runs of it differ\n", (unsigned long long)seed);
+			different++;
+		}
+	printf("%llu passed, %llu failed\n", (unsigned long long)(count - different), (unsigned long long)different);
+	return different > 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option long_options[] = { { "seed", required_argument, NULL, 's' }, { "seeds", required_argument, NULL, 'n' },
 						      { "from", required_argument, NULL, 'f' }, { "jobs", required_argument, NULL, 'j' },
 						      { "trace", no_argument, NULL, 't' }, { "no-faults", no_argument, NULL, 'c' },
 						      { "log", no_argument, NULL, 'l' }, { "first", no_argument, NULL, '1' },
+						      { "replays", required_argument, NULL, 'r' },
 						      { NULL, 0, NULL, 0 } };
 	struct options options = { .first = 1, .count = 2000, .jobs = 2, .with_faults = true };
 	bool logs = false;
+	uint64_t replays = 0;
 	for (int c; (c = getopt_long(argc, argv, "", long_options, NULL)) >= 0;) {
 		switch (c) {
 		case 's':
@@ -533,6 +550,9 @@ int main(int argc, char **argv)
 		case 'c':
 			options.with_faults = false;
 			break;
+		case 'r':
+			replays = strtoull(optarg, NULL, 10);
+			break;
 		case '1':
 			options.first_only = true;
 			break;
@@ -548,6 +568,8 @@ int main(int argc, char **argv)
 	log_setup(logs ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR + 1, false);
 	for (size_t i = 0; i < 4; i++)
 		signal((const int[]){ SIGABRT, SIGSEGV, SIGBUS, SIGALRM }[i], on_signal);
+	if (replays)
+		return check_replays(replays);
 	if (!options.one)
 		return run_many(&options);
 	struct figures figures = { 0 };

@@ -77,7 +77,8 @@ void verdict_done(struct verdict *verdict);
 
 struct task_fact {
 	uint64_t id;
-	bool closed;
+	bool closed; /* a client was told that its answer was taken */
+	bool given; /* to a worker */
 	char *parameters; /* as it was first started */
 };
 
@@ -127,6 +128,8 @@ void model_commit(struct model *model, const struct store_batch *batch);
 struct fact *model_find(struct model *model, uint64_t id);
 /* By name within a machine; NULL if there is none. */
 struct fact *model_named(struct model *model, unsigned machine, const char *name);
+/* A worker has been given a task: that is durable, and no other has it. */
+void model_given(struct model *model, uint64_t execution_id, uint64_t task_id);
 /* Whether the task waits for an answer. */
 bool model_task_open(const struct fact *fact, uint64_t task_id);
 uint64_t event_hash(const struct event *event);
@@ -206,6 +209,8 @@ void client_act(struct client *client);
 void client_lost(struct client *client, const struct node *node);
 /* A task waits for its token to be used. */
 void client_token(struct client *client, uint64_t execution_id, uint64_t event_id, const char *token, const struct script *script);
+/* Somebody waits for a task of the activity. */
+bool client_polls(const struct client *client, const struct node *node);
 bool client_holds_token(const struct client *client, uint64_t execution_id, uint64_t event_id);
 /* Everything it wanted is answered. */
 bool client_satisfied(const struct client *client);

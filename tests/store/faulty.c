@@ -25,6 +25,13 @@ struct entry {
 	void *data;
 };
 
+/* In step: not handed on yet. */
+struct waiting {
+	struct waiting *next;
+	struct store_batch *batch; /* or */
+	struct store_request *request;
+};
+
 struct faulty {
 	struct store store; /* first */
 	struct store *inner;
@@ -33,12 +40,26 @@ struct faulty {
 	struct entry *first, **tail;
 	struct loop_timer timer; /* armed while the head of the line is delayed */
 	bool hurry; /* closing: nothing is delayed any more */
+	bool in_step;
+	struct waiting *waiting, **waiting_tail;
 	struct wf_error failure; /* of the last batch that was failed on purpose: those behind it fail for the same reason */
 };
+
+static void wait_for_step(struct faulty *faulty, struct store_batch *batch, struct store_request *request)
+{
+	struct waiting *waiting = NEW(struct waiting);
+	*waiting = (struct waiting){ .batch = batch, .request = request };
+	*faulty->waiting_tail = waiting;
+	faulty->waiting_tail = &waiting->next;
+}
 
 /* The inner store answers it from now on. */
 static void hand_over(struct faulty *faulty, struct store_request *request)
 {
+	if (faulty->in_step && !faulty->hurry) {
+		wait_for_step(faulty, NULL, request);
+		return;
+	}
 	faulty->store.requests_waiting--;
 	faulty->inner->requests_waiting++;
 	faulty->inner->backend->request(faulty->inner, request);
@@ -129,7 +150,10 @@ static void faulty_submit(struct store *store, struct store_batch *batch)
 		entry->data = batch->data;
 		batch->done = inner_done;
 		batch->data = entry;
-		store_submit(faulty->inner, batch);
+		if (faulty->in_step && !faulty->hurry)
+			wait_for_step(faulty, batch, NULL);
+		else
+			store_submit(faulty->inner, batch);
 		return;
 	case FAULT_FAIL:
 		end(entry, STORE_FAILED, ERR(NO_SPACE), "the disk is full on purpose");
@@ -156,6 +180,26 @@ static void faulty_request(struct store *store, struct store_request *request)
 	advance(faulty);
 }
 
+bool faulty_next(struct store *store)
+{
+	struct faulty *faulty = (struct faulty *)store;
+	struct waiting *waiting = faulty->waiting;
+	if (!waiting)
+		return false;
+	faulty->waiting = waiting->next;
+	if (!waiting->next)
+		faulty->waiting_tail = &faulty->waiting;
+	if (waiting->batch) {
+		store_submit(faulty->inner, waiting->batch);
+	} else {
+		store->requests_waiting--;
+		faulty->inner->requests_waiting++;
+		faulty->inner->backend->request(faulty->inner, waiting->request);
+	}
+	free(waiting);
+	return true;
+}
+
 static int faulty_acquire(struct store *store, struct store_lease *ret_lease, struct wf_error *err)
 {
 	return store_acquire(((struct faulty *)store)->inner, ret_lease, err);
@@ -174,6 +218,8 @@ static void faulty_stats(struct store *store, struct store_stats *ret_stats)
 static void faulty_finish(struct store *store)
 {
 	struct faulty *faulty = (struct faulty *)store;
+	while (faulty_next(store))
+		;
 	faulty->hurry = true;
 	loop_timer_clear(store->loop, &faulty->timer);
 	do {
@@ -207,8 +253,15 @@ struct store *faulty_store_new(struct store *inner, struct loop *loop)
 	store_init(&faulty->store, &backend, loop);
 	faulty->inner = inner;
 	faulty->tail = &faulty->first;
+	faulty->waiting_tail = &faulty->waiting;
 	faulty->timer = (struct loop_timer){ .callback = delay_over, .data = faulty };
 	return &faulty->store;
+}
+
+void faulty_set_in_step(struct store *store)
+{
+	assert(store->backend == &backend);
+	((struct faulty *)store)->in_step = true;
 }
 
 void faulty_set(struct store *store, enum fault (*decide)(void *data, const struct store_batch *batch), void *data)

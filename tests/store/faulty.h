@@ -17,3 +17,9 @@ enum fault {
 struct store *faulty_store_new(struct store *inner, struct loop *loop);
 /* decide is asked once for each batch submitted, on the loop's thread. NULL: no faults. */
 void faulty_set(struct store *store, enum fault (*decide)(void *data, const struct store_batch *batch), void *data);
+
+/* In step: what is asked for waits, in order, until faulty_next hands on one thing, a batch or a request, to the inner store. So what the store's threads
+ * do, and in which order they answer, is the test's. */
+void faulty_set_in_step(struct store *store);
+/* False if nothing waits. */
+bool faulty_next(struct store *store);
