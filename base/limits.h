@@ -23,8 +23,9 @@
 	X(array_range_items, 1000, 1, 1000000, "items that States.ArrayRange makes")                                      \
 	X(hash_input_bytes, 10000, 100, 1073741824, "input of States.Hash and the Base64 functions")                      \
 	X(expression_steps, 10000000, 1000, 100000000000, "steps that evaluating one expression may take")               \
-	X(expression_depth, 512, 16, 10000, "nesting while one expression is evaluated")                                  \
+	X(expression_depth, 100, 16, 10000, "nesting while one expression is evaluated")                                  \
 	X(expression_bytes, 268435456, 65536, 17179869184, "memory that evaluating one expression may take")              \
+	X(expression_value_bytes, 20971520, 1024, 17179869184, "one value that a JSONata expression makes: 24 bytes an item, 4 a character") \
 	X(step_events, 4096, 16, 1000000, "events of one step before an execution goes to the back of the queue")         \
 	X(step_bytes, 1048576, 65536, 1073741824, "payload bytes of one step before the same")                            \
 	X(snapshot_bytes, 65536, 256, 1073741824, "journal since the last snapshot, beyond which an execution gets a new one") \

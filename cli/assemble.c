@@ -21,7 +21,7 @@ static void raise_descriptor_limit(void)
 	}
 }
 
-/* mkdir -p, private. */
+/* mkdir -p; the last one private. */
 static int make_folder(const char *path, struct wf_error *err)
 {
 	_cleanup_free_ char *part = mem_strdup(path);
@@ -58,23 +58,35 @@ static int open_store(struct assembly *assembly, const struct config *config, st
 	return store_open(config->store, &options, assembly->loop, &assembly->store, err);
 }
 
+/* A connector says where in its section a mistake stands: where that is in the file. */
+static void locate(const struct config *config, const char *section, struct wf_error *err)
+{
+	_cleanup_free_ char *pointer = mem_printf("/%s%s", section, err->where);
+	*err->where = 0;
+	error_where(err, "%s", pointer);
+	config_locate(config, err);
+}
+
 static int add_connectors(struct assembly *assembly, const struct config *config, const char *lock_folder, struct wf_error *err)
 {
+	const char *section = "exec";
 	struct connector_host *host = engine_host(assembly->engine);
 	struct connector *connector = NULL;
 	int code = connector_exec_new(host, config->exec, lock_folder, &connector, err);
 	if (code == 0) {
 		engine_add_connector(assembly->engine, connector);
+		section = "http";
 		code = connector_http_new(host, config->http, &connector, err);
 	}
 	if (code == 0) {
 		engine_add_connector(assembly->engine, connector);
-		code = connector_lambda_new(host, NULL, config->lambda_endpoint, &connector, err);
+		section = "lambda";
+		code = connector_lambda_new(host, config->lambda, config->lambda_endpoint, &connector, err);
 	}
 	if (code == 0)
 		engine_add_connector(assembly->engine, connector);
-	if (code && config->path)
-		error_where(err, "%s", config->path);
+	if (code)
+		locate(config, section, err);
 	return code;
 }
 

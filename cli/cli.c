@@ -29,8 +29,8 @@ static const struct subcommand *const commands[] = {
 #define COMMANDS_COUNT (sizeof commands / sizeof commands[0])
 
 static const struct option_row common_options[] = {
-	{ "help", NULL, "show this help" },
-	{ NULL, NULL, NULL },
+	{ .name = "help", .help = "show this help" },
+	{ 0 },
 };
 
 /* ---- help ----------------------------------------------------------------------------------- */
@@ -49,7 +49,12 @@ static void print_rows(FILE *to, const struct option_row *rows)
 	for (; rows->name; rows++) {
 		char name[64];
 		snprintf(name, sizeof name, "--%s%s%s", rows->name, rows->argument ? " " : "", rows->argument ? rows->argument : "");
-		fprintf(to, "  %-24s %s\n", name, rows->help);
+		for (char *c = name; *c; c++)
+			*c = *c == '_' ? '-' : *c;
+		fprintf(to, "  %-24s %s", name, rows->help);
+		if (rows->otherwise && *rows->otherwise)
+			fprintf(to, " (%s)", rows->otherwise);
+		fprintf(to, "\n");
 	}
 }
 
@@ -67,10 +72,23 @@ static void print_help(const struct subcommand *command)
 
 static const struct option_row *find_row(const struct option_row *rows, struct str name)
 {
-	for (; rows->name; rows++)
-		if (str_eqz(name, rows->name))
+	for (; rows->name; rows++) {
+		size_t i = 0;
+		while (i < name.len && rows->name[i] && (rows->name[i] == '_' ? '-' : rows->name[i]) == name.ptr[i])
+			i++;
+		if (i == name.len && !rows->name[i])
 			return rows;
+	}
 	return NULL;
+}
+
+static int add_option(struct command_line *line, const char *name, const char *value)
+{
+	if (line->options_count == LINE_OPTIONS_MAX)
+		return cli_failf(EXIT_USAGE, "too many options");
+	line->options[line->options_count].name = name;
+	line->options[line->options_count++].value = value;
+	return 0;
 }
 
 /* 0, or EXIT_USAGE after a message. */
@@ -92,11 +110,7 @@ static int parse_option(struct command_line *line, int argc, char **argv, int *i
 		return cli_failf(EXIT_USAGE, "--%s needs a value: %s", row->name, row->argument);
 	if (row->argument)
 		value = equals ? equals + 1 : argv[++*index];
-	if (line->options_count == LINE_OPTIONS_MAX)
-		return cli_failf(EXIT_USAGE, "too many options");
-	line->options[line->options_count].name = row->name;
-	line->options[line->options_count++].value = value;
-	return 0;
+	return add_option(line, row->name, value);
 }
 
 static int parse_line(struct command_line *line, int argc, char **argv)
@@ -110,7 +124,8 @@ static int parse_line(struct command_line *line, int argc, char **argv)
 			if (status)
 				return status;
 		} else if (!options_end && strcmp(argv[i], "-h") == 0) {
-			line->options[line->options_count++].name = "help";
+			if (add_option(line, "help", ""))
+				return EXIT_USAGE;
 		} else if (!options_end && argv[i][0] == '-' && argv[i][1]) {
 			return cli_failf(EXIT_USAGE, "unknown option %s; see ratchet %s --help", argv[i], line->command->name);
 		} else if (line->arguments_count == line->command->arguments_max || line->arguments_count == LINE_ARGUMENTS_MAX) {
@@ -127,7 +142,7 @@ const char *line_option(const struct command_line *line, const char *name)
 {
 	for (unsigned i = line->options_count; i-- > 0;)
 		if (strcmp(line->options[i].name, name) == 0)
-			return line->options[i].value ? line->options[i].value : "";
+			return line->options[i].value;
 	return NULL;
 }
 
@@ -144,55 +159,107 @@ unsigned line_arguments(const struct command_line *line)
 void line_each_option(const struct command_line *line, void (*visit)(void *data, const char *name, const char *value), void *data)
 {
 	for (unsigned i = 0; i < line->options_count; i++)
-		visit(data, line->options[i].name, line->options[i].value ? line->options[i].value : "");
+		visit(data, line->options[i].name, line->options[i].value);
 }
 
-int cli_main(int argc, char **argv)
+static const struct subcommand *find_command(const char *name)
 {
-	if (argc < 2) {
+	for (size_t i = 0; i < COMMANDS_COUNT; i++)
+		if (strcmp(name, commands[i]->name) == 0)
+			return commands[i];
+	return NULL;
+}
+
+static int run_command(const struct subcommand *command, int argc, char **argv)
+{
+	struct command_line line = { .command = command };
+	int status = parse_line(&line, argc, argv);
+	if (status)
+		return status;
+	if (line_option(&line, "help")) {
+		print_help(command);
+		return EXIT_GOOD;
+	}
+	if (line.arguments_count < command->arguments_min)
+		return cli_failf(EXIT_USAGE, "usage: ratchet %s [OPTIONS] %s", command->name, command->arguments);
+	return command->run(&line);
+}
+
+static int dispatch(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : NULL;
+	if (!name) {
 		print_overview(stderr);
 		return EXIT_USAGE;
 	}
-	const char *name = argv[1];
-	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
-		print_overview(stdout);
-		return EXIT_GOOD;
-	}
+	const struct subcommand *command = find_command(name);
+	if (command)
+		return run_command(command, argc - 2, argv + 2);
 	if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) {
 		printf("ratchet " RATCHET_VERSION "\n");
 		return EXIT_GOOD;
 	}
-	for (size_t i = 0; i < COMMANDS_COUNT; i++) {
-		if (strcmp(name, commands[i]->name) != 0)
-			continue;
-		struct command_line line = { .command = commands[i] };
-		int status = parse_line(&line, argc - 2, argv + 2);
-		if (status)
-			return status;
-		if (line_option(&line, "help")) {
-			print_help(commands[i]);
-			return EXIT_GOOD;
-		}
-		if (line.arguments_count < commands[i]->arguments_min)
-			return cli_failf(EXIT_USAGE, "usage: ratchet %s [OPTIONS] %s", name, commands[i]->arguments);
-		status = commands[i]->run(&line);
-		if (fflush(stdout) != 0 && status == EXIT_GOOD)
-			return cli_failf(EXIT_EXECUTION_FAILED, "cannot write the result: %s", strerror(errno));
-		return status;
+	bool help = strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0;
+	const char *topic = help && argc > 2 ? argv[2] : NULL;
+	if (topic && find_command(topic)) {
+		print_help(find_command(topic));
+		return EXIT_GOOD;
 	}
-	cli_failf(EXIT_USAGE, "there is no command '%s'", name);
+	if (help && !topic) {
+		print_overview(stdout);
+		return EXIT_GOOD;
+	}
+	cli_failf(EXIT_USAGE, "there is no command '%s'", help ? topic : name);
 	print_overview(stderr);
 	return EXIT_USAGE;
 }
 
+/* A descriptor that is closed would be taken by the next file that is opened, and a result printed into the store. What stands in
+ * for it cannot be used, so that reading or printing fails. */
+static void occupy_standard_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			(void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+int cli_main(int argc, char **argv)
+{
+	occupy_standard_streams();
+	int status = dispatch(argc, argv);
+	if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_GOOD)
+		return cli_failf(EXIT_EXECUTION_FAILED, "cannot write the result: %s", strerror(errno));
+	return status;
+}
+
 /* ---- messages, files, texts ------------------------------------------------------------------- */
+
+/* What goes to the terminal may come from definitions and tasks. C1 controls (U+0080 to U+009F) move cursors too. */
+void cli_clean(char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)text[i];
+		if (c == 0xc2 && i + 1 < len && (unsigned char)text[i + 1] < 0xa0)
+			text[i] = text[i + 1] = ' ';
+		else if (c < ' ' || c == 0x7f)
+			text[i] = ' ';
+	}
+}
+
+void cli_print_failure(const char *status, struct str error, struct str cause)
+{
+	_cleanup_(buffer_done) struct buffer line = { 0 };
+	buffer_printf(&line, "%s%s%.*s%s%.*s", status, error.len ? ": " : "", STR_FMT(error), cause.len ? ": " : "", STR_FMT(cause));
+	cli_clean(line.data, line.len);
+	fprintf(stderr, "%s\n", line.data);
+}
 
 int cli_fail(int status, const struct wf_error *err)
 {
-	if (*err->where)
-		fprintf(stderr, "ratchet: %s: %s\n", err->where, err->message);
-	else
-		fprintf(stderr, "ratchet: %s\n", err->message);
+	struct wf_error shown = *err;
+	cli_clean(shown.where, strlen(shown.where));
+	cli_clean(shown.message, strlen(shown.message));
+	fprintf(stderr, "ratchet: %s%s%s\n", shown.where, *shown.where ? ": " : "", shown.message);
 	return status;
 }
 

@@ -13,9 +13,10 @@ struct command_line; /* one invocation's parsed options */
 
 /* An option of a command. `argument` NULL: a switch. */
 struct option_row {
-	const char *name; /* without the dashes */
+	const char *name; /* without the dashes before it; - may be written _ */
 	const char *argument; /* what its value is called in --help */
 	const char *help;
+	const char *otherwise; /* its default, for --help; NULL or empty: none, or it is in `help` */
 };
 
 struct subcommand {
@@ -39,7 +40,7 @@ const char *line_option(const struct command_line *line, const char *name);
 /* A positional argument; NULL if there are fewer. */
 const char *line_argument(const struct command_line *line, unsigned index);
 unsigned line_arguments(const struct command_line *line);
-/* Calls visit for every option given whose row has no own meaning (used to hand configuration flags on). */
+/* Calls visit for every option given, by the name in its row (used to hand configuration flags on). */
 void line_each_option(const struct command_line *line, void (*visit)(void *data, const char *name, const char *value), void *data);
 
 /* Prints "ratchet: message (where)" to stderr; returns `status`. */
@@ -50,6 +51,11 @@ int cli_failf(int status, const char *format, ...) __attribute__((format(printf,
 int cli_read_file(const char *path, size_t bytes_max, struct buffer *out, struct wf_error *err);
 /* The text that an --input option means: JSON itself, @FILE, or - for standard input; {} if the option is NULL. */
 int cli_read_input(const char *option, struct buffer *out, struct wf_error *err);
+
+/* Makes text safe to show on a terminal, in place: control characters become spaces. */
+void cli_clean(char *text, size_t len);
+/* Prints an outcome that is not success on stderr: "FAILED: Error: cause". */
+void cli_print_failure(const char *status, struct str error, struct str cause);
 
 /* "1.2 s", "340 ms", "2 h 05 min": for people. */
 const char *cli_duration(int64_t ms, char buffer[32]);

@@ -4,8 +4,10 @@
 #include "cli/cli.h"
 #include <curl/curl.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define ANSWER_BYTES_MAX ((size_t)1 << 30)
+#define SILENCE_S_MAX 60L /* no call here waits that long for its answer */
 
 struct client {
 	CURL *curl;
@@ -49,22 +51,37 @@ static size_t take_bytes(char *bytes, size_t size, size_t count, void *data)
 	return size * count;
 }
 
+static struct str text_of(const struct value *json, const char *key)
+{
+	const struct value *value = value_getz(json, key);
+	return value ? value_string(value) : STR_EMPTY;
+}
+
 /* An error answer's name and text: {"__type": "…#Name", "message": "…"}. */
 static int refused(long status, const struct value *answer, struct wf_error *err)
 {
-	struct str type = value_string(value_getz(answer, "__type"));
+	struct str type = text_of(answer, "__type");
 	const char *hash = type.len ? memrchr(type.ptr, '#', type.len) : NULL;
 	struct str name = hash ? (struct str){ hash + 1, type.len - (size_t)(hash + 1 - type.ptr) } : type;
-	struct str message = value_string(value_getz(answer, "message"));
+	struct str message = text_of(answer, "message");
 	if (!message.len)
-		message = value_string(value_getz(answer, "Message"));
+		message = text_of(answer, "Message");
 	if (message.len)
 		error_set(err, ERR(INVALID), "%.*s", STR_FMT(message));
 	else
 		error_set(err, ERR(INVALID), "the server answered with status %ld", status);
 	if (err && name.len)
 		error_where(err, "%.*s", STR_FMT(name));
-	return status == 503 ? ERR(BUSY) : ERR(INVALID);
+	return status >= 500 ? ERR(UNREACHABLE) : ERR(INVALID);
+}
+
+/* The server is on this machine, or behind a tunnel: the environment's proxy is not for it. Besides what NO_PROXY says. */
+static char *without_proxy(void)
+{
+	const char *named = getenv("no_proxy");
+	if (!named)
+		named = getenv("NO_PROXY");
+	return mem_printf("localhost,127.0.0.1,::1%s%s", named && *named ? "," : "", named ? named : "");
 }
 
 static int perform(struct client *client, const char *path, struct curl_slist *headers, const char *body, struct value **ret_answer,
@@ -72,6 +89,7 @@ static int perform(struct client *client, const char *path, struct curl_slist *h
 {
 	_cleanup_(buffer_done) struct buffer text = { 0 };
 	_cleanup_free_ char *url = mem_printf("%s%s", client->endpoint, path);
+	_cleanup_free_ char *direct = without_proxy();
 	char curl_message[CURL_ERROR_SIZE] = "";
 	CURL *curl = client->curl;
 
@@ -84,6 +102,9 @@ static int perform(struct client *client, const char *path, struct curl_slist *h
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, curl_message);
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 10L);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, SILENCE_S_MAX);
+	curl_easy_setopt(curl, CURLOPT_NOPROXY, direct);
 	if (body)
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
 	CURLcode failed = curl_easy_perform(curl);
@@ -94,8 +115,7 @@ static int perform(struct client *client, const char *path, struct curl_slist *h
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	_cleanup_(value_unrefp) struct value *answer = NULL;
 	if (value_parse(buffer_str(&text), NULL, &answer, NULL) != 0)
-		return error_set(err, status == 200 ? ERR(UNREACHABLE) : ERR(INVALID),
-				 "%s is no Ratchet server: it answered with status %ld and no JSON", client->endpoint, status);
+		return error_set(err, ERR(UNREACHABLE), "%s is no Ratchet server: it answered with status %ld and no JSON", client->endpoint, status);
 	if (status != 200)
 		return refused(status, answer, err);
 	*ret_answer = TAKE(answer);
@@ -135,7 +155,9 @@ static int make_arn(struct client *client, const char *kind, const char *name, c
 	int code = client_get(client, "/v1/info", &info, err);
 	if (code)
 		return code;
-	struct str region = value_string(value_getz(info, "region")), account = value_string(value_getz(info, "account"));
+	struct str region = text_of(info, "region"), account = text_of(info, "account");
+	if (!region.len || !account.len)
+		return error_set(err, ERR(UNREACHABLE), "%s is no Ratchet server: it does not say its region and account", client->endpoint);
 	*ret_arn = mem_printf("arn:aws:states:%.*s:%.*s:%s:%s", STR_FMT(region), STR_FMT(account), kind, name);
 	return 0;
 }

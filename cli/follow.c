@@ -9,6 +9,7 @@
 
 #define POLL_MS_LEAST 50
 #define POLL_MS_MOST 500
+#define PATIENCE_MS 30000 /* for a server that restarts */
 
 /* The member that holds an event's details: the one whose name ends in "EventDetails". */
 static const struct value *details(const struct value *json)
@@ -44,6 +45,7 @@ struct tree_event follow_event(const struct value *json)
 		.timestamp_ms = timestamp ? (int64_t)(value_number(timestamp) * 1000 + 0.5) : 0,
 		.name = text(more, "name"),
 		.index = more ? (uint64_t)number(more, "index") : 0,
+		.length = more ? (uint64_t)number(more, "length") : 0,
 		.error = text(more, "error"),
 		.cause = text(more, "cause"),
 	};
@@ -102,11 +104,15 @@ int follow_execution(struct client *client, const char *arn, struct tree *tree, 
 	uint64_t after = 0;
 	bool ended = false;
 	int pause_ms = POLL_MS_LEAST;
+	int64_t heard_us = clock->monotonic_us(clock);
 
 	for (;;) {
 		uint64_t before = after;
 		int code = follow_read(client, arn, tree, &after, &ended, err);
-		if (code)
+		int64_t now_us = clock->monotonic_us(clock);
+		if (code != ERR(UNREACHABLE))
+			heard_us = now_us;
+		if (code && (code != ERR(UNREACHABLE) || now_us - heard_us > PATIENCE_MS * INT64_C(1000)))
 			return code;
 		if (ended)
 			break;

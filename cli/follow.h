@@ -3,7 +3,8 @@
 #include "cli/client.h"
 #include "cli/tree.h"
 
-/* Reads the history from its beginning as it grows, adds every event to `tree`, redraws, until a terminal event. 0, or a failed call's code. */
+/* Reads the history from its beginning as it grows, adds every event to `tree`, redraws, until a terminal event. A server that
+ * cannot be reached for a while (it may be started again) is waited for. 0, or a failed call's code. */
 int follow_execution(struct client *client, const char *arn, struct tree *tree, struct wf_error *err);
 /* Adds all events there are now. */
 int follow_read(struct client *client, const char *arn, struct tree *tree, uint64_t *after_id, bool *ret_ended, struct wf_error *err);

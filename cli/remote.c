@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/follow.h"
+#include "cli/validate.h"
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -37,6 +38,16 @@ static void print_document(const char *label, struct str text)
 	printf("%s%s\n", label, out.data ? out.data : "");
 }
 
+static void print_padded(struct str text, unsigned width)
+{
+	unsigned seen = 0;
+	_cleanup_free_ char *shown = mem_strndup(text.ptr, text.len);
+	cli_clean(shown, text.len);
+	for (size_t i = 0; i < text.len; i++)
+		seen += ((unsigned char)text.ptr[i] & 0xc0) != 0x80;
+	printf("%s%*s", shown, seen < width ? (int)(width - seen) : 0, "");
+}
+
 static int64_t epoch_ms(const struct value *json, const char *key)
 {
 	const struct value *value = value_getz(json, key);
@@ -50,15 +61,41 @@ static int fail_call(int code, const struct wf_error *err)
 
 /* ---- deploy ----------------------------------------------------------------------------------- */
 
+/* An update of what is there already. The answer names the state machine too, as that of a creation does. */
+static int update(struct client *client, const char *name, const struct value *request, const char *role, const char *type,
+		  struct value **ret_answer, struct wf_error *err)
+{
+	_cleanup_free_ char *arn = NULL;
+	_cleanup_(value_unrefp) struct value *which = value_new_object(1), *change = value_new_object(3), *there = NULL, *answer = NULL;
+	int code = client_machine_arn(client, name, &arn, err);
+	if (code)
+		return code;
+	value_object_setz(which, "stateMachineArn", arn);
+	if (type && (code = client_call(client, "DescribeStateMachine", which, &there, err)))
+		return code;
+	if (type && !str_eqz(field(there, "type"), type))
+		return error_set(err, ERR(INVALID), "%s is there already and is of another type, which cannot be changed", name);
+	value_object_setz(change, "stateMachineArn", arn);
+	value_object_set(change, STR("definition"), value_getz(request, "definition"));
+	if (role)
+		value_object_setz(change, "roleArn", role);
+	code = client_call(client, "UpdateStateMachine", change, &answer, err);
+	if (code == 0)
+		*ret_answer = value_with(answer, &(struct value_step){ .key = STR("stateMachineArn"), .index = -1 }, 1,
+					 value_getz(change, "stateMachineArn"));
+	return code;
+}
+
 static int run_deploy(struct command_line *line)
 {
 	struct wf_error err = { 0 };
 	_cleanup_(client_freep) struct client *client = client_new(line_option(line, "endpoint"));
 	_cleanup_(buffer_done) struct buffer definition = { 0 };
 	_cleanup_(value_unrefp) struct value *request = value_new_object(4), *answer = NULL;
-	const char *name = line_argument(line, 0), *role = line_option(line, "role"), *type = line_option(line, "type");
+	const char *name = line_argument(line, 0), *path = line_argument(line, 1);
+	const char *role = line_option(line, "role"), *type = line_option(line, "type");
 
-	if (cli_read_file(line_argument(line, 1), 64u << 20, &definition, &err))
+	if (cli_read_file(path, DEFINITION_BYTES_MAX, &definition, &err))
 		return cli_fail(EXIT_USAGE, &err);
 	value_object_setz(request, "name", name);
 	value_object_take(request, STR("definition"), value_from_string(buffer_str(&definition)));
@@ -66,24 +103,12 @@ static int run_deploy(struct command_line *line)
 	value_object_setz(request, "type", type ? type : "STANDARD");
 	int code = client_call(client, "CreateStateMachine", request, &answer, &err);
 	if (code && strcmp(err.where, "StateMachineAlreadyExists") == 0) {
-		_cleanup_free_ char *arn = NULL;
-		_cleanup_(value_unrefp) struct value *update = value_new_object(3);
 		err = (struct wf_error){ 0 };
-		code = client_machine_arn(client, name, &arn, &err);
-		if (code)
-			return fail_call(code, &err);
-		value_object_setz(update, "stateMachineArn", arn);
-		value_object_set(update, STR("definition"), value_getz(request, "definition"));
-		if (role)
-			value_object_setz(update, "roleArn", role);
-		code = client_call(client, "UpdateStateMachine", update, &answer, &err);
-		if (code == 0) {
-			struct value *with_arn = value_with(answer, &(struct value_step){ .key = STR("stateMachineArn"), .index = -1 }, 1,
-							    value_getz(update, "stateMachineArn"));
-			value_unref(answer);
-			answer = with_arn;
-		}
+		code = update(client, name, request, role, type, &answer, &err);
 	}
+	/* The server says what is wrong in one line; here the text is at hand to show where. */
+	if (code && strcmp(err.where, "InvalidDefinition") == 0 && check_definition(path, &definition, NULL) != 0)
+		return EXIT_USAGE;
 	if (code)
 		return fail_call(code, &err);
 	if (line_option(line, "json"))
@@ -121,13 +146,13 @@ static int print_outcome(struct client *client, const char *arn, bool json)
 		return fail_call(code, &err);
 	struct str status = field(answer, "status");
 	bool good = str_eqz(status, "SUCCEEDED");
+	_cleanup_free_ char *word = mem_strndup(status.ptr, status.len);
 	if (json)
 		print_pretty(answer);
 	else if (good)
 		print_document("", field(answer, "output"));
 	else
-		fprintf(stderr, "%.*s%s%.*s%s%.*s\n", STR_FMT(status), field(answer, "error").len ? ": " : "", STR_FMT(field(answer, "error")),
-			field(answer, "cause").len ? ": " : "", STR_FMT(field(answer, "cause")));
+		cli_print_failure(word, field(answer, "error"), field(answer, "cause"));
 	return good ? EXIT_GOOD : EXIT_EXECUTION_FAILED;
 }
 
@@ -252,11 +277,13 @@ static int list_machines(struct client *client, bool json, long limit)
 	for (size_t i = 0; machines && i < value_count(machines); i++) {
 		const struct value *machine = value_at(machines, i);
 		char time[TIMESTAMP_TEXT_MAX];
-		printf("%-40.*s %-9.*s %s\n", STR_FMT(field(machine, "name")), STR_FMT(field(machine, "type")),
-		       short_time(epoch_ms(machine, "creationDate"), time));
+		print_padded(field(machine, "name"), 40);
+		printf(" %-9.*s %s\n", STR_FMT(field(machine, "type")), short_time(epoch_ms(machine, "creationDate"), time));
 	}
 	if (!machines || !value_count(machines))
 		fprintf(stderr, "there are no state machines; create one with: ratchet deploy NAME FILE\n");
+	if (field(answer, "nextToken").len)
+		fprintf(stderr, "there are more; --limit shows up to 1000\n");
 	return EXIT_GOOD;
 }
 
@@ -298,9 +325,11 @@ static int run_ls(struct command_line *line)
 		const struct value *execution = value_at(executions, i);
 		char time[TIMESTAMP_TEXT_MAX], duration[32];
 		int64_t start = epoch_ms(execution, "startDate"), stop = epoch_ms(execution, "stopDate");
-		printf("%-40.*s %-10.*s %s  %s\n", STR_FMT(field(execution, "name")), STR_FMT(field(execution, "status")),
-		       short_time(start, time), cli_duration((stop ? stop : clock->wall_ms(clock)) - start, duration));
+		print_padded(field(execution, "name"), 40);
+		printf(" %-10.*s %s  %s\n", STR_FMT(field(execution, "status")), short_time(start, time), cli_duration((stop ? stop : clock->wall_ms(clock)) - start, duration));
 	}
+	if (!executions || !value_count(executions))
+		fprintf(stderr, "there are no such executions\n");
 	if (field(answer, "nextToken").len)
 		fprintf(stderr, "there are more; --limit shows up to 1000\n");
 	return EXIT_GOOD;
@@ -346,8 +375,11 @@ static int run_show(struct command_line *line)
 	int64_t start = epoch_ms(answer, "startDate"), stop = epoch_ms(answer, "stopDate");
 	printf("%s\n%.*s  started %s  stopped %s  %s\n", arn, STR_FMT(field(answer, "status")), short_time(start, started),
 	       short_time(stop, stopped), cli_duration((stop ? stop : clock->wall_ms(clock)) - start, duration));
-	if (field(answer, "error").len || field(answer, "cause").len)
-		printf("%.*s: %.*s\n", STR_FMT(field(answer, "error")), STR_FMT(field(answer, "cause")));
+	if (field(answer, "error").len || field(answer, "cause").len) {
+		_cleanup_free_ char *failure = mem_printf("%.*s: %.*s", STR_FMT(field(answer, "error")), STR_FMT(field(answer, "cause")));
+		cli_clean(failure, strlen(failure));
+		printf("%s\n", failure);
+	}
 	print_document("input: ", field(answer, "input"));
 	if (value_getz(answer, "output"))
 		print_document("output: ", field(answer, "output"));
@@ -377,7 +409,8 @@ static void print_event(const struct value *event)
 {
 	int64_t id = 0;
 	char time[TIMESTAMP_TEXT_MAX];
-	value_int64(value_getz(event, "id"), &id);
+	if (value_getz(event, "id"))
+		value_int64(value_getz(event, "id"), &id);
 	timestamp_format(epoch_ms(event, "timestamp"), time);
 	printf("%6lld  %s  %.*s", (long long)id, time, STR_FMT(field(event, "type")));
 	for (size_t i = 0; i < value_count(event); i++)

@@ -20,10 +20,19 @@ struct running {
 	const struct buffer *definition, *input;
 	char *arn; /* the execution's */
 	struct clock_source *clock;
+	int64_t began_ms;
+	double time_scale;
 	bool json, ended;
 	int interrupts;
 	int status;
 };
+
+/* The time that events have: ahead of the clock's if it is scaled. */
+static int64_t now_ms(const struct running *running)
+{
+	int64_t real_ms = running->clock->wall_ms(running->clock);
+	return running->began_ms + (int64_t)((double)(real_ms - running->began_ms) * running->time_scale);
+}
 
 static void finish(struct running *running, int status)
 {
@@ -65,7 +74,7 @@ static void described(void *data, const struct engine_error *error, const struct
 		fail(running, error);
 		return;
 	}
-	tree_finish(running->tree, running->clock->wall_ms(running->clock));
+	tree_finish(running->tree, now_ms(running));
 	bool good = execution->status == EXECUTION_SUCCEEDED_;
 	if (running->json) {
 		print_json(execution);
@@ -74,8 +83,7 @@ static void described(void *data, const struct engine_error *error, const struct
 		value_write_pretty(execution->output, &out);
 		printf("%s\n", out.data);
 	} else {
-		fprintf(stderr, "%s%s%.*s%s%.*s\n", execution_status_name(execution->status), execution->error.len ? ": " : "",
-			STR_FMT(execution->error), execution->cause.len ? ": " : "", STR_FMT(execution->cause));
+		cli_print_failure(execution_status_name(execution->status), execution->error, execution->cause);
 	}
 	finish(running, good ? EXIT_GOOD : EXIT_EXECUTION_FAILED);
 }
@@ -92,6 +100,7 @@ static void on_event(struct engine_watcher *watcher, const struct event *event)
 					.timestamp_ms = event->timestamp_ms,
 					.name = event->fields & FIELD_NAME ? event->name : STR_EMPTY,
 					.index = event->fields & FIELD_INDEX ? event->index : 0,
+					.length = event->fields & FIELD_LENGTH ? (uint64_t)event->length : 0,
 					.error = event->fields & FIELD_ERROR ? event->error : STR_EMPTY,
 					.cause = event->fields & FIELD_CAUSE ? event->cause : STR_EMPTY,
 				});
@@ -109,7 +118,7 @@ static void on_log(struct engine_watcher *watcher, uint64_t task_id, struct str 
 static void on_redraw(struct loop_timer *timer)
 {
 	struct running *running = timer->data;
-	tree_draw(running->tree, running->clock->wall_ms(running->clock));
+	tree_draw(running->tree, now_ms(running));
 	loop_timer_set(running->assembly.loop, &running->redraw, REDRAW_MS);
 }
 
@@ -157,15 +166,15 @@ static void created(void *data, const struct engine_error *error, const struct m
 /* ---- the command ------------------------------------------------------------------------------ */
 
 /* A state machine's name from a file's: what is not allowed in one becomes "-". */
-static char *machine_name(const char *path)
+static char *machine_name(const char *path, size_t most)
 {
 	const char *slash = strrchr(path, '/');
 	char *name = mem_strdup(strcmp(path, "-") == 0 ? "stdin" : slash ? slash + 1 : path);
 	char *dot = strchr(name, '.');
 	if (dot && dot != name)
 		*dot = 0;
-	if (strlen(name) > 80)
-		name[80] = 0;
+	if (strlen(name) > most)
+		name[most] = 0;
 	for (char *c = name; *c; c++)
 		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", *c))
 			*c = '-';
@@ -174,7 +183,7 @@ static char *machine_name(const char *path)
 
 static int run_assembled(struct running *running, const char *path)
 {
-	_cleanup_free_ char *name = machine_name(path);
+	_cleanup_free_ char *name = machine_name(path, (size_t)engine_limits(running->assembly.engine)->name_chars);
 	struct loop *loop = running->assembly.loop;
 	running->redraw = (struct loop_timer){ .callback = on_redraw, .data = running };
 	loop_timer_set(loop, &running->redraw, REDRAW_MS);
@@ -197,13 +206,17 @@ static int run_run(struct command_line *line)
 	struct config config;
 	_cleanup_(buffer_done) struct buffer definition = { 0 }, input = { 0 };
 	const char *path = line_argument(line, 0), *scale_text = line_option(line, "time-scale");
-	struct running running = { .definition = &definition, .input = &input, .clock = clock_system(), .json = line_option(line, "json") != NULL };
+	struct running running = { .definition = &definition, .input = &input, .clock = clock_system(), .time_scale = 1, .json = line_option(line, "json") != NULL };
 	char *rest = NULL;
 	double scale = scale_text ? strtod(scale_text, &rest) : 1;
 
 	if (scale_text && (*rest || !(scale > 0 && scale <= 1e9)))
 		return cli_failf(EXIT_USAGE, "--time-scale must be a number above 0, not '%s'", scale_text);
-	if (cli_read_file(path, 64u << 20, &definition, &err) || cli_read_input(line_option(line, "input"), &input, &err))
+	if (strcmp(path, "-") == 0 && line_option(line, "input") && strcmp(line_option(line, "input"), "-") == 0)
+		return cli_failf(EXIT_USAGE, "standard input cannot be both the definition and the input");
+	running.time_scale = scale;
+	running.began_ms = running.clock->wall_ms(running.clock);
+	if (cli_read_file(path, DEFINITION_BYTES_MAX, &definition, &err) || cli_read_input(line_option(line, "input"), &input, &err))
 		return cli_fail(EXIT_USAGE, &err);
 	int code = config_load(&config, line_option(line, "config"), &err);
 	if (code == 0)
@@ -213,7 +226,7 @@ static int run_run(struct command_line *line)
 	if (code == 0)
 		code = config_set(&config, "work-dir", "", &err);
 	if (code == 0)
-		code = config_finish(&config, &err);
+		config_finish(&config);
 	int status = EXIT_USAGE;
 	if (code) {
 		cli_fail(status, &err);

@@ -4,6 +4,7 @@
 #include "server/server.h"
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 struct serving {
@@ -50,9 +51,18 @@ static void on_signal(void *data, int signal)
 	engine_drain(serving->assembly.engine, engine_drained, serving);
 }
 
+struct flags {
+	struct config *config;
+	int code;
+	struct wf_error err;
+};
+
 static void set_flag(void *data, const char *name, const char *value)
 {
-	config_set(data, name, value, NULL); /* --config, --help and --json are no settings: NOT_FOUND is fine, the parser knows its options */
+	struct flags *flags = data;
+	if (flags->code || strcmp(name, "config") == 0)
+		return;
+	flags->code = config_set(flags->config, name, value, &flags->err);
 }
 
 static int serve(struct serving *serving, const struct config *config)
@@ -91,8 +101,11 @@ static int run_serve(struct command_line *line)
 	enum log_level level = LOG_LEVEL_INFO;
 	int code = config_load(&config, line_option(line, "config"), &err);
 	if (code == 0) {
-		line_each_option(line, set_flag, &config);
-		code = config_finish(&config, &err);
+		struct flags flags = { .config = &config };
+		line_each_option(line, set_flag, &flags);
+		config_finish(&config);
+		code = flags.code;
+		err = flags.err;
 	}
 	int status = EXIT_USAGE;
 	if (code) {
@@ -112,16 +125,10 @@ const struct subcommand command_serve = {
 	.arguments = "",
 	.summary = "run the server: the Step Functions API and the engine",
 	.details = "Prints its address on stdout once it listens. A setting is taken from its flag, else from RATCHET_NAME, else\nfrom the configuration file, else its default. SIGTERM ends it cleanly; nothing acknowledged is lost either way.",
-	.options = (const struct option_row[]){ { "config", "FILE", "configuration (YAML or JSON; default: ratchet.yaml beside the default store)" },
-						{ "listen", "HOST:PORT", "where to listen (127.0.0.1:8083); port 0: any free one" },
-						{ "store", "URL", "sqlite:PATH or memory: (sqlite:$XDG_DATA_HOME/ratchet/ratchet.db)" },
-						{ "durability", "WORD", "full or relaxed (full)" },
-						{ "region", "NAME", "region in ARNs (the store's, else us-east-1)" },
-						{ "account", "DIGITS", "account in ARNs (the store's, else 000000000000)" },
-						{ "lambda-endpoint", "URL", "Lambda Invoke API (AWS_ENDPOINT_URL_LAMBDA)" },
-						{ "work-dir", "FOLDER", "executions' work folders (beside the store)" },
-						{ "log-level", "WORD", "debug, info, warn or error (info)" },
-						{ "log-format", "WORD", "text or json (text)" },
-						{ NULL, NULL, NULL } },
+	.options = (const struct option_row[]){ { "config", "FILE", "configuration: YAML or JSON (ratchet.yaml beside the default store)" },
+#define X(field, value, argument, text) { #field, argument, text, value },
+						CONFIG_ROWS(X)
+#undef X
+						{ 0 } },
 	.run = run_serve,
 };

@@ -1,17 +1,23 @@
 /* tree.c: the tree of an execution's states (tree.h).
  *
- * Events are chained by previousEventId. Every event belongs to a node: an event that opens a node (a state entered, a map iteration
- * started) is given a new one, any other event belongs to its predecessor's. A state that is entered hangs below its predecessor's node
- * if that is a container still open (an iteration, a started Parallel or Map), else beside it. */
+ * Events are chained by previousEventId. Every event belongs to a node: an event that opens a node (a state entered, a
+ * map iteration started) is given a new one, any other event belongs to its predecessor's. A state that is entered
+ * hangs below its predecessor's node if that is a container still open (an iteration, a started Parallel or Map), else
+ * beside it.
+ *
+ * Histories do not say which state an aborted or failed one is, and what failed may be tried again or caught. So a
+ * failure only marks its node as failing; what is still open when its container or the execution ends has failed if it
+ * is marked, and else was aborted. */
 #include "cli/tree.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum node_status { NODE_RUNNING, NODE_SUCCEEDED, NODE_FAILED, NODE_ABORTED, NODE_RETRYING };
+enum node_status { NODE_RUNNING, NODE_SUCCEEDED, NODE_FAILED, NODE_ABORTED };
 
 struct node {
 	struct node *parent, *first, *last, *next;
@@ -20,12 +26,13 @@ struct node {
 	enum node_status status;
 	bool container; /* Parallel, Map, an iteration, the root */
 	bool iteration;
+	bool failing;
 	int64_t start_ms, end_ms;
 	unsigned depth;
-	unsigned attempts; /* tasks scheduled in it */
+	unsigned attempts; /* tasks scheduled in it, or times it was begun */
 	double fraction; /* progress; negative: unknown */
-	unsigned children, children_ended;
 	uint64_t index;
+	uint64_t items, items_ended; /* a Map's, of this attempt */
 };
 
 struct tree {
@@ -43,6 +50,7 @@ static struct node *node_new(struct node *parent, char *label, int64_t start_ms)
 	struct node *node = NEW(struct node);
 	node->parent = parent;
 	node->label = label;
+	cli_clean(label, strlen(label));
 	node->start_ms = start_ms;
 	node->fraction = -1;
 	if (parent) {
@@ -52,7 +60,6 @@ static struct node *node_new(struct node *parent, char *label, int64_t start_ms)
 		else
 			parent->first = node;
 		parent->last = node;
-		parent->children++;
 	}
 	return node;
 }
@@ -99,7 +106,7 @@ static bool is(const struct tree_event *event, const char *type)
 
 static bool node_open(const struct node *node)
 {
-	return node->status == NODE_RUNNING || node->status == NODE_RETRYING;
+	return node->status == NODE_RUNNING;
 }
 
 /* The nearest container at or above `node` that is still open. */
@@ -116,9 +123,7 @@ static void note(struct node *node, struct str error, struct str cause)
 		return;
 	free(node->note);
 	node->note = mem_printf("%.*s%s%.*s", STR_FMT(error), error.len && cause.len ? ": " : "", STR_FMT(cause));
-	for (char *c = node->note; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = ' ';
+	cli_clean(node->note, strlen(node->note));
 }
 
 static void print_ended(struct tree *tree, const struct node *node);
@@ -129,27 +134,31 @@ static void end(struct tree *tree, struct node *node, enum node_status status, i
 		return;
 	node->status = status;
 	node->end_ms = now_ms;
-	if (node->parent)
-		node->parent->children_ended++;
+	if (node->iteration)
+		node->parent->items_ended++;
 	if (!tree->live && node->parent && !node->iteration)
 		print_ended(tree, node);
 }
 
-/* Whatever is still open below a node that ended was aborted with it. */
-static void end_below(struct tree *tree, struct node *top, enum node_status status, int64_t now_ms)
+static struct node *innermost(struct node *node)
 {
-	struct node *node = top->first;
-	while (node) {
-		if (node_open(node))
-			end(tree, node, status, now_ms);
-		if (node->first) {
-			node = node->first;
-			continue;
-		}
-		while (node && node != top && !node->next)
-			node = node->parent;
-		node = node && node != top ? node->next : NULL;
-	}
+	while (node->first)
+		node = node->first;
+	return node;
+}
+
+/* Whatever is still open below a node that ended has ended with it; the innermost first. */
+static void end_below(struct tree *tree, struct node *top, int64_t now_ms)
+{
+	for (struct node *node = innermost(top); node != top; node = node->next ? innermost(node->next) : node->parent)
+		end(tree, node, node->failing ? NODE_FAILED : NODE_ABORTED, now_ms);
+}
+
+/* What led to the failure of `top`: `node`, and what it is in. */
+static void mark_failing(struct node *node, const struct node *top)
+{
+	for (; node && node != top; node = node->parent)
+		node->failing = true;
 }
 
 static void state_entered(struct tree *tree, const struct tree_event *event, struct node *before)
@@ -197,16 +206,52 @@ static struct node *state_of(struct node *node, struct str name)
 	return found->parent ? found : node;
 }
 
+static struct node *iteration_ended(struct tree *tree, const struct tree_event *event, struct node *before)
+{
+	struct node *iteration = find_iteration(before, event);
+	if (!iteration)
+		return before;
+	bool failed = is(event, "MapIterationFailed");
+	if (failed)
+		mark_failing(before, iteration);
+	end_below(tree, iteration, event->timestamp_ms);
+	end(tree, iteration, is(event, "MapIterationSucceeded") ? NODE_SUCCEEDED : failed ? NODE_FAILED : NODE_ABORTED,
+	    event->timestamp_ms);
+	return iteration->parent;
+}
+
+/* A Parallel or Map failed: which of them its event does not say, but it is the innermost that is open. */
+static struct node *container_failed(struct tree *tree, const struct tree_event *event, struct node *before)
+{
+	struct node *node = open_container(before);
+	while (node->iteration && node->parent)
+		node = open_container(node->parent);
+	mark_failing(before, node);
+	end_below(tree, node, event->timestamp_ms);
+	node->failing = true;
+	return node;
+}
+
+static void execution_ended(struct tree *tree, const struct tree_event *event, struct node *before)
+{
+	struct node *root = tree->root;
+	if (is(event, "ExecutionFailed"))
+		mark_failing(before, root);
+	end_below(tree, root, event->timestamp_ms);
+	note(root, event->error, event->cause);
+	root->status = is(event, "ExecutionSucceeded") ? NODE_SUCCEEDED : NODE_FAILED;
+	root->end_ms = event->timestamp_ms;
+}
+
 void tree_add(struct tree *tree, const struct tree_event *event)
 {
 	struct node *before = u64_map_get(&tree->by_event, event->previous_id);
 	if (!before)
 		before = tree->root;
 	struct node *node = before;
-	int64_t now = event->timestamp_ms;
 
 	if (is(event, "ExecutionStarted")) {
-		tree->root->start_ms = now;
+		tree->root->start_ms = event->timestamp_ms;
 		node = tree->root;
 	} else if (str_ends(event->type, STR("StateEntered"))) {
 		state_entered(tree, event, before);
@@ -215,34 +260,28 @@ void tree_add(struct tree *tree, const struct tree_event *event)
 		iteration_started(tree, event, before);
 		return;
 	} else if (str_starts(event->type, STR("MapIteration"))) {
-		struct node *iteration = find_iteration(before, event);
-		if (iteration) {
-			enum node_status status = is(event, "MapIterationSucceeded") ? NODE_SUCCEEDED
-						  : is(event, "MapIterationFailed")  ? NODE_FAILED
-										     : NODE_ABORTED;
-			end(tree, iteration, status, now);
-			end_below(tree, iteration, NODE_ABORTED, now);
-			node = iteration->parent;
-		}
+		node = iteration_ended(tree, event, before);
 	} else if (str_ends(event->type, STR("StateExited"))) {
 		node = state_of(before, event->name);
-		end_below(tree, node, NODE_ABORTED, now);
-		end(tree, node, NODE_SUCCEEDED, now);
-	} else if (str_ends(event->type, STR("StateAborted"))) {
-		end(tree, state_of(before, STR_EMPTY), NODE_ABORTED, now);
-	} else if (str_starts(event->type, STR("Execution"))) {
+		end_below(tree, node, event->timestamp_ms);
+		end(tree, node, NODE_SUCCEEDED, event->timestamp_ms);
+	} else if (is(event, "ParallelStateFailed") || is(event, "MapStateFailed")) {
+		node = container_failed(tree, event, before);
+	} else if (is(event, "ParallelStateStarted") || is(event, "MapStateStarted")) {
+		node->attempts++;
+		node->failing = false;
+		node->items = event->length;
+		node->items_ended = 0;
+	} else if (str_starts(event->type, STR("Execution")) && !is(event, "ExecutionRedriven")) {
 		node = tree->root;
-		bool good = is(event, "ExecutionSucceeded");
-		end_below(tree, node, is(event, "ExecutionFailed") ? NODE_FAILED : NODE_ABORTED, now);
-		note(node, event->error, event->cause);
-		node->status = good ? NODE_SUCCEEDED : NODE_FAILED;
-		node->end_ms = now;
+		execution_ended(tree, event, before);
 	} else if (str_ends(event->type, STR("Scheduled"))) {
 		node->attempts++;
-		node->status = node->attempts > 1 && node_open(node) ? NODE_RETRYING : node->status;
+		node->failing = false;
 		node->fraction = -1;
 	} else if (str_ends(event->type, STR("Failed")) || str_ends(event->type, STR("TimedOut"))) {
 		note(node, event->error, event->cause);
+		node->failing = true;
 	}
 	u64_map_put(&tree->by_event, event->id, node);
 }
@@ -260,19 +299,23 @@ void tree_task(struct tree *tree, uint64_t scheduled_event_id, struct str line, 
 
 /* ---- the drawing -------------------------------------------------------------------------------- */
 
+/* Failing, or being tried again. */
+static bool retrying(const struct node *node)
+{
+	return node_open(node) && (node->failing || node->attempts > 1);
+}
+
 static const char *symbol(const struct node *node)
 {
 	switch (node->status) {
 	case NODE_RUNNING:
-		return "●";
+		return retrying(node) ? "↻" : "●";
 	case NODE_SUCCEEDED:
 		return "✓";
 	case NODE_FAILED:
 		return "✗";
 	case NODE_ABORTED:
 		return "∅";
-	case NODE_RETRYING:
-		return "↻";
 	}
 	return "?";
 }
@@ -281,15 +324,13 @@ static const char *colour(const struct node *node)
 {
 	switch (node->status) {
 	case NODE_RUNNING:
-		return "\033[36m";
+		return retrying(node) ? "\033[33m" : "\033[36m";
 	case NODE_SUCCEEDED:
 		return "\033[32m";
 	case NODE_FAILED:
 		return "\033[31m";
 	case NODE_ABORTED:
 		return "\033[90m";
-	case NODE_RETRYING:
-		return "\033[33m";
 	}
 	return "";
 }
@@ -310,8 +351,8 @@ static void describe(const struct node *node, int64_t now_ms, struct buffer *out
 {
 	char duration[32];
 	int64_t end_ms = node_open(node) ? now_ms : node->end_ms;
-	if (node->container && !node->iteration && node->children)
-		buffer_printf(out, "  %u/%u", node->children_ended, node->children);
+	if (node->items)
+		buffer_printf(out, "  %llu/%llu", (unsigned long long)node->items_ended, (unsigned long long)node->items);
 	if (node_open(node) && node->fraction >= 0)
 		buffer_printf(out, "  %.0f %%", node->fraction * 100);
 	buffer_printf(out, "  %s", cli_duration(end_ms > node->start_ms ? end_ms - node->start_ms : 0, duration));
@@ -330,12 +371,12 @@ static void print_ended(struct tree *tree, const struct node *node)
 	fflush(tree->to);
 }
 
-/* Cuts a line to `columns` characters (colours are added outside). */
-static size_t cut(const struct buffer *line, unsigned columns)
+/* Bytes of the first `columns` characters. */
+static size_t cut(struct str text, unsigned columns)
 {
 	size_t at = 0;
-	for (unsigned seen = 0; at < line->len && seen < columns; seen++)
-		for (at++; at < line->len && (line->data[at] & 0xc0) == 0x80; at++)
+	for (unsigned seen = 0; at < text.len && seen < columns; seen++)
+		for (at++; at < text.len && (text.ptr[at] & 0xc0) == 0x80; at++)
 			;
 	return at;
 }
@@ -356,13 +397,28 @@ static bool hidden(const struct node *node, bool folded)
 	return folded && node->iteration && !node_open(node) && node->status != NODE_FAILED;
 }
 
-static unsigned draw_all(struct tree *tree, int64_t now_ms, bool folded, bool coloured, unsigned rows, unsigned columns)
+static void draw_node(const struct node *node, int64_t now_ms, bool coloured, unsigned columns, struct buffer *out)
+{
+	_cleanup_(buffer_done) struct buffer line = { 0 };
+	/* A long name leaves room for what is said about it. */
+	struct str label = str_of(node->label), shown = { label.ptr, cut(label, columns < 40 ? 20 : columns / 2) };
+	buffer_printf(&line, "%*s%s %.*s%s", (int)(node->depth - 1) * 2, "", symbol(node), STR_FMT(shown), shown.len < label.len ? "…" : "");
+	describe(node, now_ms, &line);
+	buffer_printf(out, "%s%.*s%s\n", coloured ? colour(node) : "", (int)cut(buffer_str(&line), columns), line.data, coloured ? "\033[0m\033[K" : "");
+}
+
+/* Returns how many lines it took, at most `rows`: of more, the last. */
+static unsigned draw_all(struct tree *tree, int64_t now_ms, bool folded, bool coloured, unsigned rows, unsigned columns, struct buffer *out)
 {
 	unsigned total = 0, lines = 0;
 	for (struct node *n = tree->root->first; n; n = next_shown(n, folded))
 		total += !hidden(n, folded);
-	unsigned skip = total > rows ? total - rows : 0;
+	unsigned skip = total > rows ? total - rows + 1 : 0;
 
+	if (skip) {
+		buffer_printf(out, "… %u more above%s\n", skip, coloured ? "\033[K" : "");
+		lines++;
+	}
 	for (struct node *n = tree->root->first; n; n = next_shown(n, folded)) {
 		if (hidden(n, folded))
 			continue;
@@ -370,27 +426,30 @@ static unsigned draw_all(struct tree *tree, int64_t now_ms, bool folded, bool co
 			skip--;
 			continue;
 		}
-		_cleanup_(buffer_done) struct buffer line = { 0 };
-		buffer_printf(&line, "%*s%s %s", (int)(n->depth - 1) * 2, "", symbol(n), n->label);
-		describe(n, now_ms, &line);
-		size_t length = cut(&line, columns);
-		fprintf(tree->to, "%s%.*s%s\n", coloured ? colour(n) : "", (int)length, line.data, coloured ? "\033[0m\033[K" : "");
+		draw_node(n, now_ms, coloured, columns, out);
 		lines++;
 	}
 	return lines;
 }
 
+/* One write for a whole drawing. The terminal does not wrap meanwhile: wide characters make lines longer than we count them, and a
+ * wrapped line would be two to go back over. */
 void tree_draw(struct tree *tree, int64_t now_ms)
 {
 	struct winsize size = { 0 };
+	_cleanup_(buffer_done) struct buffer out = { 0 };
 	if (!tree->live)
 		return;
-	if (ioctl(fileno(tree->to), TIOCGWINSZ, &size) != 0 || size.ws_row < 4 || size.ws_col < 20)
+	if (ioctl(fileno(tree->to), TIOCGWINSZ, &size) != 0 || size.ws_row == 0 || size.ws_col == 0)
 		size = (struct winsize){ .ws_row = 24, .ws_col = 80 };
-	if (tree->drawn_lines)
-		fprintf(tree->to, "\033[%uA\r", tree->drawn_lines);
-	tree->drawn_lines = draw_all(tree, now_ms, true, true, size.ws_row - 2u, size.ws_col - 1u);
-	fprintf(tree->to, "\033[J");
+	unsigned rows = size.ws_row > 3 ? size.ws_row - 2u : 1;
+	unsigned back = tree->drawn_lines < size.ws_row ? tree->drawn_lines : size.ws_row - 1u;
+	if (back)
+		buffer_printf(&out, "\033[%uA", back);
+	buffer_addz(&out, "\r\033[?7l");
+	tree->drawn_lines = draw_all(tree, now_ms, true, true, rows, size.ws_col > 1 ? size.ws_col - 1u : 1, &out);
+	buffer_addz(&out, "\033[J\033[?7h");
+	fwrite(out.data, 1, out.len, tree->to);
 	fflush(tree->to);
 }
 
@@ -402,5 +461,8 @@ void tree_finish(struct tree *tree, int64_t now_ms)
 
 void tree_print(struct tree *tree, int64_t now_ms)
 {
-	draw_all(tree, now_ms, false, false, UINT32_MAX, 2000);
+	_cleanup_(buffer_done) struct buffer out = { 0 };
+	draw_all(tree, now_ms, false, false, UINT32_MAX, 2000, &out);
+	if (out.len)
+		fwrite(out.data, 1, out.len, tree->to);
 }

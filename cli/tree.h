@@ -15,6 +15,7 @@ struct tree_event {
 	int64_t timestamp_ms;
 	struct str name; /* of the state or map, where the event has one */
 	uint64_t index; /* of a map iteration */
+	uint64_t length; /* of a map: its items */
 	struct str error, cause;
 };
 

@@ -78,7 +78,7 @@ static int run_validate(struct command_line *line)
 		struct program *program = NULL;
 		struct program_options options = { .express = type && strcmp(type, "EXPRESS") == 0 };
 		const char *path = line_argument(line, i);
-		if (cli_read_file(path, 64u << 20, &definition, &err))
+		if (cli_read_file(path, DEFINITION_BYTES_MAX, &definition, &err))
 			return cli_fail(EXIT_USAGE, &err);
 		if (program_compile(buffer_str(&definition), &options, &arena, &diagnostics, &program) != 0)
 			status = EXIT_USAGE;
@@ -116,13 +116,15 @@ static int run_explain(struct command_line *line)
 	struct program_options options = { 0 };
 	const char *path = line_argument(line, 0);
 
-	if (cli_read_file(path, 64u << 20, &definition, &err))
+	if (cli_read_file(path, DEFINITION_BYTES_MAX, &definition, &err))
 		return cli_fail(EXIT_USAGE, &err);
 	int code = program_compile(buffer_str(&definition), &options, &arena, &diagnostics, &program);
 	print_diagnostics(path, &definition, &diagnostics);
 	if (code)
 		return EXIT_USAGE;
 	program_explain(program, &out);
+	if (out.len && out.data[out.len - 1] != '\n')
+		buffer_byte(&out, '\n');
 	fwrite(out.data, 1, out.len, stdout);
 	program_unref(program);
 	return EXIT_GOOD;

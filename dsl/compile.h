@@ -45,6 +45,7 @@ struct compiler {
 	/* while one scope is compiled */
 	uint32_t scope, depth;
 	const struct djson *states_object;
+	unsigned states_fields; /* what $states has in the field being compiled (EXPR_STATES_…) */
 	struct str_map scope_names; /* (void *)(index + 1) */
 
 	struct diagnostics *diagnostics;

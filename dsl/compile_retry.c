@@ -123,7 +123,9 @@ void compile_catch(struct compiler *c, const struct djson *array, struct state *
 		catcher->result_path_null = path && path->kind == VALUE_NULL;
 		if (!catcher->result_path_null)
 			catcher->result_path = compile_path(c, path, PATH_RESULT);
+		c->states_fields = EXPR_STATES_ERROR_OUTPUT;
 		catcher->output = compile_template(c, fields.at[F_Output], state->language);
 		catcher->assign = compile_assign(c, fields.at[F_Assign], state->language);
+		c->states_fields = 0;
 	}
 }

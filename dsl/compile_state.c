@@ -147,8 +147,11 @@ static void compile_data_flow(struct compiler *c, const struct fields *fields, s
 	warn_of_constant_paths(c, at[F_Parameters], DIAGNOSTIC_NO_DOLLAR, no_dollar);
 	warn_of_constant_paths(c, at[F_ResultSelector], DIAGNOSTIC_NO_DOLLAR, no_dollar);
 	state->arguments = compile_template(c, at[F_Arguments], QUERY_JSONATA);
+	bool has_result = state->type == STATE_TASK || state->type == STATE_PARALLEL || state->type == STATE_MAP;
+	c->states_fields = has_result ? EXPR_STATES_RESULT : 0;
 	state->output = compile_template(c, at[F_Output], QUERY_JSONATA);
 	state->assign = compile_assign(c, at[F_Assign], state->language);
+	c->states_fields = 0;
 	compile_retry(c, at[F_Retry], state);
 	compile_catch(c, at[F_Catch], state);
 }

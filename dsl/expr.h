@@ -65,8 +65,12 @@ struct expr_template_problem {
 /* A JSONPath payload template (Parameters, ResultSelector, ItemSelector, Assign): any JSON in which keys ending in `.$` have path or
  * intrinsic values. All mistakes are collected into *ret_problems (NULL list on success). Never returns NULL: what is broken evaluates to null. */
 struct expr *expr_compile_template(struct arena *arena, const struct value *json, struct expr_template_problem **ret_problems);
-/* A JSONata field: a string "{% … %}" is an expression; other JSON is a template in which such strings at any depth are. Same reporting. */
-struct expr *expr_compile_jsonata_template(struct arena *arena, const struct value *json, struct expr_template_problem **ret_problems);
+/* What $states has in a field beside `input` and `context` (bits). */
+enum expr_states { EXPR_STATES_RESULT = 1, EXPR_STATES_ERROR_OUTPUT = 2 };
+/* A JSONata field: a string "{% … %}" is an expression; other JSON is a template in which such strings at any depth are. Same reporting.
+ * `states` (EXPR_STATES_…): naming a field of $states that is not there is a mistake. */
+struct expr *expr_compile_jsonata_template(struct arena *arena, const struct value *json, unsigned states,
+					   struct expr_template_problem **ret_problems);
 /* A JSON constant (Pass's Result). */
 struct expr *expr_constant(struct arena *arena, const struct value *json);
 /* Whether `text` is written "{% … %}". */

@@ -5,13 +5,16 @@
 #ifdef RATCHET_JSONATA
 #include "dsl/jsonata/jsonata.h"
 
-struct expr *expr_compile_jsonata_template(struct arena *arena, const struct value *json,
+struct expr *expr_compile_jsonata_template(struct arena *arena, const struct value *json, unsigned states,
 					   struct expr_template_problem **ret_problems)
 {
 	struct jsonata_template_problem *problems = NULL;
 	struct expr *expr = expr_new_json(arena, EXPR_JSONATA, json);
 	struct expr_template_problem **tail = ret_problems;
-	expr->jsonata = jsonata_template_compile(arena, json, JSONATA_STATES_ALL, &problems);
+	unsigned fields = JSONATA_STATES_INPUT | JSONATA_STATES_CONTEXT;
+	fields |= states & EXPR_STATES_RESULT ? JSONATA_STATES_RESULT : 0;
+	fields |= states & EXPR_STATES_ERROR_OUTPUT ? JSONATA_STATES_ERROR_OUTPUT : 0;
+	expr->jsonata = jsonata_template_compile(arena, json, fields, &problems);
 	*ret_problems = NULL;
 	for (; problems; problems = problems->next) {
 		struct expr_template_problem *problem = ARENA_NEW(arena, struct expr_template_problem);
@@ -48,6 +51,7 @@ int expr_jsonata_eval(const struct expr *expr, const struct expr_env *env, struc
 		.steps_max = limits->expression_steps,
 		.depth_max = limits->expression_depth,
 		.bytes_max = limits->expression_bytes,
+		.value_bytes_max = limits->expression_value_bytes,
 	};
 	struct jsonata_failure failure;
 	if (jsonata_template_evaluate(expr->jsonata, &jsonata_env, str_of(env->field), arena, ret_value, &failure) == 0)
@@ -84,7 +88,7 @@ static bool has_expression(const struct value *json)
 	return false;
 }
 
-struct expr *expr_compile_jsonata_template(struct arena *arena, const struct value *json,
+struct expr *expr_compile_jsonata_template(struct arena *arena, const struct value *json, unsigned states,
 					   struct expr_template_problem **ret_problems)
 {
 	*ret_problems = NULL;

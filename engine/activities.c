@@ -157,7 +157,13 @@ void engine_create_activity(struct engine *engine, struct str name, const struct
 		return;
 	}
 	if (!arn_name_valid(name, &engine->limits)) {
-		request_refuse(request, ENGINE_INVALID_NAME, "Invalid Name: '%.*s'", STR_FMT(name));
+		_cleanup_(buffer_done) struct buffer message = { 0 };
+		buffer_addz(&message, "Invalid Name: '");
+		buffer_add(&message, name); /* it may hold a NUL */
+		buffer_byte(&message, '\'');
+		request->error = ENGINE_INVALID_NAME;
+		request->message = arena_str(&request->arena, buffer_str(&message));
+		request_hold(request, 0);
 		return;
 	}
 	struct activity *activity = str_map_get(&engine->activities.by_name, name);

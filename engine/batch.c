@@ -150,7 +150,7 @@ static void commit(struct engine *engine, struct batch *batch)
 {
 	engine->committed = batch->sequence;
 	engine->failures = 0;
-	engine->stalled_until_ms = 0;
+	engine->stalled_until_us = 0;
 	engine->no_space = false;
 	for (const struct release *release = batch->releases.first; release; release = release->next)
 		release_execution(engine, release);
@@ -247,12 +247,13 @@ static void roll_back(struct engine *engine)
 	if (err.code != ERR(EXISTS))
 		log_warn("engine", "the store refused a batch: %s; trying again in %lld ms", err.message,
 			 (long long)delay_ms);
-	if (!engine->no_space && ++engine->failures >= FAILURES_MAX) {
+	/* A full disk and another program's lock go away some day; anything else may be a disk that does not come back. */
+	if (!engine->no_space && err.code != ERR(BUSY) && ++engine->failures >= FAILURES_MAX) {
 		engine_halt(engine, "the store refused %u batches in a row: %s", engine->failures, err.message);
 		return;
 	}
 	engine->next_sequence = engine->committed + 1;
-	engine->stalled_until_ms = delay_ms ? engine_now_ms(engine) + delay_ms : 0;
+	engine->stalled_until_us = delay_ms ? engine->clock->monotonic_us(engine->clock) + delay_ms * 1000 : 0;
 
 	undo_residents(engine);
 	LIST(struct request) again;

@@ -98,8 +98,10 @@ static void free_task(struct task *task)
 	value_unref(task->parameters);
 	buffer_done(&task->log);
 	arena_done(&task->arena);
-	if (task->trial)
+	if (task->trial) {
 		loop_timer_clear(task->trial->engine->loop, &task->trial->timer);
+		task->trial->engine->dispatch.trials_open--;
+	}
 	free(task->trial);
 	free(task);
 }
@@ -353,12 +355,13 @@ void engine_try_task(struct engine *engine, const struct command *command, int64
 		     engine_trial_fn *done, void *data)
 {
 	/* No execution has this number, so nothing else finds the task. */
-	struct task_key key = { UINT64_MAX, ++engine->dispatch.trials };
+	struct task_key key = { TRIAL_EXECUTION, ++engine->dispatch.trials };
 	struct trial *trial = NEW(struct trial);
 	*trial = (struct trial){ .engine = engine, .key = key, .done = done, .data = data };
 	trial->timer = (struct loop_timer){ .callback = trial_timed_out, .data = trial };
 	struct task *task = queue(engine, new_task(key, command, STR_EMPTY, STR_EMPTY, STR_EMPTY));
 	task->trial = trial;
+	engine->dispatch.trials_open++;
 	task->request.heartbeat_ms = 0;
 	task->deadline_ms = engine_now_ms(engine) + timeout_ms;
 	loop_timer_set(engine->loop, &trial->timer, timeout_ms);

@@ -379,7 +379,8 @@ struct dispatch {
 	size_t connectors_count, connectors_capacity;
 	struct str_map tasks; /* 16 bytes of key → struct task: running, queued, and the last ones that ended */
 	uint64_t running, queued;
-	uint64_t trials; /* begun, ever: their numbers */
+	uint64_t trials;      /* begun, ever: their numbers */
+	uint64_t trials_open; /* not yet ended */
 	struct task *queue_first, *queue_last;   /* wait for the bound on tasks in flight */
 	struct task *untold_first, *untold_last; /* the core has not been told that they have started */
 	struct task *ended_first, *ended_last;   /* kept for their logs */
@@ -387,6 +388,8 @@ struct dispatch {
 	struct task *beats; /* heartbeats not yet given to the core */
 	char *work_dir;     /* the last one made */
 };
+/* The execution of tasks that belong to none (engine_try_task). */
+#define TRIAL_EXECUTION UINT64_MAX
 void dispatch_init(struct engine *engine);
 /* Queues it. `again`: by a recovery. */
 void dispatch_start(struct engine *engine, struct resident *resident, const struct command *command, bool again);
@@ -581,7 +584,7 @@ struct engine {
 	uint32_t outstanding;
 	struct batch *current;     /* the one that this turn fills */
 	LIST(struct batch) failed; /* of them: refused; undone together */
-	int64_t stalled_until_ms;  /* after a failed commit; 0: not stalled */
+	int64_t stalled_until_us;  /* after a failed commit, by the clock that never jumps; 0: not stalled */
 	uint32_t failures;         /* in a row */
 	bool no_space;             /* the last failure said so: starts are refused */
 	bool halted;               /* after fatal: nothing more is decided */

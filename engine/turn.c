@@ -269,12 +269,21 @@ static bool fire_timers(struct engine *engine, int64_t now_ms)
 	return timers_next_ms(&engine->timers) <= now_ms;
 }
 
+/* How long nothing is decided yet, after a failed commit. */
+static int64_t stalled_ms(const struct engine *engine)
+{
+	if (!engine->stalled_until_us)
+		return 0;
+	int64_t left_us = engine->stalled_until_us - engine->clock->monotonic_us(engine->clock);
+	return left_us > 0 ? (left_us + 999) / 1000 : 0;
+}
+
 /* Whether a batch may be made now. */
-static bool may_decide(struct engine *engine, int64_t now_ms)
+static bool may_decide(struct engine *engine)
 {
 	if (engine->counting || engine->failed.first || engine->outstanding >= engine->limits.batches_outstanding)
 		return false;
-	if (now_ms < engine->stalled_until_ms)
+	if (stalled_ms(engine) > 0)
 		return false;
 	return engine->changes.first || mailbox_has_ready(engine);
 }
@@ -306,7 +315,7 @@ static void arm_timer(struct engine *engine, int64_t now_ms)
 				  engine->housekeeping_ms,
 				  dispatch_next_ms(engine),
 				  activities_next_ms(engine),
-				  engine->stalled_until_ms > now_ms ? engine->stalled_until_ms : INT64_MAX,
+				  stalled_ms(engine) > 0 ? now_ms + stalled_ms(engine) : INT64_MAX,
 				  now_ms + SLEEP_MAX_MS };
 	int64_t next_ms = INT64_MAX;
 	for (size_t i = 0; i < sizeof times / sizeof *times; i++)
@@ -349,11 +358,11 @@ bool engine_turn(void *data)
 	if (engine->draining)
 		express_drain(engine);
 	bool more = fire_timers(engine, now_ms);
-	if (may_decide(engine, now_ms))
+	if (may_decide(engine))
 		decide(engine, now_ms);
 	dispatch_queue(engine); /* of Express executions, whose commands wait for no commit */
 	cache_evict(engine);
 	arm_timer(engine, now_ms);
 	finish_drain(engine);
-	return more || engine->due.first || may_decide(engine, now_ms);
+	return more || engine->due.first || may_decide(engine);
 }

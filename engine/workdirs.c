@@ -18,6 +18,11 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
 	return 0;
 }
 
+static void remove_folder(const char *path)
+{
+	nftw(path, remove_entry, FOLDERS_OPEN, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
 static void on_found(void *data, const struct store_execution *rows, uint32_t count, int code,
 		     const struct wf_error *err)
 {
@@ -25,7 +30,15 @@ static void on_found(void *data, const struct store_execution *rows, uint32_t co
 	struct engine *engine = errand_done(data, &path_data);
 	_cleanup_free_ char *path = path_data;
 	if (engine && (code == ERR(NOT_FOUND) || (code == 0 && count == 0)))
-		nftw(path, remove_entry, FOLDERS_OPEN, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+		remove_folder(path);
+}
+
+/* Tasks that belonged to no execution have one folder together. */
+static void remove_trials(struct engine *engine)
+{
+	_cleanup_free_ char *path = mem_printf("%s/%llx", engine->work_root, (unsigned long long)TRIAL_EXECUTION);
+	if (!engine->dispatch.trials_open)
+		remove_folder(path);
 }
 
 /* The id that a folder is named by; 0 if it is none of ours. */
@@ -48,6 +61,8 @@ void workdirs_sweep(struct engine *engine)
 			return;
 		}
 		uint64_t id = id_of(entry->d_name);
+		if (id == TRIAL_EXECUTION)
+			remove_trials(engine);
 		/* Only those of earlier times: a row may still be on its way to the store. */
 		if (id && !cache_find(engine, id) && id >> 8 <= engine->last_execution)
 			store_find(engine->store, id, on_found,

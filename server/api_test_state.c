@@ -36,7 +36,8 @@ static bool read_input(struct test_state *t)
 	if (t->input)
 		return true;
 	json_problem(text, &words);
-	api_refuse(t->call, "InvalidExecutionInput", "Invalid State Machine Execution Input: '%.*s'", STR_FMT(buffer_str(&words)));
+	api_refuse(t->call, "InvalidExecutionInput", "Invalid State Machine Execution Input: '%.*s'",
+		   STR_FMT(buffer_str(&words)));
 	return false;
 }
 
@@ -103,7 +104,7 @@ void api_test_state(struct api_call *call)
 				    .region = str_of(engine_region(call->engine)) };
 	random_secure(&t->env.seed, sizeof t->env.seed);
 	arena_on_reset(&call->arena, release_test, &t->test);
-	if (test_state_read_request(t) && test_state_read_definition(t) && test_state_read_mock(t) && read_input(t) && read_variables(t) &&
-	    test_state_read_context(t))
+	if (test_state_read_request(t) && test_state_read_definition(t) && test_state_read_mock(t) && read_input(t) &&
+	    read_variables(t) && test_state_read_context(t))
 		play(t);
 }

@@ -14,11 +14,20 @@
 #define CONFIG_BYTES_MAX (4 << 20)
 
 const struct config_row config_rows[] = {
-#define X(field, value, text) { #field, value, text, offsetof(struct config, field) },
+#define X(field, value, argument, text) { #field, value, argument, text, offsetof(struct config, field) },
 	CONFIG_ROWS(X)
 #undef X
 };
 const unsigned config_rows_count = sizeof config_rows / sizeof config_rows[0];
+
+static const struct {
+	const char *name;
+	uint32_t offset; /* of the struct value * in struct config */
+} sections[] = {
+#define X(field) { #field, offsetof(struct config, field) },
+	CONFIG_SECTIONS(X)
+#undef X
+};
 
 static char **row_slot(struct config *config, const struct config_row *row)
 {
@@ -29,6 +38,71 @@ static void replace(char **slot, char *text)
 {
 	free(*slot);
 	*slot = text;
+}
+
+/* ---- what a setting may be ----------------------------------------------------------------------------------- */
+
+static bool is_store(const char *text)
+{
+	return (strncmp(text, "sqlite:", 7) == 0 && text[7]) || strcmp(text, "memory:") == 0;
+}
+
+static bool is_durability(const char *text)
+{
+	return strcmp(text, "full") == 0 || strcmp(text, "relaxed") == 0;
+}
+
+static bool is_region(const char *text)
+{
+	return strlen(text) <= 32 && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(text);
+}
+
+static bool is_account(const char *text)
+{
+	return strlen(text) == 12 && strspn(text, "0123456789") == 12;
+}
+
+static bool is_url(const char *text)
+{
+	return strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0;
+}
+
+static bool is_log_level(const char *text)
+{
+	enum log_level level;
+	return log_level_parse(text, &level);
+}
+
+static bool is_log_format(const char *text)
+{
+	return strcmp(text, "text") == 0 || strcmp(text, "json") == 0;
+}
+
+static const struct {
+	const char *field;
+	bool (*fits)(const char *text);
+	const char *expected;
+} checks[] = {
+	{ "store", is_store, "sqlite:PATH or memory:" },
+	{ "durability", is_durability, "full or relaxed" },
+	{ "region", is_region, "a name of small letters, digits and hyphens, 32 at most" },
+	{ "account", is_account, "twelve digits" },
+	{ "lambda_endpoint", is_url, "a URL that begins with http:// or https://" },
+	{ "log_level", is_log_level, "debug, info, warn or error" },
+	{ "log_format", is_log_format, "text or json" },
+};
+
+/* Takes a setting, if it can be that; empty is what it is by default, where that is empty. */
+static int set_row(struct config *config, const struct config_row *row, struct str text, struct wf_error *err)
+{
+	_cleanup_free_ char *copy = mem_strndup(text.ptr, text.len);
+	if (strlen(copy) != text.len)
+		return error_set(err, ERR(INVALID), "%s must be a text without NUL", row->field);
+	for (unsigned i = 0; i < sizeof checks / sizeof checks[0]; i++)
+		if (strcmp(checks[i].field, row->field) == 0 && (*copy || *row->value) && !checks[i].fits(copy))
+			return error_set(err, ERR(INVALID), "%s must be %s, not '%s'", row->field, checks[i].expected, copy);
+	replace(row_slot(config, row), TAKE(copy));
+	return 0;
 }
 
 /* ---- the file ----------------------------------------------------------------------------- */
@@ -53,23 +127,35 @@ static int read_file(const char *path, struct buffer *out, struct wf_error *err)
 	return 0;
 }
 
+/* Says which member of the file is meant, as a JSON pointer. */
+static int at(struct wf_error *err, int code, const char *parent, struct str name)
+{
+	error_where(err, "%s/%.*s", parent, STR_FMT(name));
+	return code;
+}
+
+static int take_limit(struct config *config, struct str name, const struct value *value, struct wf_error *err)
+{
+	const struct limit_row *row = NULL;
+	for (unsigned r = 0; r < limit_rows_count && !row; r++)
+		if (str_eqz(name, limit_rows[r].name))
+			row = &limit_rows[r];
+	if (!row)
+		return error_set(err, ERR(INVALID), "there is no limit named '%.*s'", STR_FMT(name));
+	int64_t number;
+	if (!value_is(value, VALUE_NUMBER) || !value_int64(value, &number) || number < row->least || number > row->most)
+		return error_set(err, ERR(INVALID), "%s must be a whole number from %lld to %lld", row->name,
+				 (long long)row->least, (long long)row->most);
+	*(int64_t *)(void *)((char *)&config->limits + row->offset) = number;
+	return 0;
+}
+
 static int take_limits(struct config *config, const struct value *limits, struct wf_error *err)
 {
-	if (!value_is(limits, VALUE_OBJECT))
-		return error_set(err, ERR(INVALID), "limits: expected a mapping of names to numbers");
 	for (size_t i = 0; i < value_count(limits); i++) {
-		struct str key = value_key_at(limits, i);
-		const struct limit_row *row = NULL;
-		for (unsigned r = 0; r < limit_rows_count && !row; r++)
-			if (str_eqz(key, limit_rows[r].name))
-				row = &limit_rows[r];
-		if (!row)
-			return error_set(err, ERR(INVALID), "limits: there is no limit named '%.*s'", STR_FMT(key));
-		int64_t number;
-		if (!value_int64(value_at(limits, i), &number) || number < row->least || number > row->most)
-			return error_set(err, ERR(INVALID), "limits: %s must be a whole number from %lld to %lld", row->name,
-					 (long long)row->least, (long long)row->most);
-		*(int64_t *)(void *)((char *)&config->limits + row->offset) = number;
+		int code = take_limit(config, value_key_at(limits, i), value_at(limits, i), err);
+		if (code)
+			return at(err, code, "/limits", value_key_at(limits, i));
 	}
 	return 0;
 }
@@ -107,52 +193,95 @@ static struct value *resolve_exec(const struct value *exec, const char *folder)
 	return resolved;
 }
 
-static int take_key(struct config *config, struct str key, const struct value *value, const char *folder, struct wf_error *err)
+static int check_mapping(const struct value *value, struct wf_error *err)
 {
-	if (str_eqz(key, "limits"))
-		return take_limits(config, value, err);
-	if (str_eqz(key, "exec") || str_eqz(key, "http") || str_eqz(key, "machines")) {
-		struct value **slot = str_eqz(key, "exec") ? &config->exec : str_eqz(key, "http") ? &config->http : &config->machines;
-		if (!value_is(value, VALUE_OBJECT))
-			return error_set(err, ERR(INVALID), "%.*s: expected a mapping, found %s", STR_FMT(key),
-					 value_kind_name(value_kind(value)));
+	return value_is(value, VALUE_OBJECT) ? 0 :
+					       error_set(err, ERR(INVALID), "expected a mapping, found %s",
+							 value_kind_name(value_kind(value)));
+}
+
+static int take_section(struct config *config, unsigned index, const struct value *value, const char *folder,
+			struct wf_error *err)
+{
+	struct value **slot = (struct value **)(void *)((char *)config + sections[index].offset);
+	int code = check_mapping(value, err);
+	if (code == 0)
 		*slot = slot == &config->exec ? resolve_exec(value, folder) : value_ref(value);
-		return 0;
+	return code;
+}
+
+/* A key without a value (null) is as if it were not there. */
+static int take_key(struct config *config, struct str key, const struct value *value, const char *folder,
+		    struct wf_error *err)
+{
+	bool given = !value_is(value, VALUE_NULL);
+	if (str_eqz(key, "limits")) {
+		int code = given ? check_mapping(value, err) : 0;
+		return code ? at(err, code, "", key) : take_limits(config, value, err);
+	}
+	for (unsigned i = 0; i < sizeof sections / sizeof sections[0]; i++) {
+		if (!str_eqz(key, sections[i].name))
+			continue;
+		int code = given ? take_section(config, i, value, folder, err) : 0;
+		return code ? at(err, code, "", key) : 0;
 	}
 	for (unsigned i = 0; i < config_rows_count; i++) {
 		if (!str_eqz(key, config_rows[i].field))
 			continue;
-		struct str text = value_is(value, VALUE_STRING) ? value_string(value) : value_text(value);
-		if (value_is(value, VALUE_OBJECT) || value_is(value, VALUE_ARRAY) || memchr(text.ptr, 0, text.len))
-			return error_set(err, ERR(INVALID), "%.*s: expected a text", STR_FMT(key));
-		replace(row_slot(config, &config_rows[i]), mem_strndup(text.ptr, text.len));
-		return 0;
+		int code = 0;
+		if (value_is(value, VALUE_OBJECT) || value_is(value, VALUE_ARRAY))
+			code = error_set(err, ERR(INVALID), "expected a text, found %s", value_kind_name(value_kind(value)));
+		else if (given)
+			code = set_row(config, &config_rows[i],
+				       value_is(value, VALUE_STRING) ? value_string(value) : value_text(value), err);
+		return code ? at(err, code, "", key) : 0;
 	}
-	return error_set(err, ERR(INVALID), "there is no setting named '%.*s'", STR_FMT(key));
+	return at(err, error_set(err, ERR(INVALID), "there is no setting named '%.*s'", STR_FMT(key)), "", key);
+}
+
+static int take_members(struct config *config, const struct value *root, struct wf_error *err)
+{
+	_cleanup_free_ char *full = realpath(config->path, NULL);
+	_cleanup_free_ char *folder = mem_strdup(full ? full : config->path);
+	char *slash = strrchr(folder, '/');
+	if (slash)
+		*slash = 0;
+	int code = 0;
+	for (size_t i = 0; code == 0 && i < value_count(root); i++)
+		code = take_key(config, value_key_at(root, i), value_at(root, i), slash ? folder : ".", err);
+	if (code)
+		config_locate(config, err);
+	return code;
 }
 
 static int take_file(struct config *config, const char *path, struct wf_error *err)
 {
-	_cleanup_(buffer_done) struct buffer text = { 0 };
 	_cleanup_(value_unrefp) struct value *root = NULL;
-	int code = read_file(path, &text, err);
+	int code = read_file(path, &config->source, err);
 	if (code)
 		return code;
-	code = yaml_parse(buffer_str(&text), &root, err);
+	config->path = mem_strdup(path);
+	code = yaml_parse(buffer_str(&config->source), &root, err);
+	if (code == 0 && value_is(root, VALUE_NULL))
+		return 0;
 	if (code == 0 && !value_is(root, VALUE_OBJECT))
-		code = error_set(err, ERR(INVALID), "expected a mapping of settings");
-	_cleanup_free_ char *full = realpath(path, NULL);
-	_cleanup_free_ char *folder = mem_strdup(full ? full : path);
-	char *slash = strrchr(folder, '/');
-	if (slash)
-		*slash = 0;
-	for (size_t i = 0; code == 0 && i < value_count(root); i++)
-		code = take_key(config, value_key_at(root, i), value_at(root, i), slash ? folder : ".", err);
-	if (code)
+		code = error_set(err, ERR(INVALID), "expected a mapping of settings, found %s", value_kind_name(value_kind(root)));
+	if (code) {
 		error_where(err, "%s", path);
+		return code;
+	}
+	return take_members(config, root, err);
+}
+
+void config_locate(const struct config *config, struct wf_error *err)
+{
+	size_t line, column;
+	if (!err || !config->path)
+		return;
+	if (yaml_place(buffer_str(&config->source), err->where, &line, &column))
+		error_where(err, "%s: line %zu, column %zu", config->path, line, column);
 	else
-		replace(&config->path, mem_strdup(path));
-	return code;
+		error_where(err, "%s", config->path);
 }
 
 /* ---- the rest ------------------------------------------------------------------------------- */
@@ -167,18 +296,33 @@ static char *default_folder(void)
 	return mem_printf("%s/.local/share/ratchet", home && *home ? home : "");
 }
 
-static void take_environment(struct config *config)
+static int take_environment(struct config *config, struct wf_error *err)
 {
-	for (unsigned i = 0; i < config_rows_count; i++) {
+	int code = 0;
+	for (unsigned i = 0; i < config_rows_count && code == 0; i++) {
 		char name[64] = "RATCHET_";
-		size_t at = strlen(name);
-		for (const char *c = config_rows[i].field; *c && at + 1 < sizeof name; c++)
-			name[at++] = (char)toupper((unsigned char)*c);
-		name[at] = 0;
+		size_t length = strlen(name);
+		for (const char *c = config_rows[i].field; *c && length + 1 < sizeof name; c++)
+			name[length++] = (char)toupper((unsigned char)*c);
+		name[length] = 0;
 		const char *text = getenv(name);
-		if (text)
-			replace(row_slot(config, &config_rows[i]), mem_strdup(text));
+		if (text && *text)
+			code = set_row(config, &config_rows[i], str_of(text), err);
+		if (code)
+			error_where(err, "%s", name);
 	}
+	return code;
+}
+
+/* The file to read; NULL: none. To be freed. */
+static char *find_file(const char *path)
+{
+	const char *named = path ? path : getenv("RATCHET_CONFIG");
+	if (path || (named && *named))
+		return mem_strdup(named);
+	_cleanup_free_ char *folder = default_folder();
+	_cleanup_free_ char *beside = mem_printf("%s/ratchet.yaml", folder);
+	return access(beside, F_OK) == 0 ? TAKE(beside) : NULL;
 }
 
 int config_load(struct config *config, const char *path, struct wf_error *err)
@@ -187,17 +331,9 @@ int config_load(struct config *config, const char *path, struct wf_error *err)
 	for (unsigned i = 0; i < config_rows_count; i++)
 		*row_slot(config, &config_rows[i]) = mem_strdup(config_rows[i].value);
 
-	_cleanup_free_ char *folder = default_folder();
-	_cleanup_free_ char *beside = mem_printf("%s/ratchet.yaml", folder);
-	if (!path)
-		path = getenv("RATCHET_CONFIG");
-	if (!path && access(beside, F_OK) == 0)
-		path = beside;
-	int code = path ? take_file(config, path, err) : 0;
-	if (code)
-		return code;
-	take_environment(config);
-	return 0;
+	_cleanup_free_ char *found = find_file(path);
+	int code = found ? take_file(config, found, err) : 0;
+	return code ? code : take_environment(config, err);
 }
 
 int config_set(struct config *config, const char *flag, const char *text, struct wf_error *err)
@@ -208,71 +344,32 @@ int config_set(struct config *config, const char *flag, const char *text, struct
 			a++;
 			b++;
 		}
-		if (*a || *b)
-			continue;
-		replace(row_slot(config, &config_rows[i]), mem_strdup(text));
-		return 0;
+		if (!*a && !*b)
+			return set_row(config, &config_rows[i], str_of(text), err);
 	}
-	return error_set(err, ERR(NOT_FOUND), "there is no option --%s", flag);
+	return error_set(err, ERR(NOT_FOUND), "there is no setting --%s", flag);
 }
 
-static int check_choice(const char *name, const char *text, const char *a, const char *b, struct wf_error *err)
+void config_finish(struct config *config)
 {
-	if (strcmp(text, a) == 0 || strcmp(text, b) == 0)
-		return 0;
-	return error_set(err, ERR(INVALID), "%s must be %s or %s, not '%s'", name, a, b, text);
-}
-
-int config_finish(struct config *config, struct wf_error *err)
-{
-	enum log_level level;
-	if (!log_level_parse(config->log_level, &level))
-		return error_set(err, ERR(INVALID), "log_level must be debug, info, warn or error, not '%s'", config->log_level);
-	int code = check_choice("log_format", config->log_format, "text", "json", err);
-	if (code == 0)
-		code = check_choice("durability", config->durability, "full", "relaxed", err);
-	if (code)
-		return code;
-	for (const char *c = config->account; *c; c++)
-		if (!isdigit((unsigned char)*c) || strlen(config->account) != 12)
-			return error_set(err, ERR(INVALID), "account must be twelve digits, not '%s'", config->account);
 	if (!*config->store) {
 		_cleanup_free_ char *folder = default_folder();
 		replace(&config->store, mem_printf("sqlite:%s/ratchet.db", folder));
 	}
-	if (strncmp(config->store, "sqlite:", 7) != 0 && strcmp(config->store, "memory:") != 0)
-		return error_set(err, ERR(INVALID), "store must be sqlite:PATH or memory:, not '%s'", config->store);
 	if (!*config->work_dir && strncmp(config->store, "sqlite:", 7) == 0)
 		replace(&config->work_dir, mem_printf("%s.work", config->store + 7));
-	if (!*config->lambda_endpoint) {
-		const char *endpoint = getenv("AWS_ENDPOINT_URL_LAMBDA");
-		replace(&config->lambda_endpoint, mem_strdup(endpoint ? endpoint : ""));
-	}
-	return 0;
+	const char *endpoint = getenv("AWS_ENDPOINT_URL_LAMBDA");
+	if (!*config->lambda_endpoint && endpoint)
+		replace(&config->lambda_endpoint, mem_strdup(endpoint));
 }
 
 void config_done(struct config *config)
 {
 	for (unsigned i = 0; i < config_rows_count; i++)
 		replace(row_slot(config, &config_rows[i]), NULL);
-	value_unref(config->exec);
-	value_unref(config->http);
-	value_unref(config->machines);
+	for (unsigned i = 0; i < sizeof sections / sizeof sections[0]; i++)
+		value_unref(*(struct value **)(void *)((char *)config + sections[i].offset));
 	free(config->path);
+	buffer_done(&config->source);
 	*config = (struct config){ 0 };
-}
-
-void config_help(struct buffer *out)
-{
-	for (unsigned i = 0; i < config_rows_count; i++) {
-		char flag[64];
-		size_t at = 0;
-		for (const char *c = config_rows[i].field; *c && at + 1 < sizeof flag; c++)
-			flag[at++] = *c == '_' ? '-' : *c;
-		flag[at] = 0;
-		buffer_printf(out, "  --%-18s %s", flag, config_rows[i].text);
-		if (*config_rows[i].value)
-			buffer_printf(out, " (%s)", config_rows[i].value);
-		buffer_byte(out, '\n');
-	}
 }

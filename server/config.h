@@ -1,48 +1,60 @@
-/* config.h: what `ratchet serve` and its like are told: flags beat RATCHET_* variables, those beat the file, that beats the defaults.
+/* config.h: what `ratchet serve` and its like are told: flags beat RATCHET_* variables, those beat the file, that beats
+ * the defaults.
  *
- * One table (config_rows) names every scalar setting: its key in the file, its flag, its variable, its default and its meaning; --help, the
- * reader and the documentation come from it. Sections that are trees (exec, http, machines …) stay values, and are checked by whom they
- * concern. An unknown key is an error that names it and where it stands. */
+ * One table (config_rows) names every scalar setting: its key in the file, its flag, its variable, its default and its
+ * meaning; --help and the reader go by it, and a test holds the documentation to it. Sections that are trees (exec, http,
+ * lambda) stay values, and are checked by whom they concern. An unknown key is an error that names it and where it stands. */
 #pragma once
+#include "base/buffer.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "value/value.h"
 
-/* X(field, default text, what it is). The key in the file is the field's name, the flag --field with - for _, the variable RATCHET_FIELD. */
-#define CONFIG_ROWS(X)                                                                                          \
-	X(listen, "127.0.0.1:8083", "HOST:PORT to listen on; port 0 takes a free one and prints it")            \
-	X(store, "", "where executions are kept: sqlite:PATH or memory: (default: sqlite:$XDG_DATA_HOME/ratchet/ratchet.db)") \
-	X(durability, "full", "full: an acknowledged request survives a power loss; relaxed: it survives a crash of the process only") \
-	X(region, "", "region in ARNs (default: the store's, else us-east-1)")                                  \
-	X(account, "", "account in ARNs (default: the store's, else 000000000000)")                             \
-	X(lambda_endpoint, "", "URL of a Lambda Invoke API (default: AWS_ENDPOINT_URL_LAMBDA)")                 \
-	X(work_dir, "", "folder for the executions' work folders (default: beside the store)")                  \
-	X(log_level, "info", "debug, info, warn or error")                                                      \
-	X(log_format, "text", "text or json")
+/* X(field, default text, what its value is called, what it is). The key in the file is the field's name, the flag
+ * --field with - for _, the variable RATCHET_FIELD. */
+#define CONFIG_ROWS(X)                                                                                                 \
+	X(listen, "127.0.0.1:8083", "HOST:PORT", "where to listen; port 0 takes a free one and prints it")             \
+	X(store, "", "URL", "sqlite:PATH or memory: (sqlite:$XDG_DATA_HOME/ratchet/ratchet.db)")                       \
+	X(durability, "full", "WORD", "what is acknowledged outlives: full: a power loss; relaxed: this process only") \
+	X(region, "", "NAME", "region in ARNs (the store's, else us-east-1)")                                          \
+	X(account, "", "DIGITS", "account in ARNs (the store's, else 000000000000)")                                   \
+	X(lambda_endpoint, "", "URL", "Lambda Invoke API (AWS_ENDPOINT_URL_LAMBDA)")                                   \
+	X(work_dir, "", "FOLDER", "executions' work folders (beside the store)")                                       \
+	X(log_level, "info", "WORD", "debug, info, warn or error")                                                     \
+	X(log_format, "text", "WORD", "text or json")
+
+/* X(field): the sections that connectors read. */
+#define CONFIG_SECTIONS(X) X(exec) X(http) X(lambda)
 
 struct config {
-#define X(field, value, text) char *field; /* never NULL after config_load */
+#define X(field, value, argument, text) char *field; /* never NULL after config_load */
 	CONFIG_ROWS(X)
 #undef X
+#define X(field) struct value *field; /* NULL if absent */
+	CONFIG_SECTIONS(X)
+#undef X
 	struct limits limits; /* limits: {NAME: number} */
-	struct value *exec, *http, *machines; /* sections, NULL if absent */
 	char *path; /* the file that was read; NULL: none */
+	struct buffer source; /* its text, for config_locate */
 };
 
 struct config_row {
-	const char *field, *value, *text;
+	const char *field, *value, *argument, *text;
 	uint32_t offset; /* of the char * in struct config */
 };
 extern const struct config_row config_rows[];
 extern const unsigned config_rows_count;
 
-/* Fills *config: defaults, then the file, then the environment. `path` NULL: ratchet.yaml beside the default store if there is one (its absence is fine;
- * that of a named file is not). ERR(INVALID) with err->where FILE and place. Free with config_done, also after a failure. Relative `program` and `cwd` in `exec` become relative to the file's folder. */
+/* Fills *config: defaults, then the file, then the environment (an empty variable counts as none). `path` NULL:
+ * RATCHET_CONFIG, else ratchet.yaml beside the default store if there is one (its absence is fine; that of a named file is
+ * not). ERR(INVALID) with err->where "FILE: line 3, column 5: /limits/states" or the variable's name. Free with config_done,
+ * also after a failure. Relative `program` and `cwd` in `exec` become relative to the file's folder. */
 int config_load(struct config *config, const char *path, struct wf_error *err);
-/* Sets one by its flag ("--log-level" without the dashes). ERR(NOT_FOUND) if there is no such setting. Flags are set after config_load. */
+/* Sets one by its flag ("log-level", or "log_level"). ERR(NOT_FOUND) if there is no such setting, ERR(INVALID) if it cannot be
+ * that. Flags are set after config_load. */
 int config_set(struct config *config, const char *flag, const char *text, struct wf_error *err);
-/* Checks what can be checked without opening anything, and fills in the defaults that depend on others (store, work_dir …). */
-int config_finish(struct config *config, struct wf_error *err);
+/* Fills in the defaults that depend on others (store, work_dir …). */
+void config_finish(struct config *config);
+/* Makes of a JSON pointer in err->where the file and the place where that stands in it. */
+void config_locate(const struct config *config, struct wf_error *err);
 void config_done(struct config *config);
-/* Prints a line for each setting: --flag, its default, its meaning. */
-void config_help(struct buffer *out);

@@ -39,7 +39,10 @@ static void sayz(struct words *out, const char *text)
 	say(out, str_of(text));
 }
 
-XX
+static struct str said(struct arena *arena, const struct words *words)
+{
+	return arena_str(arena, (struct str){ words->text, words->len });
+}
 
 /* An expression as it is written, JSONata without its marks. */
 static void say_expr(struct words *out, const struct expr *expr)

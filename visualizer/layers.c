@@ -8,13 +8,19 @@
 #include <stdlib.h>
 
 enum {
-	BENDS_MAX = 30000, /* vertices of long edges in one group; edges that would need more become jumps */
-	JUMP_WIDTH = 190,  /* pixels of a jump's label */
+	/* Longer edges become jumps when a group would need more of either: */
+	BENDS_MAX = 30000,   /* vertices of lanes, labels apart */
+	SPANS_MAX = 2000000, /* layers that its edges pass, which bounds the points of their lines */
+	JUMP_WIDTH = 190,    /* pixels of a jump's label */
 };
 
-#define WEIGHT_FLOW 1.0
-#define WEIGHT_CATCH 0.15 /* catchers hardly pull at boxes, so that the main flow stays straight */
-#define WEIGHT_LANE 4.0
+/* Catchers hardly pull at boxes, and their bends give way, so that the main flow stays straight. */
+#define PULL_FLOW 1.0
+#define PULL_CATCH 0.02
+#define PULL_LANE 4.0
+#define HOLD_NODE 1.0
+#define HOLD_FLOW 4.0
+#define HOLD_CATCH 0.001
 
 struct layering {
 	struct layout *l;
@@ -151,30 +157,32 @@ static void edges_by_target(struct layering *y)
 		y->by_target[first[target_of(y, e) * 4 + lane_class(y, e)]++] = e;
 }
 
-/* Bends that all edges no longer than `span_max` need: a lane is as long as its longest edge, and an edge against the flow has one of its
- * own; both counted with the layers for labels. */
-static uint64_t count_bends(const struct layering *y, uint32_t span_max)
+/* Whether all edges no longer than `span_max` can be drawn. A lane has bends for its longest edge, an edge against the flow has one of
+ * its own; both counted with the layers for labels. */
+static bool can_draw(const struct layering *y, uint32_t span_max)
 {
-	uint64_t bends = 0;
+	uint64_t bends = 0, spans = 0;
 	for (uint32_t i = 0; i < y->edges_count;) {
 		uint32_t first = y->by_target[i], longest = 0;
 		for (; i < y->edges_count; i++) {
 			uint32_t edge = y->by_target[i], span = edge_span(y, edge);
 			if (target_of(y, edge) != target_of(y, first) || lane_class(y, edge) != lane_class(y, first))
 				break;
-			if (span <= span_max && span > longest)
-				longest = span;
+			if (span > span_max)
+				continue;
+			longest = span > longest ? span : longest;
 			bends += layout_edge(y->l, edge)->back;
+			spans += span;
 		}
 		bends += 2 * (uint64_t)longest;
 	}
-	return bends;
+	return bends <= BENDS_MAX && spans <= SPANS_MAX;
 }
 
 static void choose_jumps(struct layering *y)
 {
 	uint32_t span_max = y->ranks_count;
-	while (span_max > 1 && count_bends(y, span_max) > BENDS_MAX)
+	while (span_max > 1 && !can_draw(y, span_max))
 		span_max /= 2;
 	for (uint32_t e = 0; e < y->edges_count; e++) {
 		struct graph_edge *edge = layout_edge(y->l, e);
@@ -222,22 +230,28 @@ static void make_layers(struct layering *y)
 
 /* ---- vertices of long edges ----------------------------------------------------------------- */
 
-static uint32_t vertex_add(struct layering *y, uint32_t layer, uint32_t lane_end)
+static uint32_t vertex_add(struct layering *y, uint32_t layer, uint32_t lane_end, double weight)
 {
 	struct layout *l = y->l;
 	MEM_GROW(l->vertices, y->vertices_capacity, l->vertices_count + 1);
 	l->vertices[l->vertices_count] = (struct vertex){ .node = GRAPH_NONE,
 							  .edge = GRAPH_NONE,
 							  .layer = layer,
+							  .weight = weight,
 							  .beside = VERTEX_NONE,
 							  .next = VERTEX_NONE,
 							  .lane_end = lane_end };
 	return l->vertices_count++;
 }
 
+static double hold_of(const struct layering *y, uint32_t edge)
+{
+	return layout_edge(y->l, edge)->kind == GRAPH_CATCH ? HOLD_CATCH : HOLD_FLOW;
+}
+
 static uint32_t label_add(struct layering *y, uint32_t edge, uint32_t layer, uint32_t lane_end)
 {
-	uint32_t index = vertex_add(y, layer, lane_end);
+	uint32_t index = vertex_add(y, layer, lane_end, hold_of(y, edge));
 	struct vertex *vertex = &y->l->vertices[index];
 	struct graph_box size = label_size(&layout_edge(y->l, edge)->label);
 	bool right = layout_is_right(y->l);
@@ -254,12 +268,12 @@ static void link_add(struct layering *y, uint32_t above, uint32_t below, double 
 	l->links[l->links_count++] = (struct link){ .above = above, .below = below, .weight = weight };
 }
 
-/* The lane's vertex in `layer`; made if the lane does not pass there yet (*ret_joined: it does). */
-static uint32_t lane_vertex(struct layering *y, uint32_t layer, uint32_t lane_end, bool *ret_joined)
+/* The vertex of `edge`'s lane in `layer`; made if the lane does not pass there yet (*ret_joined: it does). */
+static uint32_t lane_vertex(struct layering *y, uint32_t edge, uint32_t layer, bool *ret_joined)
 {
 	*ret_joined = y->lane_mark[layer] == y->lanes;
 	if (!*ret_joined) {
-		y->lane[layer] = vertex_add(y, layer, lane_end);
+		y->lane[layer] = vertex_add(y, layer, target_of(y, edge), hold_of(y, edge));
 		y->lane_mark[layer] = y->lanes;
 	}
 	return y->lane[layer];
@@ -279,12 +293,12 @@ static void run_forward(struct layering *y, uint32_t edge)
 	uint32_t from = source_of(y, edge), to = target_of(y, edge), last = VERTEX_NONE, above = from;
 	uint32_t layer = y->l->vertices[from].layer, end = y->l->vertices[to].layer;
 	bool catcher = layout_edge(y->l, edge)->kind == GRAPH_CATCH, joined = false;
-	double weight = catcher ? WEIGHT_CATCH : WEIGHT_FLOW;
+	double weight = catcher ? PULL_CATCH : PULL_FLOW;
 	uint32_t label_layer = has_label(y, edge) ? layer + 1 : VERTEX_NONE;
 	for (layer++; layer < end && !joined; layer++) {
-		uint32_t vertex = layer == label_layer ? label_add(y, edge, layer, to) : lane_vertex(y, layer, to, &joined);
+		uint32_t vertex = layer == label_layer ? label_add(y, edge, layer, to) : lane_vertex(y, edge, layer, &joined);
 		chain(y, edge, &last, vertex);
-		link_add(y, above, vertex, above == from ? weight : WEIGHT_LANE);
+		link_add(y, above, vertex, above == from ? weight : PULL_LANE);
 		above = vertex;
 	}
 	if (!joined)
@@ -300,15 +314,15 @@ static void run_back(struct layering *y, uint32_t edge)
 	bool joined = false;
 	y->l->layers[layer].turns_after = true;
 	y->l->layers[end].turns_before = true;
-	uint32_t below = vertex_add(y, layer, to);
+	uint32_t below = vertex_add(y, layer, to, hold_of(y, edge));
 	y->l->vertices[below].beside = from;
 	chain(y, edge, &last, below);
 	while (layer-- > end && !joined) {
-		uint32_t vertex = layer == label_layer ? label_add(y, edge, layer, to) : lane_vertex(y, layer, to, &joined);
+		uint32_t vertex = layer == label_layer ? label_add(y, edge, layer, to) : lane_vertex(y, edge, layer, &joined);
 		if (layer == end)
 			y->l->vertices[vertex].beside = to;
 		chain(y, edge, &last, vertex);
-		link_add(y, vertex, below, WEIGHT_LANE);
+		link_add(y, vertex, below, PULL_LANE);
 		below = vertex;
 	}
 }
@@ -329,7 +343,7 @@ static void make_runs(struct layering *y)
 			uint32_t from = source_of(y, edge), last = VERTEX_NONE;
 			uint32_t label = label_add(y, edge, y->l->vertices[from].layer + 1, VERTEX_NONE);
 			chain(y, edge, &last, label);
-			link_add(y, from, label, WEIGHT_FLOW);
+			link_add(y, from, label, PULL_FLOW);
 		} else if (e->back) {
 			run_back(y, edge);
 		} else {
@@ -375,7 +389,8 @@ static void node_vertices(struct layering *y)
 	bool right = layout_is_right(l);
 	for (int32_t i = 0; i < l->group->nodes_count; i++) {
 		const struct graph_box *box = &l->graph->nodes[l->group->first_node + i].box;
-		struct vertex *vertex = &l->vertices[vertex_add(y, 0, VERTEX_NONE)];
+		uint32_t index = vertex_add(y, 0, VERTEX_NONE, HOLD_NODE);
+		struct vertex *vertex = &l->vertices[index];
 		vertex->node = l->group->first_node + i;
 		vertex->before = vertex->after = (right ? box->h : box->w) / 2.0;
 		vertex->along_size = right ? box->w : box->h;

@@ -33,6 +33,7 @@ struct vertex {
 	double before, after; /* what it takes across, on both sides of `across` */
 	double along_size;
 	double across;	 /* centre */
+	double weight;	 /* how hard it holds to where it wants to be, when it is in another's way */
 	uint32_t beside; /* the node's vertex that it must stay beside; VERTEX_NONE: none */
 	uint32_t next;	 /* bends and labels: where the edge goes on; VERTEX_NONE: at its node */
 	uint32_t lane_end; /* bends and labels: the vertex of the node that it leads to; VERTEX_NONE for a jump */
@@ -75,6 +76,7 @@ struct layout {
 	uint32_t layers_count;
 	uint32_t *items; /* vertices by layer and position */
 	struct run *runs; /* for each edge of the group */
+	uint32_t *piece_end; /* of each vertex: see route.c */
 	double across_size, along_size;
 };
 

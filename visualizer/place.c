@@ -18,7 +18,6 @@ enum {
 	GAP_STEEP_MOST = 60, /* what long ways across may add */
 };
 #define GAP_STEEPNESS 0.07 /* of the way across */
-#define BEND_WEIGHT 4.0
 
 double layout_distance(const struct vertex *left, const struct vertex *right)
 {
@@ -42,11 +41,6 @@ struct placing {
 	struct block *blocks;
 	double *offset; /* of each vertex of a layer from its first, all as close as they may be */
 };
-
-static double weight_of(const struct vertex *vertex)
-{
-	return vertex->node == GRAPH_NONE ? BEND_WEIGHT : 1;
-}
 
 static double wanted(const struct layout *l, const struct neighbours *n, uint32_t index)
 {
@@ -72,7 +66,7 @@ static void place_layer(struct placing *p, uint32_t k, const struct neighbours *
 	for (uint32_t i = 0; i < layer->count; i++) {
 		const struct vertex *vertex = &l->vertices[items[i]];
 		p->offset[i] = i ? p->offset[i - 1] + layout_distance(&l->vertices[items[i - 1]], vertex) : 0;
-		double weight = weight_of(vertex);
+		double weight = vertex->weight;
 		struct block block = { (wanted(l, done, items[i]) - p->offset[i]) * weight, weight, 1 };
 		while (blocks && p->blocks[blocks - 1].sum * block.weight > block.sum * p->blocks[blocks - 1].weight) {
 			blocks--;

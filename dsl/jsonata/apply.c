@@ -92,14 +92,17 @@ static struct item call_in_tail(struct evaluation *e, const struct node *node, s
 static struct item evaluate_tail(struct evaluation *e, const struct node *node, struct item input,
 				 const struct caller *caller, struct frame *frame, struct tail_call *tail)
 {
-	for (;;) {
+	int depth = e->depth;
+	for (;; descend_level(e)) {
 		spend(e, 1);
 		if (!is_plain(node))
-			return evaluate(e, node, input, frame);
+			break;
 		if (node->kind == NODE_CONDITION && node->b) {
 			bool holds = item_truth(e, evaluate(e, node->a, input, frame));
-			if (!holds && !node->c)
+			if (!holds && !node->c) {
+				e->depth = depth;
 				return NOTHING;
+			}
 			node = holds ? node->b : node->c;
 		} else if (node->kind == NODE_BLOCK && node->count) {
 			if (node->binds || e->dynamic)
@@ -108,11 +111,15 @@ static struct item evaluate_tail(struct evaluation *e, const struct node *node, 
 				evaluate(e, node->list[i], input, frame);
 			node = node->list[node->count - 1];
 		} else if (node->kind == NODE_CALL) {
+			e->depth = depth;
 			return call_in_tail(e, node, input, caller, frame, tail);
 		} else {
-			return evaluate(e, node, input, frame);
+			break;
 		}
 	}
+	struct item result = evaluate(e, node, input, frame);
+	e->depth = depth;
+	return result;
 }
 
 static struct item apply_lambda(struct evaluation *e, const struct function *function, const struct item *arguments,

@@ -135,7 +135,7 @@ static struct regex *picture_pattern(struct evaluation *e, const struct picture 
 	}
 	buffer_byte(out, '$');
 	struct str why;
-	return regex_compile(e->arena, buffer_str(out), true, false, &why);
+	return regex_compile(e->arena, buffer_str(out), REGEX_IGNORE_CASE, &why);
 }
 
 static double read_number(struct str text)

@@ -238,6 +238,7 @@ static struct item range(struct evaluation *e, const struct node *node, struct i
 	if (!(size <= 1e7))
 		THROW(e, .code = JSONATA_D2014, .node = node, .token = node->text, .value = item_number(size),
 		      .has_value = true);
+	claim_items(e, size, false);
 	uint32_t count = (uint32_t)size;
 	spend(e, count / 16);
 	struct array *array = array_new(e, count, ARRAY_SEQUENCE);

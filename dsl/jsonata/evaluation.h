@@ -75,6 +75,7 @@ struct evaluation {
 	int depth, depth_max;
 	uintptr_t stack_start; /* where the C stack stood; depth may be configured higher than it could bear */
 	size_t bytes_start, bytes_max;
+	size_t value_bytes_max; /* of one array or text, as claim_items and claim_text count */
 
 	/* memory: a bump allocator over chunks of the arena */
 	char *bump, *bump_end;
@@ -137,6 +138,7 @@ _Noreturn void throw_error(struct evaluation *e, const struct thrown *thrown);
 #define THROW(e, ...) throw_error((e), &(struct thrown){ __VA_ARGS__ })
 struct jsonata *compile_more(struct evaluation *e, struct str text, struct jsonata_error *ret_error);
 _Noreturn void throw_limit(struct evaluation *e, const char *text);
+_Noreturn void throw_depth(struct evaluation *e);
 /* An error with a message of its own (D3137, D3141 …). */
 _Noreturn void throw_message(struct evaluation *e, enum jsonata_code code, struct str message);
 
@@ -154,8 +156,7 @@ static inline void descend_level(struct evaluation *e)
 {
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
 	if (++e->depth > e->depth_max || e->stack_start - here > STACK_BYTES_MAX)
-		throw_limit(e, "Stack overflow error: Check for non-terminating recursive function.  "
-			       "Consider rewriting as tail-recursive.");
+		throw_depth(e);
 }
 
 /* ---- evaluate.c, path.c, apply.c, transform.c --------------------------------------------- */
@@ -209,3 +210,9 @@ struct buffer *ev_buffer(struct evaluation *e);
 struct str ev_buffer_take(struct evaluation *e, struct buffer *buffer);
 /* Throws when a text of so many bytes would go past the budget. */
 void ev_claim(struct evaluation *e, size_t bytes);
+/* Throw when one value would be larger than it may be. They count as AWS's evaluator seems to, so that its walls stand
+ * at the same places: a UTF-16 unit takes 2 bytes, and 2 more while the text is made; an item takes 24. An array that
+ * `grows` item by item does so by half, from 10 on; while it moves, its old and its new place both count. */
+void claim_text(struct evaluation *e, struct str a, struct str b);
+void claim_units(struct evaluation *e, double units);
+void claim_items(struct evaluation *e, double count, bool grows);

@@ -39,6 +39,7 @@ NATIVE(native_range)
 		return NOTHING;
 	if (count > 1e7)
 		THROW(e, .code = JSONATA_D3163, .value = item_number(1e7), .has_value = true);
+	claim_items(e, count, true);
 	spend(e, (int64_t)count / 8);
 	struct array *result = array_new(e, (uint32_t)count, ARRAY_SEQUENCE);
 	for (uint32_t i = 0; i < (uint32_t)count; i++)

@@ -36,6 +36,32 @@ static struct str slice(struct str text, double start, double end, bool to_end)
 	return str_sub(text, from, utf8_offset(str_sub(text, from, text.len), (size_t)(end - start)));
 }
 
+/* The text's end, from UTF-16 unit `unit` on; the half of a character that it begins with is kept. */
+static struct str from_unit(struct evaluation *e, struct str text, double unit)
+{
+	while (text.len && unit > 0) {
+		size_t length;
+		uint32_t character = utf8_decode(text, &length);
+		text = str_sub(text, length, text.len);
+		unit -= character < 0x10000 ? 1 : 2;
+		if (unit < 0) {
+			char half[4];
+			struct str low = { half, utf8_encode(0xDC00 + (character & 0x3FF), half) };
+			return text_concat(e, ev_str(e, low), text);
+		}
+	}
+	return text;
+}
+
+/* In the States Language a start before 0 counts UTF-16 units from the end, though a length counts characters. */
+static struct item substring_from_end(struct evaluation *e, struct str text, double start, struct item count)
+{
+	if (!is_nothing(count) && !(count.number > 0))
+		return item_text(STR_EMPTY);
+	text = from_unit(e, text, (double)utf16_count(text) + ceil(start));
+	return item_text(is_nothing(count) ? text : slice(text, 0, count.number, false));
+}
+
 NATIVE(native_substring)
 {
 	if (is_nothing(ARG(0)))
@@ -43,6 +69,8 @@ NATIVE(native_substring)
 	struct str text = item_str(ARG(0));
 	spend(e, (int64_t)(text.len / 64));
 	double length = (double)utf8_count(text), start = ARG(1).kind == ITEM_NUMBER ? ARG(1).number : 0;
+	if (e->states && start < 0)
+		return substring_from_end(e, text, start, ARG(2));
 	if (length + start < 0)
 		start = 0;
 	if (is_nothing(ARG(2)))
@@ -197,6 +225,7 @@ NATIVE(native_pad)
 	size_t whole = (size_t)missing / characters, part = utf8_offset(with, (size_t)missing % characters);
 	size_t padding = whole * with.len + part;
 	ev_claim(e, padding + text.len);
+	claim_units(e, missing + (double)utf8_count(text));
 	spend(e, (int64_t)(padding / 16));
 	char *padded = ev_alloc(e, padding + text.len), *at = padded;
 	if (width > 0)

@@ -1,6 +1,8 @@
 /* item.c: arrays, objects, and the way from values to items and back. */
 #include "dsl/jsonata/item.h"
 #include "dsl/jsonata/evaluation.h"
+#include "base/mem.h"
+#include <stdlib.h>
 
 enum { NESTING_MAX = 1000 }; /* of data, when something walks all of it */
 static const char nested_too_deeply[] = "The data is nested too deeply";
@@ -51,12 +53,46 @@ struct item item_from_value(struct evaluation *e, const struct value *value)
 
 /* ---- items → values --------------------------------------------------------------------- */
 
+/* The States Language's evaluator is Java: whole numbers that a long holds are printed as such, all others as
+ * Double.toString does: 0.001 ≤ x < 10^7 in full, with a decimal, the rest as 1.0E25. */
+static struct value *states_number(double number)
+{
+	double size = fabs(number);
+	if (size < 9223372036854775808.0 && number == floor(number))
+		return value_from_int((int64_t)number);
+	if (size >= 1e-3 && size < 1e7)
+		return value_from_double(number);
+	_cleanup_(buffer_done) struct buffer shortest = { 0 }, text = { 0 };
+	value_write_double(size, &shortest);
+	char digits[40];
+	int count = 0, exponent = 0, point = -1;
+	for (size_t i = 0; i < shortest.len; i++) {
+		char c = shortest.data[i];
+		if (c == 'e' || c == 'E') {
+			exponent = atoi(shortest.data + i + 1);
+			break;
+		}
+		if (c == '.')
+			point = count;
+		else if (count || c != '0')
+			digits[count++] = c;
+		else if (point >= 0)
+			exponent--; /* a zero behind the point, before all digits */
+	}
+	exponent += (point >= 0 ? point : count) - 1;
+	while (count > 1 && digits[count - 1] == '0')
+		count--;
+	digits[count] = '\0';
+	buffer_printf(&text, "%s%c.%sE%d", number < 0 ? "-" : "", digits[0], count > 1 ? digits + 1 : "0", exponent);
+	return value_from_number_text(buffer_str(&text));
+}
+
 static struct value *number_value(struct evaluation *e, struct item item, bool non_finite_text)
 {
 	if (item.len)
 		return value_ref(e->exact[item.len]);
 	if (isfinite(item.number))
-		return value_from_double(item.number == 0 ? 0 : item.number);
+		return e->states ? states_number(item.number) : value_from_double(item.number == 0 ? 0 : item.number);
 	if (!non_finite_text)
 		return value_new_null();
 	return value_from_string(isnan(item.number) ? STR("NaN")

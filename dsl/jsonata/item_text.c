@@ -10,8 +10,32 @@ void ev_claim(struct evaluation *e, size_t bytes)
 		throw_limit(e, "The expression needs too much memory");
 }
 
+void claim_units(struct evaluation *e, double units)
+{
+	if (units * 4 > (double)e->value_bytes_max)
+		throw_limit(e, "The expression makes a string that is too long");
+}
+
+void claim_text(struct evaluation *e, struct str a, struct str b)
+{
+	if (a.len + b.len > e->value_bytes_max / 4)
+		claim_units(e, (double)(utf16_count(a) + utf16_count(b)));
+}
+
+void claim_items(struct evaluation *e, double count, bool grows)
+{
+	enum { ITEM_BYTES = 24, OTHER_BYTES = 736 };
+	double slots = count;
+	if (grows)
+		for (double room = 10; room < count; room += floor(room / 2))
+			slots = room + room + floor(room / 2);
+	if (slots * ITEM_BYTES + OTHER_BYTES > (double)e->value_bytes_max)
+		throw_limit(e, "The expression makes an array that is too long");
+}
+
 struct str ev_str(struct evaluation *e, struct str text)
 {
+	claim_text(e, text, STR_EMPTY);
 	char *copy = ev_alloc(e, text.len);
 	if (text.len)
 		memcpy(copy, text.ptr, text.len);
@@ -27,6 +51,7 @@ struct str text_concat(struct evaluation *e, struct str a, struct str b)
 	if (b.len == 0)
 		return a;
 	ev_claim(e, a.len + b.len);
+	claim_text(e, a, b);
 	spend(e, (int64_t)(b.len / 256));
 	char *end = (char *)(uintptr_t)a.ptr + a.len;
 	if (!wtf8_halves_meet(a, b)) {

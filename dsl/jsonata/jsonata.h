@@ -67,7 +67,9 @@ struct jsonata_env {
 	void *data;                          /* for the callbacks */
 	struct random *random;               /* NULL: $random, $shuffle and $uuid are errors */
 	int64_t now_ms;
-	int64_t steps_max, depth_max, bytes_max; /* 0: limits.h's defaults */
+	int64_t steps_max, bytes_max; /* 0: limits.h's defaults */
+	int64_t depth_max;            /* 0: limits.h's default in the dialect, 512 in the library */
+	int64_t value_bytes_max;      /* dialect: the largest value it may make; 0: limits.h's default */
 };
 
 enum jsonata_outcome {

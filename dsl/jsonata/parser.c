@@ -253,7 +253,11 @@ static struct node *parse_operand(struct compiler *c, const struct token *token)
 	case TOKEN_REGEX:
 		node = new_node(c, NODE_REGEX, token);
 		struct str why = STR_EMPTY;
-		node->regex = regex_compile(c->arena, token->text, token->ignore_case, token->multiline, &why);
+		node->regex = regex_compile(c->arena, token->text,
+					    (token->ignore_case ? REGEX_IGNORE_CASE : 0) |
+						(token->multiline ? REGEX_MULTILINE : 0) |
+						(c->flavour == JSONATA_STATES ? REGEX_ASCII_SPACES : 0),
+					    &why);
 		if (!node->regex)
 			compile_fail(c, JSONATA_S0303, token->start, token->end, &token->text, &why);
 		return node;

@@ -33,6 +33,7 @@ struct translation {
 	struct buffer to;
 	unsigned groups; /* capturing ones, counted beforehand */
 	bool named;
+	bool ascii_spaces;
 	const char *wrong;
 };
 
@@ -136,10 +137,10 @@ static void translate_escape(struct translation *t, bool class)
 	}
 	switch (c) {
 	case 's':
-		buffer_addz(&t->to, class ? SPACES : "[" SPACES "]");
+		buffer_addz(&t->to, t->ascii_spaces ? "\\s" : class ? SPACES : "[" SPACES "]");
 		break;
 	case 'S':
-		buffer_addz(&t->to, class ? "\\S" : "[^" SPACES "]");
+		buffer_addz(&t->to, class || t->ascii_spaces ? "\\S" : "[^" SPACES "]");
 		break;
 	case 'v':
 		add_character(t, 0x0B);
@@ -276,10 +277,9 @@ static void free_code(void *data)
 	pcre2_code_free(data);
 }
 
-struct regex *regex_compile(struct arena *arena, struct str pattern, bool ignore_case, bool multiline,
-			    struct str *ret_why)
+struct regex *regex_compile(struct arena *arena, struct str pattern, unsigned flags, struct str *ret_why)
 {
-	struct translation t = { .from = pattern };
+	struct translation t = { .from = pattern, .ascii_spaces = (flags & REGEX_ASCII_SPACES) != 0 };
 	translate(&t);
 	if (t.wrong) {
 		buffer_done(&t.to);
@@ -288,7 +288,7 @@ struct regex *regex_compile(struct arena *arena, struct str pattern, bool ignore
 	}
 	uint32_t options = PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALLOW_EMPTY_CLASS | PCRE2_MATCH_UNSET_BACKREF |
 			   PCRE2_NEVER_BACKSLASH_C;
-	options |= (ignore_case ? PCRE2_CASELESS : 0) | (multiline ? PCRE2_MULTILINE : 0);
+	options |= (flags & REGEX_IGNORE_CASE ? PCRE2_CASELESS : 0) | (flags & REGEX_MULTILINE ? PCRE2_MULTILINE : 0);
 	pcre2_compile_context *context = pcre2_compile_context_create(NULL);
 	pcre2_set_newline(context, PCRE2_NEWLINE_ANYCRLF);
 	pcre2_set_parens_nest_limit(context, 200);

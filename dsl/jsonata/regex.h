@@ -7,9 +7,14 @@
 
 struct regex;
 
-/* NULL and *ret_why if the pattern is not valid. The compiled pattern is freed with the arena. */
-struct regex *regex_compile(struct arena *arena, struct str pattern, bool ignore_case, bool multiline,
-			    struct str *ret_why);
+enum regex_flag {
+	REGEX_IGNORE_CASE = 1,
+	REGEX_MULTILINE = 2,
+	REGEX_ASCII_SPACES = 4, /* \s is white space of ASCII only, as in the States Language */
+};
+
+/* `flags`: REGEX_…. NULL and *ret_why if the pattern is not valid. The compiled pattern is freed with the arena. */
+struct regex *regex_compile(struct arena *arena, struct str pattern, unsigned flags, struct str *ret_why);
 struct str regex_source(const struct regex *regex);
 
 /* One match: byte offsets of the whole and of its groups; SIZE_MAX where a group took no part. */

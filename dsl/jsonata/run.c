@@ -176,6 +176,15 @@ _Noreturn void throw_limit(struct evaluation *e, const char *text)
 	throw_message(e, JSONATA_U1001, str_of(text));
 }
 
+_Noreturn void throw_depth(struct evaluation *e)
+{
+	static const char text[] = "Stack overflow error: Check for non-terminating recursive function.  "
+				   "Consider rewriting as tail-recursive.";
+	if (!e->states)
+		throw_limit(e, text);
+	throw_limit(e, arena_printf(e->arena, "%s Depth=%d max=%d", text, e->depth, e->depth_max));
+}
+
 _Noreturn void throw_message(struct evaluation *e, enum jsonata_code code, struct str message)
 {
 	throw_error(e, &(struct thrown){ .code = code, .value = item_text(message), .has_value = true });
@@ -258,15 +267,19 @@ static enum jsonata_outcome guarded_run(struct evaluation *e, struct value **ret
 enum jsonata_outcome jsonata_evaluate(const struct jsonata *program, const struct jsonata_env *env, struct arena *arena,
 				      struct value **ret_value, struct jsonata_error *ret_error)
 {
+	enum { LIBRARY_DEPTH_MAX = 512 };
 	struct limits limits = LIMITS_DEFAULT;
+	bool states = program->flavour == JSONATA_STATES;
 	struct evaluation e = {
 		.program = program,
 		.env = env,
 		.arena = arena,
-		.states = program->flavour == JSONATA_STATES,
+		.states = states,
 		.steps_max = limit_or(env->steps_max, limits.expression_steps),
-		.depth_max = (int)limit_or(env->depth_max, limits.expression_depth),
+		.depth_max = (int)limit_or(env->depth_max, states ? limits.expression_depth : LIBRARY_DEPTH_MAX),
 		.bytes_max = (size_t)limit_or(env->bytes_max, limits.expression_bytes),
+		.value_bytes_max =
+		    states ? (size_t)limit_or(env->value_bytes_max, limits.expression_value_bytes) : SIZE_MAX,
 		.bytes_start = arena->bytes,
 		.chunk = 2048,
 		.dynamic = program->uses_eval,

@@ -1,4 +1,5 @@
-/* test.c: see test.h. What the interpreter tells of a state under test comes here by the test_… functions of step.h. */
+/* test.c: see test.h. What the interpreter tells of a state under test comes here by the test_… functions of step.h.
+ */
 #include "engine/core/test.h"
 #include "base/mem.h"
 #include "engine/core/step.h"

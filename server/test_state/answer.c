@@ -1,4 +1,5 @@
-/* answer.c: what came of the test. Which stages of the data are shown depends on the kind of state, as recorded from the service. */
+/* answer.c: what came of the test. Which stages of the data are shown depends on the kind of state, as recorded from
+ * the service. */
 #include "server/test_state/test_state.h"
 
 #define BIT(stage) (1u << TEST_##stage)
@@ -8,14 +9,16 @@
 static const struct {
 	unsigned jsonpath, jsonata;
 } shown_stages[] = {
-	[STATE_TASK] = { BIT(INPUT_PATH) | BIT(PARAMETERS) | BIT(RESULT) | RESULT_STAGES, BIT(ARGUMENTS) | BIT(RESULT) },
+	[STATE_TASK] = { BIT(INPUT_PATH) | BIT(PARAMETERS) | BIT(RESULT) | RESULT_STAGES,
+			 BIT(ARGUMENTS) | BIT(RESULT) },
 	[STATE_PASS] = { BIT(INPUT_PATH) | BIT(PARAMETERS) | RESULT_STAGES, 0 },
 	[STATE_CHOICE] = { BIT(INPUT_PATH), 0 },
 	[STATE_WAIT] = { BIT(INPUT_PATH), 0 },
 	[STATE_SUCCEED] = { BIT(INPUT_PATH), 0 },
 	[STATE_FAIL] = { BIT(INPUT_PATH), 0 },
 	[STATE_PARALLEL] = { RESULT_STAGES, 0 },
-	[STATE_MAP] = { BIT(INPUT_PATH) | BIT(ITEMS_PATH) | BIT(ITEM_SELECTOR) | RESULT_STAGES | MAP_NUMBERS, BIT(ITEM_SELECTOR) | MAP_NUMBERS },
+	[STATE_MAP] = { BIT(INPUT_PATH) | BIT(ITEMS_PATH) | BIT(ITEM_SELECTOR) | RESULT_STAGES | MAP_NUMBERS,
+			BIT(ITEM_SELECTOR) | MAP_NUMBERS },
 };
 
 static const char *const stage_names[TEST_STAGES] = {
@@ -35,7 +38,8 @@ static const char *const stage_names[TEST_STAGES] = {
 static unsigned stages_of(const struct test_state *t)
 {
 	const struct state *state = t->state;
-	unsigned stages = state->language == QUERY_JSONATA ? shown_stages[state->type].jsonata : shown_stages[state->type].jsonpath;
+	unsigned stages =
+	    state->language == QUERY_JSONATA ? shown_stages[state->type].jsonata : shown_stages[state->type].jsonpath;
 	if (state->type == STATE_PASS && state->pass.result)
 		stages |= BIT(RESULT);
 	if (t->test.items)

@@ -1,4 +1,5 @@
-/* context.c: the context object that the state sees: the one in the request, checked, or one as an execution of its own would have. */
+/* context.c: the context object that the state sees: the one in the request, checked, or one as an execution of its own
+ * would have. */
 #include "base/random.h"
 #include "base/timestamp.h"
 #include "server/test_state/test_state.h"
@@ -37,13 +38,14 @@ static const struct {
 };
 
 static const char *const kind_words[] = {
-	[VALUE_NULL] = "null",       [VALUE_BOOL] = "a boolean",  [VALUE_NUMBER] = "a number",
+	[VALUE_NULL] = "null",       [VALUE_BOOL] = "a boolean", [VALUE_NUMBER] = "a number",
 	[VALUE_STRING] = "a string", [VALUE_ARRAY] = "an array", [VALUE_OBJECT] = "an object",
 };
 
 static bool refuse_field(struct test_state *t, struct str key)
 {
-	api_refuse(t->call, "ValidationException", "Invalid Context object provided: Field '%.*s' is not allowed", STR_FMT(str_sub(key, 0, 256)));
+	api_refuse(t->call, "ValidationException", "Invalid Context object provided: Field '%.*s' is not allowed",
+		   STR_FMT(str_sub(key, 0, 256)));
 	return false;
 }
 
@@ -62,8 +64,8 @@ static bool check_object(struct test_state *t, const char *path, const struct va
 			continue;
 		char *place = arena_printf(&t->call->arena, "%s%s%s", path, path[0] ? "." : "", fields[row].name);
 		if (!value_is(value, fields[row].kind)) {
-			api_refuse(t->call, "ValidationException", "Invalid Context object provided: %s must be %s", place,
-				   kind_words[fields[row].kind]);
+			api_refuse(t->call, "ValidationException", "Invalid Context object provided: %s must be %s",
+				   place, kind_words[fields[row].kind]);
 			return false;
 		}
 		if (value_is(value, VALUE_OBJECT) && !check_object(t, place, value))
@@ -78,7 +80,8 @@ static bool read_given(struct test_state *t)
 	t->test.context = context;
 	if (context && value_is(context, VALUE_OBJECT))
 		return check_object(t, "", context);
-	api_refuse(t->call, "ValidationException", "Invalid Context object provided: Context must be a valid JSON object");
+	api_refuse(t->call, "ValidationException",
+		   "Invalid Context object provided: Context must be a valid JSON object");
 	return false;
 }
 
@@ -95,7 +98,8 @@ static struct value *about_execution(struct test_state *t, const char *machine, 
 	const struct engine *engine = t->call->engine;
 	struct value *object = value_new_object(5);
 	set_text(object, "Id",
-		 arena_format(arena, "arn:aws:states:%s:%s:express:%s:%s", engine_region(engine), engine_account(engine), machine, name));
+		 arena_format(arena, "arn:aws:states:%s:%s:express:%s:%s", engine_region(engine),
+			      engine_account(engine), machine, name));
 	value_object_set(object, STR("Input"), t->input);
 	set_text(object, "StartTime", str_of(time));
 	set_text(object, "Name", str_of(name));
@@ -111,7 +115,8 @@ static struct value *about_machine(struct test_state *t, const char *machine)
 	const struct engine *engine = t->call->engine;
 	struct value *object = value_new_object(2);
 	set_text(object, "Id",
-		 arena_format(&t->call->arena, "arn:aws:states:%s:%s:stateMachine:%s", engine_region(engine), engine_account(engine), machine));
+		 arena_format(&t->call->arena, "arn:aws:states:%s:%s:stateMachine:%s", engine_region(engine),
+			      engine_account(engine), machine));
 	set_text(object, "Name", str_of(machine));
 	return object;
 }

@@ -1,8 +1,8 @@
 /* definition.c: the one state that is tested, compiled as a machine of its own.
  *
- * The state stands alone, or (stateName) anywhere in a whole definition, which is then checked as a whole first. Either way its text is
- * put into a small machine as its start; the states that it names as next are put beside it as ends, so that all rules of the language
- * hold for it as they do in a machine. */
+ * The state stands alone, or (stateName) anywhere in a whole definition, which is then checked as a whole first. Either
+ * way its text is put into a small machine as its start; the states that it names as next are put beside it as ends, so
+ * that all rules of the language hold for it as they do in a machine. */
 #include "base/mem.h"
 #include "server/test_state/test_state.h"
 
@@ -23,7 +23,8 @@ static struct program *compile(struct test_state *t, struct str text)
 		return program;
 	}
 	diagnostics_say(&diagnostics, &words);
-	api_refuse(t->call, "InvalidDefinition", "Invalid State Machine Definition: '%.*s'", STR_FMT(buffer_str(&words)));
+	api_refuse(t->call, "InvalidDefinition", "Invalid State Machine Definition: '%.*s'",
+		   STR_FMT(buffer_str(&words)));
 	return NULL;
 }
 
@@ -32,7 +33,8 @@ static struct program *compile(struct test_state *t, struct str text)
 static void add_target(struct value *targets, const struct value *object, const char *field)
 {
 	const struct value *name = value_getz(object, field);
-	if (name && value_is(name, VALUE_STRING) && value_string(name).len && !str_eqz(value_string(name), TEST_STATE_NAME))
+	if (name && value_is(name, VALUE_STRING) && value_string(name).len &&
+	    !str_eqz(value_string(name), TEST_STATE_NAME))
 		value_object_take(targets, value_string(name), value_new_null());
 }
 
@@ -90,7 +92,8 @@ static bool cut_out(struct test_state *t, struct str name, struct str *ret_text,
 		return false;
 	const struct state *state = find_state(whole, name);
 	if (!state) {
-		api_refuse(t->call, "ValidationException", "State '%.*s' not found in the state machine definition.", STR_FMT(name));
+		api_refuse(t->call, "ValidationException", "State '%.*s' not found in the state machine definition.",
+			   STR_FMT(name));
 		return false;
 	}
 	*ret_text = str_sub(*ret_text, state->offset, state->length);
@@ -115,11 +118,13 @@ static bool check_type(struct test_state *t)
 {
 	const struct state *state = t->state;
 	if (t->mock && state->type != STATE_TASK && !is_fan(state)) {
-		api_refuse(t->call, "ValidationException", "State type '%s' is not supported when a mock is specified", state_type_name(state->type));
+		api_refuse(t->call, "ValidationException", "State type '%s' is not supported when a mock is specified",
+			   state_type_name(state->type));
 		return false;
 	}
 	if (t->error_state.len && !(is_fan(state) && is_inside(t, t->error_state))) {
-		api_refuse(t->call, "ValidationException", "ErrorCausedByState '%.*s' is not a state of the tested Map or Parallel state.",
+		api_refuse(t->call, "ValidationException",
+			   "ErrorCausedByState '%.*s' is not a state of the tested Map or Parallel state.",
 			   STR_FMT(t->error_state));
 		return false;
 	}
@@ -134,7 +139,8 @@ static bool check_type(struct test_state *t)
 	const struct resource *resource = state->type == STATE_TASK ? &state->task.resource : NULL;
 	if (resource && (resource->kind == RESOURCE_ACTIVITY || resource->pattern != PATTERN_REQUEST_RESPONSE)) {
 		api_refuse(t->call, "InvalidDefinition",
-			   "TestState API does not support activities, .sync or .waitForTaskToken when a mock is not specified: %.*s",
+			   "TestState API does not support activities, .sync or .waitForTaskToken when a mock is not "
+			   "specified: %.*s",
 			   STR_FMT(resource->arn));
 		return false;
 	}
@@ -147,9 +153,10 @@ bool test_state_read_definition(struct test_state *t)
 	struct str text = api_text(t->call, "definition");
 	enum query_language language = QUERY_JSONPATH;
 	if (text.len > (size_t)limits->definition_bytes) {
-		api_refuse(t->call, "InvalidDefinition",
-			   "Invalid State Machine Definition: 'The definition is %zu bytes long, at most %lld are allowed'", text.len,
-			   (long long)limits->definition_bytes);
+		api_refuse(
+		    t->call, "InvalidDefinition",
+		    "Invalid State Machine Definition: 'The definition is %zu bytes long, at most %lld are allowed'",
+		    text.len, (long long)limits->definition_bytes);
 		return false;
 	}
 	if (api_has(t->call, "stateName") && !cut_out(t, api_text(t->call, "stateName"), &text, &language))

@@ -1,4 +1,5 @@
-/* request.c: TestState's nested members (the table in api.c checks only the outer ones), and what may not stand together. */
+/* request.c: TestState's nested members (the table in api.c checks only the outer ones), and what may not stand
+ * together. */
 #include "server/test_state/test_state.h"
 
 #define RESULT_MOST 262144
@@ -16,12 +17,14 @@ static const struct value *member(const struct value *object, const char *name)
 
 static bool refuse_kind(struct test_state *t, const char *path, const char *wanted, const struct value *value)
 {
-	api_refuse(t->call, "SerializationException", "%s must be %s, not %s", path, wanted, value_kind_name(value_kind(value)));
+	api_refuse(t->call, "SerializationException", "%s must be %s, not %s", path, wanted,
+		   value_kind_name(value_kind(value)));
 	return false;
 }
 
 /* *ret_text has ptr NULL if the member is not there. */
-static bool read_text(struct test_state *t, const struct value *object, const char *path, size_t most, struct str *ret_text)
+static bool read_text(struct test_state *t, const struct value *object, const char *path, size_t most,
+		      struct str *ret_text)
 {
 	const char *name = strrchr(path, '.') + 1;
 	const struct value *value = member(object, name);
@@ -34,8 +37,9 @@ static bool read_text(struct test_state *t, const struct value *object, const ch
 	if (ret_text->len <= most)
 		return true;
 	api_refuse(t->call, "ValidationException",
-		   "1 validation error detected: Value at '%s' failed to satisfy constraint: Member must have length less than or equal to %zu", path,
-		   most);
+		   "1 validation error detected: Value at '%s' failed to satisfy constraint: Member must have length "
+		   "less than or equal to %zu",
+		   path, most);
 	return false;
 }
 
@@ -51,7 +55,8 @@ static bool read_count(struct test_state *t, const struct value *object, const c
 	if (*ret_count >= 0)
 		return true;
 	api_refuse(t->call, "ValidationException",
-		   "1 validation error detected: Value '%lld' at '%s' failed to satisfy constraint: Member must have value greater than or equal to 0",
+		   "1 validation error detected: Value '%lld' at '%s' failed to satisfy constraint: Member must have "
+		   "value greater than or equal to 0",
 		   (long long)*ret_count, path);
 	return false;
 }
@@ -66,7 +71,8 @@ static bool read_mode(struct test_state *t, struct str text)
 		t->mode = VALIDATE_NONE;
 	else {
 		api_refuse(t->call, "ValidationException",
-			   "1 validation error detected: Value '%.*s' at 'mock.fieldValidationMode' failed to satisfy constraint: Member must satisfy "
+			   "1 validation error detected: Value '%.*s' at 'mock.fieldValidationMode' failed to satisfy "
+			   "constraint: Member must satisfy "
 			   "enum value set: [PRESENT, STRICT, NONE]",
 			   STR_FMT(str_sub(text, 0, 100)));
 		return false;
@@ -90,7 +96,8 @@ static bool read_error_output(struct test_state *t)
 	if (t->answer.has_error)
 		return true;
 	api_refuse(t->call, "ValidationException",
-		   "1 validation error detected: Value null at 'mock.errorOutput.error' failed to satisfy constraint: Member must not be null");
+		   "1 validation error detected: Value null at 'mock.errorOutput.error' failed to satisfy constraint: "
+		   "Member must not be null");
 	return false;
 }
 
@@ -100,7 +107,8 @@ static bool read_members(struct test_state *t)
 	t->mock = api_member_value(t->call, "mock");
 	t->configuration = api_member_value(t->call, "stateConfiguration");
 	if (!read_text(t, t->mock, "mock.result", RESULT_MOST, &t->result_text) ||
-	    !read_text(t, t->mock, "mock.fieldValidationMode", SIZE_MAX, &mode) || !read_mode(t, mode) || !read_error_output(t))
+	    !read_text(t, t->mock, "mock.fieldValidationMode", SIZE_MAX, &mode) || !read_mode(t, mode) ||
+	    !read_error_output(t))
 		return false;
 	t->has_result = t->result_text.ptr != NULL;
 	return read_count(t, t->configuration, "stateConfiguration.retrierRetryCount", &t->retries) &&
@@ -132,7 +140,8 @@ static bool check_unmocked(struct test_state *t)
 	};
 	for (unsigned i = 0; i < sizeof members / sizeof *members; i++)
 		if (members[i].given)
-			return refuse(t, "TestState does not support %s when a mock is not specified.", members[i].name);
+			return refuse(t, "TestState does not support %s when a mock is not specified.",
+				      members[i].name);
 	return true;
 }
 
@@ -143,7 +152,8 @@ bool test_state_read_request(struct test_state *t)
 	if (!t->mock)
 		return check_unmocked(t);
 	if (t->has_result == t->has_error_output)
-		return refuse(t, "A test mock should have %s one of the following fields: [result, errorOutput].", t->has_result ? "only" : "at least");
+		return refuse(t, "A test mock should have %s one of the following fields: [result, errorOutput].",
+			      t->has_result ? "only" : "at least");
 	if (api_flag(t->call, "revealSecrets", false))
 		return refuse(t, "TestState does not support %s when a mock is specified.", "RevealSecrets");
 	return true;

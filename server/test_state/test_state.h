@@ -1,7 +1,10 @@
 /* test_state.h: one TestState call, from its request to its answer. Internal to server/test_state and api_test_state.c.
  *
- *     request ─► read (request.c) ─► definition.c: one state, compiled ─► mock.c, shapes.c, context.c: what is given with it
- *             ─► engine/core/test.h plays it; a real task goes to its connector ─► answer.c
+ *     request.c      its members, and what may not stand together
+ *     definition.c   one state, compiled
+ *     mock.c, shapes.c, context.c    what is given with it
+ *     engine/core/test.h             plays it; a real task goes to its connector (engine_try_task)
+ *     answer.c       what came of it
  *
  * Each test_state_… step returns false after it has refused the call. */
 #pragma once
@@ -18,14 +21,14 @@ struct test_state {
 	struct api_call *call;
 
 	/* The request. */
-	const struct value *mock; /* an object; NULL: none */
+	const struct value *mock;          /* an object; NULL: none */
 	const struct value *configuration; /* stateConfiguration, an object; NULL: none */
 	bool has_result, has_error_output;
 	struct str result_text;
 	enum validation_mode mode;
 	int64_t retries, failed_iterations; /* -1: not given */
-	struct str error_state; /* errorCausedByState; empty: none */
-	struct str reader_data; /* mapItemReaderData; ptr NULL: none */
+	struct str error_state;             /* errorCausedByState; empty: none */
+	struct str reader_data;             /* mapItemReaderData; ptr NULL: none */
 
 	/* The definition. */
 	struct program *program;

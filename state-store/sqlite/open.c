@@ -4,6 +4,7 @@
  * log included. A new file is made by us, not by SQLite, so that its mode is 0600 whatever the umask; the log and the index of the
  * log take theirs from it. It is made under the name PATH-new and renamed when it is whole. */
 #include "state-store/sqlite/sqlite.h"
+#include "base/buffer.h"
 #include "base/mem.h"
 #include "state-store/sqlite/schema.h"
 #include <assert.h>
@@ -63,9 +64,35 @@ int sqlite_thread(pthread_t *thread, void *(*run)(void *), void *data, struct wf
 	return error_errno(err, result, "cannot start a thread of the store");
 }
 
+/* On a disk that cannot be written there is nowhere to put the index of the log; but nothing can change either, so with no log it can be read as it is. */
+static bool is_immutable(const char *path)
+{
+	_cleanup_free_ char *folder = mem_strdup(path);
+	_cleanup_free_ char *log = mem_printf("%s-wal", path);
+	struct stat file;
+	return access(dirname(folder), W_OK) < 0 && errno == EROFS && (stat(log, &file) < 0 || file.st_size == 0);
+}
+
+static int open_immutable(const char *path, const char *vfs, struct sql *ret_sql, struct wf_error *err)
+{
+	_cleanup_(buffer_done) struct buffer uri = { 0 };
+	buffer_addz(&uri, "file:");
+	for (const char *at = path; *at; at++) {
+		if (strchr("%?#", *at))
+			buffer_printf(&uri, "%%%02X", *at);
+		else
+			buffer_byte(&uri, *at);
+	}
+	buffer_addz(&uri, "?immutable=1");
+	buffer_byte(&uri, 0);
+	return sql_open(ret_sql, uri.data, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, vfs, err);
+}
+
 static int connect_to(struct sqlite_store *sqlite, const char *path, bool read_only, struct sql *ret_sql, struct wf_error *err)
 {
-	int code = sql_open(ret_sql, path, read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, sqlite->vfs, err);
+	int code = sqlite->read_only && is_immutable(path) ?
+			   open_immutable(path, sqlite->vfs, ret_sql, err) :
+			   sql_open(ret_sql, path, read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, sqlite->vfs, err);
 	if (code < 0)
 		return code;
 	sqlite3_busy_timeout(ret_sql->db, SQLITE_BUSY_MS);
@@ -126,9 +153,6 @@ static int check_file(struct sqlite_store *sqlite, struct wf_error *err)
 	int code = sqlite_connect(sqlite, true, &sql, err);
 	if (code == 0)
 		code = schema_check(&sql, schema_version, &version, err);
-	/* Even the first statement on a file that is no database at all fails. */
-	if (code < 0 && err && err->code == ERR(CORRUPT) && sql.db && sqlite3_errcode(sql.db) == SQLITE_NOTADB)
-		code = error_set(err, ERR(INVALID), "this is not a SQLite file: it is left untouched");
 	sql_close(&sql);
 	if (code < 0)
 		return code;

@@ -28,8 +28,9 @@ static int code_of(int result, int system_errno)
 	case SQLITE_LOCKED:
 	case SQLITE_PROTOCOL:
 		return ERR(BUSY);
-	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
+		return ERR(INVALID);
+	case SQLITE_CORRUPT:
 	case SQLITE_FORMAT:
 	case SQLITE_SCHEMA:
 		return ERR(CORRUPT);
@@ -51,6 +52,10 @@ int sql_error(struct sql *sql, struct wf_error *err, const char *what)
 	int result = sqlite3_extended_errcode(sql->db), system_errno = sqlite3_system_errno(sql->db);
 	bool is_io = (result & 0xff) == SQLITE_IOERR || (result & 0xff) == SQLITE_CANTOPEN;
 	const char *path = sqlite3_db_filename(sql->db, "main");
+	if ((result & 0xff) == SQLITE_NOTADB) {
+		error_where(err, "%s", path ? path : "");
+		return error_set(err, ERR(INVALID), "this is not a SQLite file (or it is encrypted, or its first page is damaged): it is left untouched");
+	}
 	error_set(err, code_of(result, system_errno), "%s failed: %s%s%s (SQLite's code %d)", what, sqlite3_errmsg(sql->db),
 		  is_io && system_errno ? ": " : "", is_io && system_errno ? strerrordesc_np(system_errno) : "", result);
 	error_where(err, "%s", path ? path : "");

@@ -101,11 +101,9 @@ check its_outcome_is_described '.status == "SUCCEEDED" and .input == "{\"n\": 1.
   sfn describe-execution --execution-arn "$one"
 refused its_name_is_taken ExecutionAlreadyExists sfn start-execution --state-machine-arn "$first" --name one --input '{}'
 refused an_input_must_be_json InvalidExecutionInput sfn start-execution --state-machine-arn "$first" --input '{'
-check its_history_is_whole '[.events[].type] == ["ExecutionStarted", "PassStateEntered", "PassStateExited", "SucceedStateEntered", "SucceedStateExited", "ExecutionSucceeded"]' \
+check its_history_is_whole '[.events[] | [.id, .previousEventId, .type]] == [[1, 0, "ExecutionStarted"], [2, 0, "PassStateEntered"],
+  [3, 2, "PassStateExited"], [4, 3, "SucceedStateEntered"], [5, 4, "SucceedStateExited"], [6, 5, "ExecutionSucceeded"]]' \
   sfn get-execution-history --execution-arn "$one"
-check events_are_numbered '[.events[] | [.id, .previousEventId]] == [[1, 0], [2, 0], [3, 2], [4, 3], [5, 4], [6, 5]]' \
-  sfn get-execution-history --execution-arn "$one"
-check the_history_turns_round '[.events[].id] == [6, 5, 4, 3, 2, 1]' sfn get-execution-history --execution-arn "$one" --reverse-order
 # The command line asks for page after page by itself.
 check the_history_has_pages '[.events[].id] == [1, 2, 3, 4, 5, 6]' sfn get-execution-history --execution-arn "$one" --page-size 2
 check reversed_pages_fit_together '[.events[].id] == [6, 5, 4, 3, 2, 1]' sfn get-execution-history --execution-arn "$one" --reverse-order --page-size 4
@@ -125,12 +123,10 @@ check its_last_event_says_so '.events[0] | .type == "ExecutionAborted" and .exec
   sfn get-execution-history --execution-arn "$two" --reverse-order --max-items 1
 check none_runs '.executions == []' sfn list-executions --state-machine-arn "$second" --status-filter RUNNING
 refused an_unknown_execution_is_not_described ExecutionDoesNotExist sfn describe-execution --execution-arn "${two}x"
-for i in 1 2 3 4 5; do
+for i in 1 2; do
   check "execution_${i}_is_started" '.executionArn | length > 0' sfn start-execution --state-machine-arn "$first" --name "many-$i"
 done
-check pages_of_executions_fit_together '[.executions[].name] | sort == ["many-1", "many-2", "many-3", "many-4", "many-5", "one"]' \
-  sfn list-executions --state-machine-arn "$first" --page-size 2
-check the_newest_comes_first '.executions[0].name == "many-5"' sfn list-executions --state-machine-arn "$first"
+check the_newest_comes_first '[.executions[].name] == ["many-2", "many-1", "one"]' sfn list-executions --state-machine-arn "$first" --page-size 2
 
 check a_machine_is_updated '.updateDate != null' sfn update-state-machine --state-machine-arn "$first" \
   --definition '{"StartAt": "N", "States": {"N": {"Type": "Fail", "Error": "New", "Cause": "updated"}}}'
@@ -142,7 +138,8 @@ check its_failure_is_described '.status == "FAILED" and .error == "New" and .cau
 refused an_update_of_nothing_is_refused MissingRequiredParameter sfn update-state-machine --state-machine-arn "$first"
 
 # Older versions of the command line do not know this one.
-if ! sfn validate-state-machine-definition 2>&1 | grep -qi 'invalid choice'; then
+usage=$(sfn validate-state-machine-definition 2>&1 || true)
+if ! grep -qi 'invalid choice' <<< "$usage"; then
   check a_good_definition_is_valid '.result == "OK" and .diagnostics == []' sfn validate-state-machine-definition --definition "$definition"
   check a_bad_one_has_diagnostics '.result == "FAIL" and .diagnostics[0].code == "SCHEMA_VALIDATION_FAILED"' \
     sfn validate-state-machine-definition --definition '{"StartAt": "A"}'

@@ -110,7 +110,9 @@ def main():
                 print(own.pretty(topic))
     finally:
         server.terminate()
-        server.wait(30)
+        if server.wait(30):
+            print(f"FAILED the server's end: {server.returncode}")
+            failed += 1
     if not options.write:
         print(f"{passed} passed, {failed} failed, 0 skipped")
         sys.exit(1 if failed or not passed else 0)

@@ -1,7 +1,7 @@
-/* test_test.c: one state played by itself (engine/core/test.h): what it is given, what is seen, how it ends. What the service answers to
- * the same questions is in tests/conformance. */
-#include "base/mem.h"
+/* test_test.c: one state played by itself (engine/core/test.h): what it is given, what is seen, how it ends. What the
+ * service answers to the same questions is in tests/conformance. */
 #include "engine/core/test.h"
+#include "base/mem.h"
 #include "tests/core/driver.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,10 +36,14 @@ static void bench_init(struct bench *bench, const char *fields)
 {
 	struct diagnostics diagnostics;
 	*bench = (struct bench){ .limits = LIMITS_DEFAULT };
-	const char *text = arena_printf(&bench->arena, "{\"StartAt\":\"S\",\"States\":{\"S\":{%s},\"X\":{\"Type\":\"Succeed\"}}}", fields);
-	if (program_compile(str_of(text), &(struct program_options){ .distributed = true }, &bench->arena, &diagnostics, &bench->program) < 0)
+	const char *text = arena_printf(
+	    &bench->arena, "{\"StartAt\":\"S\",\"States\":{\"S\":{%s},\"X\":{\"Type\":\"Succeed\"}}}", fields);
+	if (program_compile(str_of(text), &(struct program_options){ .distributed = true }, &bench->arena, &diagnostics,
+			    &bench->program) < 0)
 		fail_msg("%.*s", STR_FMT(diagnostics.first->message));
-	bench->env = (struct core_env){ .program = bench->program, .limits = &bench->limits, .now_ms = DRIVER_START_MS, .test = &bench->test };
+	bench->env = (struct core_env){
+		.program = bench->program, .limits = &bench->limits, .now_ms = DRIVER_START_MS, .test = &bench->test
+	};
 	bench->test.context = json(bench, "{\"Execution\":{\"Id\":\"e\"}}");
 	bench->test.mock = &bench->mock;
 }
@@ -69,7 +73,9 @@ static void assert_seen(const struct bench *bench, enum test_stage stage, const 
 }
 
 #define TASK "\"Type\":\"Task\",\"Resource\":\"arn:ratchet:exec:::x\",\"Next\":\"X\""
-#define MAP "\"Type\":\"Map\",\"ItemsPath\":\"$.items\",\"Next\":\"X\",\"ItemProcessor\":{\"StartAt\":\"P\",\"States\":{\"P\":{\"Type\":\"Pass\",\"End\":true}}}"
+#define MAP                                                                                                            \
+	"\"Type\":\"Map\",\"ItemsPath\":\"$.items\",\"Next\":\"X\",\"ItemProcessor\":{\"StartAt\":\"P\",\"States\":{"  \
+	"\"P\":{\"Type\":\"Pass\",\"End\":true}}}"
 
 static void a_task_waits_for_its_answer(void **state)
 {
@@ -91,8 +97,9 @@ static void retries_made_before_count(void **state)
 {
 	for (uint32_t made = 0; made <= 3; made++) {
 		struct bench bench;
-		bench_init(&bench, TASK ",\"Retry\":[{\"ErrorEquals\":[\"E\"],\"IntervalSeconds\":5,\"MaxAttempts\":2}],"
-				       "\"Catch\":[{\"ErrorEquals\":[\"E\"],\"Next\":\"X\"}]");
+		bench_init(&bench,
+			   TASK ",\"Retry\":[{\"ErrorEquals\":[\"E\"],\"IntervalSeconds\":5,\"MaxAttempts\":2}],"
+				"\"Catch\":[{\"ErrorEquals\":[\"E\"],\"Next\":\"X\"}]");
 		bench.test.retries = made;
 		fails_with(&bench, "E");
 		assert_int_equal(core_test_begin(&bench.test, &bench.env, json(&bench, "{}")), TEST_TASK);
@@ -110,9 +117,12 @@ static void retries_made_before_count(void **state)
 static void a_map_ends_with_the_mock_and_runs_no_iteration(void **state)
 {
 	struct bench bench;
-	bench_init(&bench, MAP ",\"ItemSelector\":{\"i.$\":\"$$.Map.Item.Index\",\"e.$\":\"$$.Execution.Id\"},\"MaxConcurrency\":3");
+	bench_init(
+	    &bench,
+	    MAP ",\"ItemSelector\":{\"i.$\":\"$$.Map.Item.Index\",\"e.$\":\"$$.Execution.Id\"},\"MaxConcurrency\":3");
 	bench.mock.result = json(&bench, "[7]");
-	assert_int_equal(core_test_begin(&bench.test, &bench.env, json(&bench, "{\"items\":[\"a\",\"b\"]}")), TEST_SUCCEEDED);
+	assert_int_equal(core_test_begin(&bench.test, &bench.env, json(&bench, "{\"items\":[\"a\",\"b\"]}")),
+			 TEST_SUCCEEDED);
 	assert_seen(&bench, TEST_ITEMS_PATH, "[\"a\",\"b\"]");
 	assert_seen(&bench, TEST_ITEM_SELECTOR, "[{\"i\":0,\"e\":\"e\"},{\"i\":1,\"e\":\"e\"}]");
 	assert_seen(&bench, TEST_MAX_CONCURRENCY, "3");
@@ -126,7 +136,8 @@ static void selected_items_that_are_too_large_together_are_not_shown(void **stat
 	bench_init(&bench, MAP ",\"ItemSelector\":{\"all.$\":\"$.items\"}");
 	bench.limits.payload_bytes = 100;
 	bench.mock.result = json(&bench, "[]");
-	assert_int_equal(core_test_begin(&bench.test, &bench.env, json(&bench, "{\"items\":[1,2,3,4,5,6,7,8,9,10]}")), TEST_SUCCEEDED);
+	assert_int_equal(core_test_begin(&bench.test, &bench.env, json(&bench, "{\"items\":[1,2,3,4,5,6,7,8,9,10]}")),
+			 TEST_SUCCEEDED);
 	assert_seen(&bench, TEST_ITEM_SELECTOR, NULL);
 	bench_done(&bench);
 }
@@ -152,7 +163,8 @@ static void a_map_bears_as_many_failures_as_it_may(void **state)
 		bench_init(&bench, fields);
 		bench.test.failed_iterations = rows[i].failed;
 		bench.mock.result = json(&bench, "[]");
-		enum test_status status = core_test_begin(&bench.test, &bench.env, json(&bench, "{\"items\":[1,2,3,4]}"));
+		enum test_status status =
+		    core_test_begin(&bench.test, &bench.env, json(&bench, "{\"items\":[1,2,3,4]}"));
 		assert_int_equal(status, rows[i].bears ? TEST_SUCCEEDED : TEST_FAILED);
 		assert_false(bench.test.too_many_failures);
 		bench_done(&bench);
@@ -200,7 +212,8 @@ static void variables_are_given_and_left(void **state)
 static void a_state_that_leads_to_itself_is_played_once(void **state)
 {
 	struct bench bench;
-	bench_init(&bench, "\"Type\":\"Choice\",\"Choices\":[{\"Variable\":\"$.n\",\"IsPresent\":true,\"Next\":\"S\"}],\"Default\":\"X\"");
+	bench_init(&bench, "\"Type\":\"Choice\",\"Choices\":[{\"Variable\":\"$.n\",\"IsPresent\":true,\"Next\":\"S\"}],"
+			   "\"Default\":\"X\"");
 	assert_int_equal(core_test_begin(&bench.test, &bench.env, json(&bench, "{\"n\":1}")), TEST_SUCCEEDED);
 	assert_true(str_eqz(bench.test.next, "S"));
 	assert_seen(&bench, TEST_OUTPUT, "{\"n\":1}");

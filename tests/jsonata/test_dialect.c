@@ -1,4 +1,6 @@
-/* test_dialect.c: the States Language's dialect: what it adds, what it refuses, and how failures read. */
+/* test_dialect.c: the States Language's dialect: what it adds, what it refuses, and how failures read. Most cases are
+ * data: dialect.json holds, under a sentence each, pairs of a template and what it gives: the result's JSON text, the
+ * cause of its failure, or "refused: …"; an expectation that ends in * is a beginning. */
 #include "base/mem.h"
 #include "dsl/jsonata/jsonata.h"
 #include <setjmp.h>
@@ -7,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static struct value *json(const char *text)
 {
@@ -188,6 +191,42 @@ static void references_are_listed(void **state)
 	assert_string_equal(names.data, "order=$order.id order=$order total=$total ");
 }
 
+static int assert_pair(const char *sentence, const struct value *pair)
+{
+	_cleanup_(arena_done) struct arena arena = { 0 };
+	struct str wanted = value_string(value_at(pair, 1));
+	char *template_text = arena_strdup(&arena, value_text(value_at(pair, 0)));
+	struct str got = str_of(run_in(&arena, template_text, JSONATA_STATES_INPUT | JSONATA_STATES_CONTEXT));
+	bool prefix = str_ends(wanted, STR("*"));
+	if (prefix ? str_starts(got, str_sub(wanted, 0, wanted.len - 1)) : str_eq(got, wanted))
+		return 0;
+	print_error("%s:\n  %s\n  gives  %.*s\n  wanted %.*s\n", sentence, template_text, STR_FMT(got), STR_FMT(wanted));
+	return 1;
+}
+
+static void the_cases_in_dialect_json_hold(void **state)
+{
+	const char *path = getenv("JSONATA_DIALECT");
+	_cleanup_(buffer_done) struct buffer text = { 0 };
+	FILE *file = path ? fopen(path, "rb") : NULL;
+	if (!file)
+		skip();
+	char bytes[65536];
+	for (size_t n; (n = fread(bytes, 1, sizeof bytes, file)) > 0;)
+		buffer_append(&text, bytes, n);
+	fclose(file);
+	_cleanup_(value_unrefp) struct value *groups = json(text.data);
+	int failed = 0;
+	assert_true(value_count(groups) > 0);
+	for (size_t i = 0; i < value_count(groups); i++) {
+		_cleanup_(buffer_done) struct buffer sentence = { 0 };
+		buffer_add(&sentence, value_key_at(groups, i));
+		for (size_t j = 0; j < value_count(value_at(groups, i)); j++)
+			failed += assert_pair(sentence.data, value_at(value_at(groups, i), j));
+	}
+	assert_int_equal(failed, 0);
+}
+
 static int set_up(void **state)
 {
 	variables = json("{\"v\":{\"list\":[3,1,2]},\"count\":5,\"context\":{\"Execution\":{\"Id\":\"x\"}}}");
@@ -212,6 +251,7 @@ int main(void)
 		cmocka_unit_test(later_versions_operators_are_refused),
 		cmocka_unit_test(wrong_types_are_named),
 		cmocka_unit_test(references_are_listed),
+		cmocka_unit_test(the_cases_in_dialect_json_hold),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -87,6 +87,9 @@ static struct str own(struct str bytes)
 	return (struct str){ mem_strndup(bytes.ptr, bytes.len), bytes.len };
 }
 
+#define WRONG(fact, ...) wrong(model, fact, __VA_ARGS__)
+static void wrong(struct model *model, const struct fact *fact, const char *format, ...) __attribute__((format(printf, 3, 4), noreturn));
+
 void model_given(struct model *model, uint64_t execution_id, uint64_t task_id)
 {
 	struct fact *fact = model_find(model, execution_id);
@@ -106,9 +109,6 @@ bool model_task_open(const struct fact *fact, uint64_t task_id)
 {
 	return execution_status(fact->shadow) == EXECUTION_RUNNING && u64_map_get(&fact->shadow->tasks, task_id);
 }
-
-#define WRONG(fact, ...) wrong(model, fact, __VA_ARGS__)
-static void wrong(struct model *model, const struct fact *fact, const char *format, ...) __attribute__((format(printf, 3, 4), noreturn));
 
 uint64_t event_hash(const struct event *event)
 {
@@ -449,7 +449,8 @@ static void check_can_move(struct model *model, struct fact *fact, struct node *
 	}
 	int64_t wake_ms = execution_wake_ms(shadow), set_ms = timers_get(&engine->timers, fact->id);
 	if (wake_ms != INT64_MAX) {
-		bool queued = resident && resident->wake_queued;
+		/* One whose load failed is loaded again in a moment. */
+		bool queued = resident && (resident->wake_queued || resident->state == RESIDENT_LOADING);
 		if (set_ms > wake_ms && !queued && wake_ms <= engine->recovery.horizon_ms)
 			WRONG(fact, "it wakes at %lld, and no timer is set", (long long)wake_ms);
 		moves = true;
@@ -458,7 +459,7 @@ static void check_can_move(struct model *model, struct fact *fact, struct node *
 	for (const struct u64_map_entry *entry; (entry = u64_map_next(&shadow->tasks, &at));) {
 		const struct open_task *task = ((const struct frame *)entry->value)->task;
 		if (task->scheduled == EVENT_ACTIVITY_SCHEDULED) {
-			if (!task->started && client_polls(model->sim->client, node))
+			if (!task->started && (!resident || !resident->inputs.first) && client_polls(model->sim->client, node))
 				WRONG(fact, "its task %llu waits, and so does a worker", (unsigned long long)entry->key);
 			moves |= task->started || execution_wake_ms(shadow) != INT64_MAX;
 		} else if (node_runs_task(node, fact->id, entry->key) || client_holds_token(model->sim->client, fact->id, entry->key))

@@ -298,7 +298,8 @@ static void step(struct sim *sim)
 
 static bool is_over(const struct sim *sim)
 {
-	return client_satisfied(sim->client) && sim_calm(sim) && all_ended(sim) && sim->node && !sim->zombie && node_at_rest(sim->node);
+	return client_satisfied(sim->client) && sim_calm(sim) && all_ended(sim) && sim->node && !sim->zombie && node_at_rest(sim->node) &&
+	       !sim->node->tasks_running;
 }
 
 static void check_end(struct sim *sim)

@@ -60,8 +60,8 @@ void script_of(const char *api, unsigned attempt, json_t *parameters, struct scr
 
 /* ---- generate.c, oracle.c ---------------------------------------------------------------------------- */
 
-/* A state machine's definition, always valid. */
-json_t *generate_machine(struct random *plan, bool bulky);
+/* A state machine's definition, always valid. It may start executions of the machines behind it: `index` of `count`. */
+json_t *generate_machine(struct random *plan, bool bulky, unsigned index, unsigned count);
 json_t *generate_input(struct random *plan, bool bulky);
 
 struct verdict {
@@ -70,7 +70,13 @@ struct verdict {
 	char *error, *cause; /* FAILS; a NULL cause is any */
 	bool ambiguous; /* it depends on which of several failures comes first */
 };
-void oracle_run(json_t *machine, json_t *input, struct verdict *ret_verdict);
+struct machine_plan {
+	char name[16];
+	json_t *definition;
+	char *text;
+};
+/* Runs one of the machines, which may start others. */
+void oracle_run(const struct machine_plan *machines, unsigned index, json_t *input, struct verdict *ret_verdict);
 void verdict_done(struct verdict *verdict);
 
 /* ---- model.c: what is durable -------------------------------------------------------------------------- */
@@ -219,11 +225,6 @@ void client_check_end(struct client *client);
 
 /* ---- sim.c ---------------------------------------------------------------------------------------------------------- */
 
-struct machine_plan {
-	char name[16];
-	json_t *definition;
-	char *text;
-};
 struct start_plan {
 	unsigned machine;
 	char name[16]; /* empty: none */

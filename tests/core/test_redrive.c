@@ -1,0 +1,192 @@
+/* test_redrive.c: an execution that has ended goes on in the same history. A twin folds every record as it is made, through a snapshot each
+ * time, and must always be in the same state. */
+#include "base/mem.h"
+#include "engine/core/core.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct hand {
+	struct arena compiled, step;
+	struct program *program;
+	struct limits limits;
+	struct core_env env;
+	struct execution *execution, *twin;
+	struct core_result result;
+};
+
+static void hand_init(struct hand *hand, const char *definition)
+{
+	struct diagnostics diagnostics;
+	*hand = (struct hand){ .limits = LIMITS_DEFAULT };
+	assert_int_equal(program_compile(str_of(definition), NULL, &hand->compiled, &diagnostics, &hand->program), 0);
+	hand->env = (struct core_env){ .program = hand->program, .limits = &hand->limits, .now_ms = 1700000000000, .seed = 1,
+				       .execution_arn = STR("arn:e"), .execution_name = STR("e"), .state_machine_arn = STR("arn:m"),
+				       .state_machine_name = STR("m"), .role_arn = STR("arn:r"), .region = STR("us-east-1") };
+	hand->execution = execution_new();
+	hand->twin = execution_new();
+}
+
+static void hand_done(struct hand *hand)
+{
+	execution_free(hand->execution);
+	execution_free(hand->twin);
+	program_unref(hand->program);
+	arena_done(&hand->step);
+	arena_done(&hand->compiled);
+}
+
+static void follow(struct hand *hand)
+{
+	struct wf_error err = { 0 };
+	for (uint32_t i = 0; i < hand->result.records_count; i++)
+		if (execution_fold(hand->twin, &hand->result.records[i], &err) < 0)
+			fail_msg("%s", err.message);
+	_cleanup_(buffer_done) struct buffer own = { 0 }, other = { 0 };
+	execution_snapshot(hand->execution, &own);
+	execution_snapshot(hand->twin, &other);
+	assert_true(str_eq(buffer_str(&own), buffer_str(&other)));
+	execution_free(TAKE(hand->twin));
+	assert_int_equal(execution_from_snapshot(buffer_str(&other), &hand->twin, &err), 0);
+}
+
+static enum core_outcome apply(struct hand *hand, struct core_input input)
+{
+	arena_reset(&hand->step);
+	struct core_step *step = core_begin(hand->execution, &hand->env, &hand->step);
+	enum core_outcome outcome = core_apply(step, &input);
+	core_finish(step, &hand->result);
+	follow(hand);
+	return outcome;
+}
+
+static enum core_outcome answer(struct hand *hand, uint64_t task_id, const char *json)
+{
+	_cleanup_(value_unrefp) struct value *value = NULL;
+	assert_int_equal(value_parse(str_of(json), NULL, &value, NULL), 0);
+	return apply(hand, (struct core_input){ .kind = task_id ? INPUT_TASK_SUCCEEDED : INPUT_START, .task_id = task_id, .value = value });
+}
+
+static enum core_outcome fail_task(struct hand *hand, uint64_t task_id)
+{
+	return apply(hand, (struct core_input){ .kind = INPUT_TASK_FAILED, .task_id = task_id, .error = STR("E"), .has_error = true });
+}
+
+static enum core_outcome redrive(struct hand *hand)
+{
+	return apply(hand, (struct core_input){ .kind = INPUT_REDRIVE });
+}
+
+#define TASK(name, rest) "\"" name "\":{\"Type\":\"Task\",\"Resource\":\"arn:ratchet:exec:::x\"" rest "}"
+
+static void what_runs_or_has_succeeded_is_not_redriven(void **state)
+{
+	struct hand hand;
+	hand_init(&hand, "{\"StartAt\":\"A\",\"States\":{" TASK("A", ",\"End\":true") "}}");
+	assert_int_equal(redrive(&hand), CORE_UNKNOWN);
+	answer(&hand, 0, "{}");
+	assert_int_equal(redrive(&hand), CORE_CLOSED);
+	answer(&hand, 3, "1");
+	assert_int_equal(execution_status(hand.execution), EXECUTION_SUCCEEDED_);
+	assert_int_equal(redrive(&hand), CORE_CLOSED);
+	hand_done(&hand);
+}
+
+static void a_failed_task_is_scheduled_again_with_its_input_and_all_its_retries(void **state)
+{
+	struct hand hand;
+	hand_init(&hand, "{\"StartAt\":\"A\",\"States\":{" TASK("A", ",\"End\":true,\"Retry\":[{\"ErrorEquals\":[\"E\"],\"MaxAttempts\":1}]") "}}");
+	answer(&hand, 0, "{\"n\":1}");
+	for (int round = 0; round < 3; round++) {
+		for (int attempt = 0; attempt < 2; attempt++) {
+			assert_int_equal(hand.result.commands_count, 1);
+			assert_true(str_eqz(value_text(hand.result.commands[0].parameters), "{\"n\":1}"));
+			fail_task(&hand, hand.result.commands[0].task_id);
+			hand.env.now_ms += 1000;
+			if (attempt == 0)
+				apply(&hand, (struct core_input){ .kind = INPUT_WAKE });
+		}
+		assert_int_equal(execution_status(hand.execution), EXECUTION_FAILED_);
+		assert_int_equal(execution_redrives(hand.execution), round);
+		assert_int_equal(redrive(&hand), CORE_ACCEPTED);
+		assert_int_equal(execution_redriven_ms(hand.execution), hand.env.now_ms);
+		assert_int_equal(execution_stop_ms(hand.execution), 0);
+	}
+	answer(&hand, hand.result.commands[0].task_id, "5");
+	assert_int_equal(execution_status(hand.execution), EXECUTION_SUCCEEDED_);
+	hand_done(&hand);
+}
+
+static void branches_that_ended_well_keep_their_results(void **state)
+{
+	struct hand hand;
+	hand_init(&hand, "{\"StartAt\":\"P\",\"States\":{\"P\":{\"Type\":\"Parallel\",\"End\":true,\"Branches\":["
+			 "{\"StartAt\":\"A\",\"States\":{" TASK("A", ",\"End\":true") "}},"
+			 "{\"StartAt\":\"B\",\"States\":{\"B\":{\"Type\":\"Pass\",\"Next\":\"C\"}," TASK("C", ",\"End\":true") "}},"
+			 "{\"StartAt\":\"D\",\"States\":{" TASK("D", ",\"End\":true") "}}]}}}");
+	answer(&hand, 0, "{}");
+	assert_int_equal(hand.result.commands_count, 3);
+	uint64_t ids[3] = { hand.result.commands[0].task_id, hand.result.commands[1].task_id, hand.result.commands[2].task_id };
+	answer(&hand, ids[0], "\"first\"");
+	fail_task(&hand, ids[1]);
+	assert_int_equal(execution_status(hand.execution), EXECUTION_FAILED_);
+	assert_int_equal(redrive(&hand), CORE_ACCEPTED);
+	assert_int_equal(hand.result.commands_count, 2);
+	uint64_t again[2] = { hand.result.commands[0].task_id, hand.result.commands[1].task_id };
+	assert_int_equal(answer(&hand, ids[2], "0"), CORE_CLOSED);
+	answer(&hand, again[1], "\"b\"");
+	answer(&hand, again[0], "\"a\"");
+	assert_int_equal(execution_status(hand.execution), EXECUTION_SUCCEEDED_);
+	assert_int_equal(value_count(execution_output(hand.execution)), 3);
+	assert_true(str_eqz(value_string(value_at(execution_output(hand.execution), 0)), "first"));
+	hand_done(&hand);
+}
+
+static void iterations_that_never_began_are_begun_after_a_redrive(void **state)
+{
+	struct hand hand;
+	hand_init(&hand, "{\"StartAt\":\"M\",\"States\":{\"M\":{\"Type\":\"Map\",\"MaxConcurrency\":1,\"End\":true,\"ItemProcessor\":"
+			 "{\"StartAt\":\"A\",\"States\":{" TASK("A", ",\"End\":true") "}}}}}");
+	answer(&hand, 0, "[1,2,3]");
+	fail_task(&hand, hand.result.commands[0].task_id);
+	assert_int_equal(redrive(&hand), CORE_ACCEPTED);
+	for (int i = 1; i <= 3; i++) {
+		assert_int_equal(hand.result.commands_count, 1);
+		assert_int_equal((int)value_number(hand.result.commands[0].parameters), i);
+		answer(&hand, hand.result.commands[0].task_id, "0");
+	}
+	assert_int_equal(execution_status(hand.execution), EXECUTION_SUCCEEDED_);
+	hand_done(&hand);
+}
+
+static void a_stopped_wait_waits_anew_and_a_deadline_begins_anew(void **state)
+{
+	struct hand hand;
+	hand_init(&hand, "{\"TimeoutSeconds\":10,\"StartAt\":\"W\",\"States\":{\"W\":{\"Type\":\"Wait\",\"Seconds\":8,\"End\":true}}}");
+	answer(&hand, 0, "{}");
+	hand.env.now_ms += 5000;
+	apply(&hand, (struct core_input){ .kind = INPUT_STOP });
+	assert_int_equal(execution_status(hand.execution), EXECUTION_ABORTED_);
+	hand.env.now_ms += 60000;
+	assert_int_equal(redrive(&hand), CORE_ACCEPTED);
+	assert_int_equal(execution_wake_ms(hand.execution), hand.env.now_ms + 8000);
+	hand.env.now_ms += 8000;
+	apply(&hand, (struct core_input){ .kind = INPUT_WAKE });
+	assert_int_equal(execution_status(hand.execution), EXECUTION_SUCCEEDED_);
+	hand_done(&hand);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_runs_or_has_succeeded_is_not_redriven),
+		cmocka_unit_test(a_failed_task_is_scheduled_again_with_its_input_and_all_its_retries),
+		cmocka_unit_test(branches_that_ended_well_keep_their_results),
+		cmocka_unit_test(iterations_that_never_began_are_begun_after_a_redrive),
+		cmocka_unit_test(a_stopped_wait_waits_anew_and_a_deadline_begins_anew),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
