@@ -5,11 +5,13 @@
  * This is a connector of the engine's own. The child's row says whose task began it, and its name follows from the task if none is given. So a
  * recovery, which starts the parent's open tasks again, finds the same child whether it was begun, runs or has ended: nothing is begun
  * twice and no end is lost, and what is kept here in memory is only who waits for whom. A parent that stops, or whose task times out, stops its
- * .sync child. */
+ * .sync child: a message to it is stored with that, and deleted when the child's end is; what a crash leaves is read by the next process. */
 #include "engine/runtime.h"
 #include "engine/token.h"
 #include <stdio.h>
 #include <stdlib.h>
+
+#define MESSAGES_READ 256
 
 /* A task that has begun, or is beginning, a child. */
 struct child {
@@ -19,6 +21,7 @@ struct child {
 	struct str arn; /* own memory */
 	enum integration_pattern pattern;
 	bool cancelled;
+	bool told; /* the message that stops it is in the batch of its parent's step */
 	bool looking, over; /* its description is asked for; it has been answered meanwhile */
 	struct child *next; /* another task that waits for the same execution */
 };
@@ -256,6 +259,79 @@ static int start(struct connector *connector, const struct task_request *task, s
 	return 0;
 }
 
+/* ---- stopping a child: a message in the parent's batch, gone when the child has been stopped ------- */
+
+void children_step(struct engine *engine, struct store_batch *batch, struct resident *resident, const struct core_result *result)
+{
+	for (uint32_t i = 0; i < result->commands_count; i++) {
+		struct task_key key = { resident->id, result->commands[i].task_id };
+		struct child *child = result->commands[i].kind == COMMAND_CANCEL_TASK
+					  ? str_map_get(&engine->children->by_parent, key_text(&key))
+					  : NULL;
+		if (!child || !child->id || child->over)
+			continue;
+		store_batch_add(batch, STORE_APPEND_MESSAGE)->message =
+		    (struct store_message){ .target_id = child->id, .sender_id = key.execution_id, .sender_event = key.event_id,
+					    .bytes = arena_str(&batch->arena, STR("\1")) };
+		child->told = true;
+	}
+}
+
+/* The child has been stopped, or had ended, or is beyond its retention: the message is done. */
+static void answer_stop(struct request *request)
+{
+	struct engine *engine = request->engine;
+	if (request->error && request->error != ENGINE_TASK_DOES_NOT_EXIST)
+		return; /* it could not be loaded: the next process tries again */
+	struct change *change = NEW(struct change);
+	change->message_target = request->id;
+	change->message_sequence = request->task_id;
+	LIST_ADD(&engine->changes, change);
+}
+
+static void settle_stop(struct request *request, struct resident *resident, enum core_outcome outcome)
+{
+	(void)request;
+	(void)resident;
+	(void)outcome;
+}
+
+static void read_messages(struct engine *engine, uint64_t target, uint64_t after);
+
+static void on_messages(void *data, const struct store_message *messages, uint32_t count, int code, const struct wf_error *err)
+{
+	const struct str absent = { NULL, 0 };
+	void *target;
+	struct engine *engine = errand_done(data, &target);
+	if (!engine)
+		return;
+	if (code < 0)
+		log_warn("engine", "messages to executions could not be read: %s", err ? err->message : error_code_text(code));
+	for (uint32_t i = 0; i < count; i++) {
+		struct request *request = request_new(engine, answer_stop, NULL);
+		request->id = messages[i].target_id;
+		request->task_id = messages[i].sequence;
+		request->settle = settle_stop;
+		request->carried = true;
+		struct input *input = input_new(INPUT_STOP, 0, NULL, absent, absent, absent);
+		input->request = request;
+		mailbox_put(engine, messages[i].target_id, input);
+	}
+	if (count == MESSAGES_READ)
+		read_messages(engine, (uint64_t)(uintptr_t)target, messages[count - 1].sequence);
+}
+
+/* Of one execution, or (0) of all. */
+static void read_messages(struct engine *engine, uint64_t target, uint64_t after)
+{
+	store_list_messages(engine->store, target, after, MESSAGES_READ, on_messages, errand_new(engine, (void *)(uintptr_t)target));
+}
+
+void children_recover(struct engine *engine)
+{
+	read_messages(engine, 0, 0);
+}
+
 void children_cancel(struct engine *engine, uint64_t execution_id, uint64_t task_id)
 {
 	const struct str absent = { NULL, 0 };
@@ -267,7 +343,10 @@ void children_cancel(struct engine *engine, uint64_t execution_id, uint64_t task
 		child->cancelled = true; /* stopped when its start is answered */
 		return;
 	}
-	engine_stop(engine, child->arn, absent, absent, ignore, NULL);
+	if (child->told)
+		read_messages(engine, child->id, 0);
+	else
+		engine_stop(engine, child->arn, absent, absent, ignore, NULL);
 	forget(child);
 }
 

@@ -27,6 +27,7 @@ void engine_recover(struct engine *engine)
 	recovery->horizon_ms = INT64_MIN;
 	list_active(engine);
 	recovery_horizon(engine, engine_now_ms(engine));
+	children_recover(engine);
 }
 
 static void on_active(void *data, const struct store_open_row *rows, uint32_t count, int code,

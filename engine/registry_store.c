@@ -149,6 +149,11 @@ void registry_write(struct engine *engine, struct store_batch *batch, struct cha
 		activities_write(batch, change);
 		return;
 	}
+	if (change->message_target) {
+		store_batch_add(batch, STORE_DELETE_MESSAGE)->message =
+		    (struct store_message){ .target_id = change->message_target, .sequence = change->message_sequence };
+		return;
+	}
 	if (!machine) {
 		write_settings(engine, batch);
 		return;

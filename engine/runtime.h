@@ -312,6 +312,7 @@ struct change {
 	struct change *next;
 	struct machine *machine;
 	struct activity *activity;
+	uint64_t message_target, message_sequence; /* a message to be deleted; 0: none */
 	struct request *request; /* or NULL */
 };
 
@@ -452,6 +453,9 @@ struct children {
 	struct u64_map by_id; /* of the child → the first of those who wait for its end */
 };
 void children_init(struct engine *engine);
+/* The messages that stop children, in the batch of the step that cancels their tasks; those that the last process left. */
+void children_step(struct engine *engine, struct store_batch *batch, struct resident *resident, const struct core_result *result);
+void children_recover(struct engine *engine);
 /* An execution's end is committed. */
 void children_ended(struct engine *engine, const struct resident *resident);
 /* A task is over that may have begun one and waits for it: stops it. */

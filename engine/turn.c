@@ -234,6 +234,7 @@ static uint32_t step_execution(struct engine *engine, struct batch *batch, struc
 		LIST_ADD(&batch->releases, release);
 		write_rows(batch, resident, reopened);
 		write_journal(batch, resident, &result);
+		children_step(engine, batch->store, resident, &result);
 		activities_step(engine, batch->store, resident, &result, inputs.first, now_ms);
 		resident->stored = true;
 		resident->newest = batch->sequence;

@@ -28,7 +28,7 @@
 const struct api_operation api_operations[] = {
 	{ "CreateStateMachine",
 	  MEMBERS(TEXT("name", true, 1, 80), TEXT("definition", true, 1, PAYLOAD_MOST), TEXT("roleArn", true, 1, 256),
-		  CHOICE("type", false, MACHINE_TYPES), OBJECT("loggingConfiguration"), LIST("tags", 0, 50), OBJECT("tracingConfiguration"),
+		  CHOICE("type", false, MACHINE_TYPES), OBJECT("loggingConfiguration"), LIST("tags", 0, 0), OBJECT("tracingConfiguration"),
 		  FLAG("publish"), TEXT("versionDescription", false, 0, 256), OBJECT("encryptionConfiguration")),
 	  api_create_state_machine },
 	{ "DescribeStateMachine", MEMBERS(TEXT("stateMachineArn", true, 1, 256), INCLUDED), api_describe_state_machine },
@@ -75,7 +75,7 @@ const struct api_operation api_operations[] = {
 	  MEMBERS(TEXT("mapRunArn", true, 1, 2000), NUMBER("maxConcurrency", 0, 0), FRACTION("toleratedFailurePercentage", 0, 100),
 		  NUMBER("toleratedFailureCount", 0, 0)),
 	  api_update_map_run },
-	{ "CreateActivity", MEMBERS(TEXT("name", true, 1, 80), LIST("tags", 0, 50), OBJECT("encryptionConfiguration")), api_create_activity },
+	{ "CreateActivity", MEMBERS(TEXT("name", true, 1, 80), LIST("tags", 0, 0), OBJECT("encryptionConfiguration")), api_create_activity },
 	{ "DescribeActivity", MEMBERS(TEXT("activityArn", true, 1, 256)), api_describe_activity },
 	{ "ListActivities", MEMBERS(PAGE), api_list_activities },
 	{ "DeleteActivity", MEMBERS(TEXT("activityArn", true, 1, 256)), api_delete_activity },

@@ -44,10 +44,13 @@ static struct str said(struct arena *arena, const struct words *words)
 	return arena_str(arena, (struct str){ words->text, words->len });
 }
 
-/* An expression as it is written, JSONata without its marks. */
+/* An expression as it is written, without a JSON string's quotes and JSONata's marks. */
 static void say_expr(struct words *out, const struct expr *expr)
 {
+	_cleanup_(value_unrefp) struct value *json = NULL;
 	struct str text = expr ? expr_text(expr) : STR_EMPTY;
+	if (text.len && text.ptr[0] == '"' && value_parse(text, NULL, &json, NULL) == 0)
+		text = value_string(json);
 	if (expr_is_jsonata(text)) {
 		text = str_sub(text, 2, text.len - 4);
 		while (text.len && strchr(" \t\r\n", text.ptr[0]))
@@ -219,7 +222,8 @@ static struct str function_name(struct str text)
 	const char *found = text.len ? memmem(text.ptr, text.len, mark, sizeof mark - 1) : NULL;
 	if (found)
 		text = str_sub(text, (size_t)(found - text.ptr) + sizeof mark - 1, text.len);
-	const char *alias = text.len && text.ptr[0] != '$' ? memchr(text.ptr, ':', text.len) : NULL;
+	const char *end = str_starts(text, STR("${")) ? memchr(text.ptr, '}', text.len) : text.ptr;
+	const char *alias = end ? memchr(end, ':', text.len - (size_t)(end - text.ptr)) : NULL;
 	return alias ? str_sub(text, 0, (size_t)(alias - text.ptr)) : text;
 }
 
@@ -230,7 +234,8 @@ static bool say_invoked_function(struct words *out, const struct state *state)
 	_cleanup_(value_unrefp) struct value *json = NULL;
 	if (!arguments || value_parse(expr_text(arguments), NULL, &json, NULL) != 0)
 		return false;
-	struct str name = function_name(value_string(value_getz(json, "FunctionName")));
+	const struct value *function = value_getz(json, "FunctionName");
+	struct str name = function ? function_name(value_string(function)) : STR_EMPTY;
 	if (!name.len || expr_is_jsonata(name))
 		return false;
 	say(out, name);
@@ -337,16 +342,6 @@ static void say_map(struct words *out, const struct state *state)
 	}
 }
 
-/* A constant is JSON text: a string loses its quotes. */
-static void say_error_name(struct words *out, const struct expr *error)
-{
-	_cleanup_(value_unrefp) struct value *json = NULL;
-	if (value_parse(expr_text(error), NULL, &json, NULL) == 0 && value_is(json, VALUE_STRING))
-		say(out, value_string(json));
-	else
-		say_expr(out, error);
-}
-
 struct str describe_state(struct arena *arena, const struct state *state)
 {
 	struct words out = { 0 };
@@ -368,7 +363,7 @@ struct str describe_state(struct arena *arena, const struct state *state)
 		break;
 	case STATE_FAIL:
 		if (state->fail.error)
-			say_error_name(&out, state->fail.error);
+			say_expr(&out, state->fail.error);
 		if (!out.len)
 			sayz(&out, "fail");
 		break;

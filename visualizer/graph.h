@@ -113,6 +113,7 @@ struct graph_edge {
 	 * direction, others by a straight line; between points gap-1 and gap there is nothing: there stands the label. */
 	struct graph_point *points;
 	uint32_t points_count, gap; /* gap 0: none */
+	uint32_t shared; /* from this point on another edge to the same target has the same line; 0: from none */
 };
 
 /* The machine's states, or those of a branch: their nodes stand together, and so do their edges. */
@@ -154,5 +155,5 @@ void graph_write_mermaid(const struct graph *graph, struct buffer *out);
 /* For programs that draw: nodes and edges with coordinates. The members are described in json.c. */
 void graph_write_json(const struct graph *graph, struct buffer *out);
 
-/* An edge's line as SVG path data ("M10 20L10 40C…"). */
-void graph_write_path(const struct graph *graph, const struct graph_edge *edge, struct buffer *out);
+/* An edge's line as SVG path data ("M10 20L10 40C…"); with `own` only up to where it shares another's. */
+void graph_write_path(const struct graph *graph, const struct graph_edge *edge, bool own, struct buffer *out);

@@ -26,6 +26,8 @@
  *           "back": true,                leads against the direction
  *           "jump": true,                too long to draw: the line ends at the label, which names the target
  *           "path": "M100 116L100 150",  SVG path data; an arrow belongs to its end, but for a jump
+ *           "own": "M100 116…",          where another edge to the same target has the rest of the path too: the first part
+ *                                        of it; who draws all edges draws these and no arrow
  *           "label": {"x": 1, "y": 2, "w": 80, "h": 16, "lines": ["States.ALL"]},      drawn at 11 px, 14 px a line
  *           "transitions": [ {
  *               "kind": "catch", "state": "Fetch", "index": 0,       index of the rule or catcher
@@ -129,8 +131,13 @@ static void write_edge(const struct graph *graph, uint32_t index, struct buffer 
 	const struct graph_edge *edge = &graph->edges[index];
 	buffer_printf(out, "%s\n{\"from\":%d,\"to\":%d,\"kind\":\"%s\"%s%s,\"path\":\"", index ? "," : "", edge->from, edge->to,
 		      graph_edge_kind_name(edge->kind), edge->back ? ",\"back\":true" : "", edge->jump ? ",\"jump\":true" : "");
-	graph_write_path(graph, edge, out);
+	graph_write_path(graph, edge, false, out);
 	buffer_byte(out, '"');
+	if (edge->shared) {
+		buffer_addz(out, ",\"own\":\"");
+		graph_write_path(graph, edge, true, out);
+		buffer_byte(out, '"');
+	}
 	if (edge->label.lines_count) {
 		buffer_addz(out, ",\"label\":{");
 		write_box(&edge->label_box, out);

@@ -14,19 +14,21 @@ enum {
 	JUMP_WIDTH = 190,    /* pixels of a jump's label */
 };
 
-/* Catchers hardly pull at boxes, and their bends give way, so that the main flow stays straight. */
+/* Boxes stand where their direct neighbours want them; bends give way to boxes, and catchers to all else, so that the main flow
+ * stays straight. */
 #define PULL_FLOW 1.0
+#define PULL_LONG 0.3 /* an edge that goes on past the next layer */
 #define PULL_CATCH 0.02
-#define PULL_LANE 4.0
-#define HOLD_NODE 1.0
-#define HOLD_FLOW 4.0
-#define HOLD_CATCH 0.001
+#define PULL_LANE 4.0 /* between bends */
+#define HOLD_BOX 1.0  /* labels of flow too */
+#define HOLD_BEND 0.002
+#define HOLD_CATCH 0.00001
 
 struct layering {
 	struct layout *l;
 	uint32_t edges_count;
 	uint32_t *out_first, *out; /* edges by source, in order */
-	uint32_t *by_target;	   /* edges by target; all flow before all catchers of a target, forward ones first */
+	uint32_t *by_target;	   /* edges by target and lane class, the longest first */
 	uint32_t *order;	   /* vertices, sources first */
 	uint32_t order_count;
 	uint32_t *rank; /* of each node's vertex */
@@ -144,8 +146,31 @@ static unsigned lane_class(const struct layering *y, uint32_t edge)
 	return (unsigned)e->back * 2 + (e->kind == GRAPH_CATCH);
 }
 
+struct spanned {
+	uint32_t edge, span;
+};
+
+static int compare_spans(const void *a, const void *b)
+{
+	const struct spanned *x = a, *y = b;
+	if (x->span != y->span)
+		return x->span > y->span ? -1 : 1;
+	return (x->edge > y->edge) - (x->edge < y->edge);
+}
+
+/* The longest makes the lane, so that all others join it where they come to it. */
+static void sort_by_span(struct layering *y, uint32_t *edges, uint32_t count, struct spanned *spanned)
+{
+	for (uint32_t i = 0; i < count; i++)
+		spanned[i] = (struct spanned){ edges[i], edge_span(y, edges[i]) };
+	qsort(spanned, count, sizeof *spanned, compare_spans);
+	for (uint32_t i = 0; i < count; i++)
+		edges[i] = spanned[i].edge;
+}
+
 static void edges_by_target(struct layering *y)
 {
+	struct spanned *spanned = ARENA_ARRAY(y->l->scratch, struct spanned, y->edges_count + 1);
 	uint32_t keys = (uint32_t)y->l->group->nodes_count * 4;
 	uint32_t *first = ARENA_ARRAY(y->l->scratch, uint32_t, keys + 1);
 	y->by_target = ARENA_ARRAY(y->l->scratch, uint32_t, y->edges_count + 1);
@@ -155,6 +180,8 @@ static void edges_by_target(struct layering *y)
 		first[i] += first[i - 1];
 	for (uint32_t e = 0; e < y->edges_count; e++)
 		y->by_target[first[target_of(y, e) * 4 + lane_class(y, e)]++] = e;
+	for (uint32_t i = 0, from = 0; i < keys; from = first[i++]) /* first[] are the ends now */
+		sort_by_span(y, y->by_target + from, first[i] - from, spanned);
 }
 
 /* Whether all edges no longer than `span_max` can be drawn. A lane has bends for its longest edge, an edge against the flow has one of
@@ -244,14 +271,14 @@ static uint32_t vertex_add(struct layering *y, uint32_t layer, uint32_t lane_end
 	return l->vertices_count++;
 }
 
-static double hold_of(const struct layering *y, uint32_t edge)
+static double hold_of(const struct layering *y, uint32_t edge, double flow)
 {
-	return layout_edge(y->l, edge)->kind == GRAPH_CATCH ? HOLD_CATCH : HOLD_FLOW;
+	return layout_edge(y->l, edge)->kind == GRAPH_CATCH ? HOLD_CATCH : flow;
 }
 
 static uint32_t label_add(struct layering *y, uint32_t edge, uint32_t layer, uint32_t lane_end)
 {
-	uint32_t index = vertex_add(y, layer, lane_end, hold_of(y, edge));
+	uint32_t index = vertex_add(y, layer, lane_end, hold_of(y, edge, HOLD_BOX));
 	struct vertex *vertex = &y->l->vertices[index];
 	struct graph_box size = label_size(&layout_edge(y->l, edge)->label);
 	bool right = layout_is_right(y->l);
@@ -273,7 +300,7 @@ static uint32_t lane_vertex(struct layering *y, uint32_t edge, uint32_t layer, b
 {
 	*ret_joined = y->lane_mark[layer] == y->lanes;
 	if (!*ret_joined) {
-		y->lane[layer] = vertex_add(y, layer, target_of(y, edge), hold_of(y, edge));
+		y->lane[layer] = vertex_add(y, layer, target_of(y, edge), hold_of(y, edge, HOLD_BEND));
 		y->lane_mark[layer] = y->lanes;
 	}
 	return y->lane[layer];
@@ -293,7 +320,7 @@ static void run_forward(struct layering *y, uint32_t edge)
 	uint32_t from = source_of(y, edge), to = target_of(y, edge), last = VERTEX_NONE, above = from;
 	uint32_t layer = y->l->vertices[from].layer, end = y->l->vertices[to].layer;
 	bool catcher = layout_edge(y->l, edge)->kind == GRAPH_CATCH, joined = false;
-	double weight = catcher ? PULL_CATCH : PULL_FLOW;
+	double weight = catcher ? PULL_CATCH : y->rank[to] - y->rank[from] > 1 ? PULL_LONG : PULL_FLOW;
 	uint32_t label_layer = has_label(y, edge) ? layer + 1 : VERTEX_NONE;
 	for (layer++; layer < end && !joined; layer++) {
 		uint32_t vertex = layer == label_layer ? label_add(y, edge, layer, to) : lane_vertex(y, edge, layer, &joined);
@@ -301,7 +328,9 @@ static void run_forward(struct layering *y, uint32_t edge)
 		link_add(y, above, vertex, above == from ? weight : PULL_LANE);
 		above = vertex;
 	}
-	if (!joined)
+	if (joined)
+		y->l->runs[edge].join = last;
+	else
 		link_add(y, above, to, weight);
 }
 
@@ -314,7 +343,7 @@ static void run_back(struct layering *y, uint32_t edge)
 	bool joined = false;
 	y->l->layers[layer].turns_after = true;
 	y->l->layers[end].turns_before = true;
-	uint32_t below = vertex_add(y, layer, to, hold_of(y, edge));
+	uint32_t below = vertex_add(y, layer, to, hold_of(y, edge, HOLD_BEND));
 	y->l->vertices[below].beside = from;
 	chain(y, edge, &last, below);
 	while (layer-- > end && !joined) {
@@ -325,6 +354,8 @@ static void run_back(struct layering *y, uint32_t edge)
 		link_add(y, vertex, below, PULL_LANE);
 		below = vertex;
 	}
+	if (joined)
+		y->l->runs[edge].join = last;
 }
 
 static void make_runs(struct layering *y)
@@ -389,7 +420,7 @@ static void node_vertices(struct layering *y)
 	bool right = layout_is_right(l);
 	for (int32_t i = 0; i < l->group->nodes_count; i++) {
 		const struct graph_box *box = &l->graph->nodes[l->group->first_node + i].box;
-		uint32_t index = vertex_add(y, 0, VERTEX_NONE, HOLD_NODE);
+		uint32_t index = vertex_add(y, 0, VERTEX_NONE, HOLD_BOX);
 		struct vertex *vertex = &l->vertices[index];
 		vertex->node = l->group->first_node + i;
 		vertex->before = vertex->after = (right ? box->h : box->w) / 2.0;
@@ -411,7 +442,7 @@ void layout_layers(struct layout *l)
 	struct layering y = { .l = l, .edges_count = l->group->edges_count };
 	l->runs = ARENA_ARRAY(l->scratch, struct run, y.edges_count + 1);
 	for (uint32_t e = 0; e < y.edges_count; e++)
-		l->runs[e].first = VERTEX_NONE;
+		l->runs[e].first = l->runs[e].join = VERTEX_NONE;
 	edges_by_source(&y);
 	break_cycles(&y);
 	node_vertices(&y);

@@ -35,6 +35,7 @@ struct vertex {
 	double across;	 /* centre */
 	double weight;	 /* how hard it holds to where it wants to be, when it is in another's way */
 	uint32_t beside; /* the node's vertex that it must stay beside; VERTEX_NONE: none */
+	bool left;	 /* … before it, not behind it */
 	uint32_t next;	 /* bends and labels: where the edge goes on; VERTEX_NONE: at its node */
 	uint32_t lane_end; /* bends and labels: the vertex of the node that it leads to; VERTEX_NONE for a jump */
 };
@@ -60,6 +61,7 @@ struct layer {
 
 struct run { /* how an edge runs */
 	uint32_t first; /* its first bend or label; VERTEX_NONE: straight to the next layer */
+	uint32_t join;	/* from this bend on it runs in a lane that another edge made; VERTEX_NONE: nowhere */
 	bool self;
 };
 

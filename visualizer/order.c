@@ -18,7 +18,7 @@ enum {
 struct ranked {
 	double value;
 	uint32_t vertex, position;
-	bool beside; /* goes right behind the one of the same value */
+	int side; /* of those with one value: before (-1), in the middle, behind (1) */
 };
 
 struct ordering {
@@ -125,8 +125,8 @@ static int compare_ranked(const void *a, const void *b)
 	const struct ranked *x = a, *y = b;
 	if (x->value != y->value)
 		return x->value < y->value ? -1 : 1;
-	if (x->beside != y->beside)
-		return x->beside ? 1 : -1;
+	if (x->side != y->side)
+		return x->side < y->side ? -1 : 1;
 	return (x->position > y->position) - (x->position < y->position);
 }
 
@@ -155,7 +155,7 @@ static void sort_layer(struct ordering *o, uint32_t k, const struct neighbours *
 		o->ranked[i] = (struct ranked){ .value = o->value[beside == VERTEX_NONE ? vertex : beside],
 						.vertex = vertex,
 						.position = i,
-						.beside = beside != VERTEX_NONE };
+						.side = beside == VERTEX_NONE ? 0 : l->vertices[vertex].left ? -1 : 1 };
 	}
 	qsort(o->ranked, layer->count, sizeof *o->ranked, compare_ranked);
 	for (uint32_t i = 0; i < layer->count; i++) {
@@ -169,6 +169,26 @@ static void sweep(struct ordering *o, bool down)
 	for (uint32_t i = 0; i < o->l->layers_count; i++) {
 		uint32_t k = down ? i : o->l->layers_count - 1 - i;
 		sort_layer(o, k, down ? &o->l->above : &o->l->below);
+	}
+}
+
+/* An edge against the flow runs on the side where its source has fewer neighbours, or on the right. Others of its lane follow. */
+static void choose_sides(struct layout *l)
+{
+	for (uint32_t e = 0; e < l->group->edges_count; e++) {
+		uint32_t v = l->runs[e].first, beside = v == VERTEX_NONE ? VERTEX_NONE : l->vertices[v].beside;
+		if (beside == VERTEX_NONE)
+			continue;
+		uint32_t before = 0, count = 0;
+		const struct layer *layer = &l->layers[l->vertices[v].layer];
+		for (uint32_t i = 0; i < layer->count; i++) {
+			const struct vertex *other = &l->vertices[l->items[layer->first + i]];
+			before += other->node != GRAPH_NONE && other->position < l->vertices[beside].position;
+			count += other->node != GRAPH_NONE;
+		}
+		bool left = before * 2 + 1 < count;
+		for (; v != VERTEX_NONE; v = l->vertices[v].next)
+			l->vertices[v].left = left;
 	}
 }
 
@@ -235,6 +255,8 @@ void layout_order(struct layout *l)
 	uint64_t fewest = UINT64_MAX;
 	for (unsigned i = 0; i < sweeps && fewest; i++) {
 		sweep(&o, i % 2 == 0);
+		if (i == 1)
+			choose_sides(l);
 		uint64_t crossings = count_crossings(&o);
 		if (crossings < fewest) {
 			fewest = crossings;

@@ -52,8 +52,11 @@ static double wanted(const struct layout *l, const struct neighbours *n, uint32_
 	}
 	if (weight > 0)
 		return sum / weight;
-	if (vertex->beside != VERTEX_NONE)
-		return l->vertices[vertex->beside].across + layout_distance(&l->vertices[vertex->beside], vertex);
+	if (vertex->beside != VERTEX_NONE) {
+		const struct vertex *beside = &l->vertices[vertex->beside];
+		return beside->across +
+		       (vertex->left ? -layout_distance(vertex, beside) : layout_distance(beside, vertex));
+	}
 	return vertex->across;
 }
 

@@ -80,9 +80,11 @@ static uint32_t pass(struct pen *pen, uint32_t index, bool up)
 {
 	const struct vertex *vertex = &pen->l->vertices[index];
 	const struct layer *layer = &pen->l->layers[vertex->layer];
-	uint32_t end = pen->l->piece_end[index];
+	uint32_t end = pen->l->piece_end[index], join = pen->l->runs[pen->edge - layout_edge(pen->l, 0)].join;
 	const struct layer *last = &pen->l->layers[pen->l->vertices[end].layer];
 	point(pen, vertex->across, up ? layer_end(layer) : layer->start);
+	if (index == join)
+		pen->edge->shared = pen->edge->points_count - 1;
 	if (vertex->edge != GRAPH_NONE) {
 		double first = put_label(pen, vertex), second = first + vertex->along_size;
 		point(pen, vertex->across, up ? second : first);
@@ -181,10 +183,12 @@ static void drop_straight(struct graph_edge *edge)
 	uint32_t kept = 0;
 	for (uint32_t i = 0; i < edge->points_count; i++) {
 		struct graph_point p = edge->points[i];
-		bool at_gap = edge->gap && (i == edge->gap || i == edge->gap - 1);
-		if (edge->gap == i && i)
+		bool marked = (edge->gap && (i == edge->gap || i == edge->gap - 1)) || (edge->shared && i == edge->shared);
+		if (i && i == edge->gap)
 			edge->gap = kept;
-		if (kept && !at_gap && i + 1 < edge->points_count) {
+		if (i && i == edge->shared)
+			edge->shared = kept;
+		if (kept && !marked && i + 1 < edge->points_count) {
 			struct graph_point a = edge->points[kept - 1], b = edge->points[i + 1];
 			if ((a.x == p.x && p.x == b.x) || (a.y == p.y && p.y == b.y))
 				continue;

@@ -96,16 +96,17 @@ static void write_line(struct buffer *out, struct graph_point a, struct graph_po
 		      b.x + sign(c->x - b.x) * radius, b.y + sign(c->y - b.y) * radius);
 }
 
-void graph_write_path(const struct graph *graph, const struct graph_edge *edge, struct buffer *out)
+void graph_write_path(const struct graph *graph, const struct graph_edge *edge, bool own, struct buffer *out)
 {
 	const struct graph_point *p = edge->points;
-	for (uint32_t i = 0; i < edge->points_count; i++) {
+	uint32_t count = own && edge->shared ? edge->shared + 1 : edge->points_count;
+	for (uint32_t i = 0; i < count; i++) {
 		if (i == 0 || (edge->gap && i == edge->gap)) {
 			buffer_printf(out, "M%d %d", p[i].x, p[i].y);
 			continue;
 		}
 		struct graph_point a = p[i - 1], b = p[i];
-		bool last = i + 1 == edge->points_count || (edge->gap && i + 1 == edge->gap);
+		bool last = i + 1 == count || (edge->gap && i + 1 == edge->gap);
 		if (is_straight(a, b))
 			write_line(out, a, b, last ? NULL : &p[i + 1]);
 		else if (graph->direction == GRAPH_RIGHT)
@@ -278,8 +279,8 @@ static void write_edge(struct picture *p, const struct graph_edge *edge)
 	buffer_addz(p->out, "<g>");
 	write_edge_title(p, edge);
 	buffer_printf(p->out, "<path class=\"e%s\" d=\"", catcher ? " x" : "");
-	graph_write_path(p->graph, edge, p->out);
-	buffer_printf(p->out, "\"%s/>", edge->jump ? "" : catcher ? " marker-end=\"url(#x)\"" : " marker-end=\"url(#e)\"");
+	graph_write_path(p->graph, edge, true, p->out);
+	buffer_printf(p->out, "\"%s/>", edge->jump || edge->shared ? "" : catcher ? " marker-end=\"url(#x)\"" : " marker-end=\"url(#e)\"");
 	if (edge->label.lines_count)
 		write_lines(p, catcher ? "l x" : "l", edge->label_box.x + edge->label_box.w / 2,
 			    edge->label_box.y + DETAIL_BASE + 2, DETAIL_LINE, &edge->label);

@@ -93,11 +93,12 @@ static struct item evaluate_tail(struct evaluation *e, const struct node *node, 
 				 const struct caller *caller, struct frame *frame, struct tail_call *tail)
 {
 	int depth = e->depth;
-	for (;; descend_level(e)) {
+	for (;;) {
 		spend(e, 1);
 		if (!is_plain(node))
 			break;
 		if (node->kind == NODE_CONDITION && node->b) {
+			descend_level(e);
 			bool holds = item_truth(e, evaluate(e, node->a, input, frame));
 			if (!holds && !node->c) {
 				e->depth = depth;
@@ -105,6 +106,7 @@ static struct item evaluate_tail(struct evaluation *e, const struct node *node, 
 			}
 			node = holds ? node->b : node->c;
 		} else if (node->kind == NODE_BLOCK && node->count) {
+			descend_level(e);
 			if (node->binds || e->dynamic)
 				frame = frame_new(e, frame, 2);
 			for (uint32_t i = 0; i + 1 < node->count; i++)

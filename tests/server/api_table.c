@@ -12,6 +12,8 @@ static const char *type_name(enum api_type type)
 		return "boolean";
 	case API_INTEGER:
 		return "integer";
+	case API_NUMBER:
+		return "float";
 	case API_OBJECT:
 		return "structure";
 	case API_LIST:

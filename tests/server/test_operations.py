@@ -362,6 +362,22 @@ def a_stopped_parent_stops_its_synchronous_child_only(context):
     assert _children(server, free)[0]["status"] == "RUNNING"
 
 
+def a_stop_of_the_parent_reaches_the_child_though_the_server_is_killed(context):
+    server = context.server
+    child = server.create("child", {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 600, "End": True}}})
+    parent = _parent(server, child)
+    for count in range(1, 6):
+        run = _start(server, parent)
+        while len(_children(server, child)) < count or "TaskSubmitted" not in _types(server, run):
+            time.sleep(0.02)
+        time.sleep(0.1)
+        server.call("StopExecution", executionArn=run)
+        context.kill_and_begin()
+        server = context.server
+        for execution in _children(server, child):
+            server.wait(execution["executionArn"], "ABORTED")
+
+
 # ---- redrive ----------------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ struct maker {
 	unsigned names;
 	bool bulky;
 	int budget; /* states that may still be made */
+	unsigned index, count; /* this machine, and how many there are */
 };
 
 static unsigned draw(struct maker *maker, unsigned below)
@@ -191,6 +192,23 @@ static void make_task(struct maker *maker, const struct step *step)
 	put(step->states, step->name, state);
 }
 
+/* An execution of a later machine. That one could not be begun for want of the store is tried again. */
+static void make_child(struct maker *maker, const struct step *step)
+{
+	char *arn = mem_printf("arn:aws:states:us-east-1:000000000000:stateMachine:machine-%c",
+			       'a' + maker->index + 1 + draw(maker, maker->count - maker->index - 1));
+	json_t *state = json_pack("{s:s, s:s, s:{s:s, s:{s:s, s:i}}, s:o, s:s, s:[{s:[s,s], s:i, s:i, s:f}]}", "Type", "Task", "Resource",
+				  "arn:aws:states:::states:startExecution.sync:2", "Parameters", "StateMachineArn", arn, "Input", "n.$", "$.n", "child", 1,
+				  "ResultSelector", json_pack("{s:s}", "n.$", "$.Output.n"), "ResultPath", "$.r", "Retry", "ErrorEquals",
+				  "StepFunctions.ServiceUnavailableException", "StepFunctions.InternalFailureException", "IntervalSeconds", 1,
+				  "MaxAttempts", 1000, "BackoffRate", 1.0);
+	free(arn);
+	if (step->later_count && draw(maker, 10) < 6)
+		add_catch(maker, state, step->later, step->later_count);
+	go_on(state, step->next);
+	put(step->states, step->name, state);
+}
+
 /* A worker fetches it. One that is lost with its worker times out, and is done again until it is done. */
 static void make_activity(struct maker *maker, const struct step *step)
 {
@@ -316,8 +334,10 @@ static void make_step(struct maker *maker, const struct step *step)
 	unsigned kind = draw(maker, 20);
 	if (!step->next && one_in(maker, 5))
 		make_end(maker, step);
-	else if (kind < 6)
+	else if (kind < 5)
 		make_task(maker, step);
+	else if (kind < 6 && maker->index + 1 < maker->count)
+		make_child(maker, step);
 	else if (kind < 7)
 		make_activity(maker, step);
 	else if (kind < 9)
@@ -390,9 +410,9 @@ static bool has_open_end(json_t *machine)
 	return false;
 }
 
-json_t *generate_machine(struct random *plan, bool bulky)
+json_t *generate_machine(struct random *plan, bool bulky, unsigned index, unsigned count)
 {
-	struct maker maker = { .plan = plan, .bulky = bulky, .budget = 14 };
+	struct maker maker = { .plan = plan, .bulky = bulky, .budget = 14, .index = index, .count = count };
 	json_t *machine = make_scope(&maker, 0);
 	if (one_in(&maker, 10) && has_open_end(machine)) {
 		/* Whatever it does first, it then waits beyond the time it has. */

@@ -459,9 +459,15 @@ static void check_can_move(struct model *model, struct fact *fact, struct node *
 	for (const struct u64_map_entry *entry; (entry = u64_map_next(&shadow->tasks, &at));) {
 		const struct open_task *task = ((const struct frame *)entry->value)->task;
 		if (task->scheduled == EVENT_ACTIVITY_SCHEDULED) {
-			if (!task->started && (!resident || !resident->inputs.first) && client_polls(model->sim->client, node))
+			if (!task->started && (!resident || !resident->inputs.first) && engine->activities.polls_first)
 				WRONG(fact, "its task %llu waits, and so does a worker", (unsigned long long)entry->key);
 			moves |= task->started || execution_wake_ms(shadow) != INT64_MAX;
+		} else if (str_starts(kept_text_str(&task->arn), STR("arn:aws:states:::states:startExecution"))) {
+			struct task_key key = { fact->id, entry->key };
+			if (!str_map_get(&engine->children->by_parent, (struct str){ (const char *)&key, sizeof key }) &&
+			    (!resident || !resident->inputs.first))
+				WRONG(fact, "nobody waits for the child of its task %llu", (unsigned long long)entry->key);
+			moves = true;
 		} else if (node_runs_task(node, fact->id, entry->key) || client_holds_token(model->sim->client, fact->id, entry->key))
 			moves = true;
 		else if (!resident || !resident->inputs.first)

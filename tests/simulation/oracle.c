@@ -10,6 +10,7 @@
 #define STEPS_MAX 200000
 
 struct oracle {
+	const struct machine_plan *machines;
 	struct verdict *verdict;
 	json_t *token; /* stands for a task's token */
 	unsigned steps;
@@ -143,10 +144,30 @@ static void set_failing(struct failing *failing, const char *error, const char *
 
 /* ---- states ------------------------------------------------------------------------------------------ */
 
-static json_t *run_task(json_t *state, json_t *input, unsigned attempt, struct failing *ret_failing)
+/* The answer of startExecution.sync:2, as far as it is used: {"Output": …}. */
+static json_t *run_child(struct oracle *oracle, json_t *parameters, struct failing *ret_failing)
+{
+	const char *arn = json_string_value(json_object_get(parameters, "StateMachineArn"));
+	unsigned index = (unsigned)(arn[strlen(arn) - 1] - 'a');
+	struct verdict verdict;
+	oracle_run(oracle->machines, index, json_object_get(parameters, "Input"), &verdict);
+	/* One that times out may take its parent's time with it. */
+	oracle->verdict->ambiguous |= verdict.ambiguous || verdict.end == VERDICT_TIMES_OUT;
+	json_t *result = verdict.end == VERDICT_SUCCEEDS ? json_pack("{s:O}", "Output", verdict.output) : NULL;
+	verdict_done(&verdict);
+	if (!result) {
+		set_failing(ret_failing, "States.TaskFailed", "");
+		ret_failing->any_cause = true;
+	}
+	return result;
+}
+
+static json_t *run_task(struct oracle *oracle, json_t *state, json_t *input, unsigned attempt, struct failing *ret_failing)
 {
 	const char *resource = json_string_value(json_object_get(state, "Resource"));
 	char api[64];
+	if (strstr(resource, ":states:startExecution"))
+		return run_child(oracle, input, ret_failing);
 	snprintf(api, sizeof api, "%s", strrchr(resource, ':') + 1);
 	char *suffix = strstr(api, ".waitForTaskToken");
 	if (suffix)
@@ -277,7 +298,7 @@ static json_t *run_work(struct oracle *oracle, json_t *state, const char *type, 
 {
 	json_t *template = json_object_get(state, "Parameters"), *selector = json_object_get(state, "ResultSelector");
 	json_t *effective = template ? fill_template(oracle, template, input, item) : json_incref(input);
-	json_t *result = strcmp(type, "Task") == 0 ? run_task(state, effective, attempt, ret_failing) :
+	json_t *result = strcmp(type, "Task") == 0 ? run_task(oracle, state, effective, attempt, ret_failing) :
 			 strcmp(type, "Map") == 0  ? run_map(oracle, state, effective, ret_failing) :
 						     run_parallel(oracle, state, effective, item, ret_failing);
 	json_decref(effective);
@@ -346,12 +367,12 @@ static json_t *run_scope(struct oracle *oracle, json_t *scope, json_t *input, co
 	return value;
 }
 
-void oracle_run(json_t *machine, json_t *input, struct verdict *ret_verdict)
+void oracle_run(const struct machine_plan *machines, unsigned index, json_t *input, struct verdict *ret_verdict)
 {
 	*ret_verdict = (struct verdict){ 0 };
-	struct oracle oracle = { .verdict = ret_verdict, .token = json_string("token") };
+	struct oracle oracle = { .machines = machines, .verdict = ret_verdict, .token = json_string("token") };
 	struct failing failing;
-	json_t *output = run_scope(&oracle, machine, input, NULL, &failing);
+	json_t *output = run_scope(&oracle, machines[index].definition, input, NULL, &failing);
 	json_decref(oracle.token);
 	if (ret_verdict->end == VERDICT_TIMES_OUT) {
 		json_decref(output);

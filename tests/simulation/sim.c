@@ -90,7 +90,7 @@ static void make_plan(struct sim *sim)
 	for (unsigned i = 0; i < sim->machines_count; i++) {
 		struct machine_plan *machine = &sim->machines[i];
 		snprintf(machine->name, sizeof machine->name, "machine-%c", 'a' + i);
-		machine->definition = generate_machine(&plan, bulky);
+		machine->definition = generate_machine(&plan, bulky, i, sim->machines_count);
 		machine->text = json_dumps(machine->definition, JSON_COMPACT);
 	}
 	sim->starts_count = 1 + (unsigned)random_below(&plan, 8);
@@ -104,7 +104,7 @@ static void make_plan(struct sim *sim)
 		start->input = generate_input(&plan, bulky);
 		start->text = json_dumps(start->input, JSON_COMPACT);
 		start->at_ms = (int64_t)random_below(&plan, 4) ? (int64_t)random_below(&plan, 60000) : 0;
-		oracle_run(sim->machines[start->machine].definition, start->input, &start->verdict);
+		oracle_run(sim->machines, start->machine, start->input, &start->verdict);
 	}
 }
 

@@ -215,8 +215,6 @@ void client_act(struct client *client);
 void client_lost(struct client *client, const struct node *node);
 /* A task waits for its token to be used. */
 void client_token(struct client *client, uint64_t execution_id, uint64_t event_id, const char *token, const struct script *script);
-/* Somebody waits for a task of the activity. */
-bool client_polls(const struct client *client, const struct node *node);
 bool client_holds_token(const struct client *client, uint64_t execution_id, uint64_t event_id);
 /* Everything it wanted is answered. */
 bool client_satisfied(const struct client *client);
