@@ -1,6 +1,7 @@
 /* cli.c: finds and runs a subcommand; options, help, files, messages. */
 #include "cli/cli.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "server/config.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -60,7 +61,7 @@ static void print_rows(FILE *to, const struct option_row *rows)
 
 static void print_help(const struct subcommand *command)
 {
-	printf("usage: ratchet %s [OPTIONS] %s\n\n%s\n", command->name, command->arguments, command->summary);
+	printf("usage: ratchet %s [OPTIONS]%s%s\n\n%s\n", command->name, *command->arguments ? " " : "", command->arguments, command->summary);
 	if (command->details)
 		printf("\n%s\n", command->details);
 	printf("\noptions:\n");
@@ -237,12 +238,16 @@ int cli_main(int argc, char **argv)
 /* What goes to the terminal may come from definitions and tasks. C1 controls (U+0080 to U+009F) move cursors too. */
 void cli_clean(char *text, size_t len)
 {
-	for (size_t i = 0; i < len; i++) {
+	for (size_t i = 0, length; i < len; i += length) {
 		unsigned char c = (unsigned char)text[i];
-		if (c == 0xc2 && i + 1 < len && (unsigned char)text[i + 1] < 0xa0)
+		length = utf8_length(text + i, len - i);
+		if (!length)
+			text[i] = '?';
+		else if (c == 0xc2 && (unsigned char)text[i + 1] < 0xa0)
 			text[i] = text[i + 1] = ' ';
 		else if (c < ' ' || c == 0x7f)
 			text[i] = ' ';
+		length += !length;
 	}
 }
 

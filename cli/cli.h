@@ -52,7 +52,7 @@ int cli_read_file(const char *path, size_t bytes_max, struct buffer *out, struct
 /* The text that an --input option means: JSON itself, @FILE, or - for standard input; {} if the option is NULL. */
 int cli_read_input(const char *option, struct buffer *out, struct wf_error *err);
 
-/* Makes text safe to show on a terminal, in place: control characters become spaces. */
+/* Makes text safe to show on a terminal, in place: control characters become spaces, bytes that are no UTF-8 question marks. */
 void cli_clean(char *text, size_t len);
 /* Prints an outcome that is not success on stderr: "FAILED: Error: cause". */
 void cli_print_failure(const char *status, struct str error, struct str cause);

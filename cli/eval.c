@@ -50,22 +50,29 @@ static struct random seeded(void)
 
 static int fail_jsonata(struct str text, const struct jsonata_error *error)
 {
-	fprintf(stderr, "ratchet: %s: %.*s\n", error->code, STR_FMT(error->message));
+	fprintf(stderr, "ratchet: %s%s%.*s\n", error->code, error->code[0] ? ": " : "", STR_FMT(error->message));
 	print_caret(text, error->offset, error->length);
 	return EXIT_USAGE;
 }
 
-static int eval_jsonata(struct str text, const struct value *input, bool compact)
+/* As the library has it, the document is `$`; in the States Language's dialect it is $states.input. */
+static int eval_jsonata(struct str text, const struct value *input, bool dialect, bool compact)
 {
 	_cleanup_(arena_done) struct arena arena = { 0 };
 	_cleanup_(value_unrefp) struct value *result = NULL;
 	struct jsonata_error error = { 0 };
 	struct random random = seeded();
 	struct clock_source *clock = clock_system();
-	struct jsonata *program = jsonata_compile(&arena, text, NULL, &error);
+	struct jsonata_options options = { .flavour = dialect ? JSONATA_STATES : JSONATA_LIBRARY,
+					   .states_fields = JSONATA_STATES_INPUT };
+	struct jsonata_states states = { .input = input };
+	struct jsonata *program = jsonata_compile(&arena, text, &options, &error);
 	if (!program)
 		return fail_jsonata(text, &error);
-	struct jsonata_env env = { .input = input, .random = &random, .now_ms = clock->wall_ms(clock) };
+	struct jsonata_env env = { .input = dialect ? NULL : input,
+				   .states = dialect ? &states : NULL,
+				   .random = &random,
+				   .now_ms = clock->wall_ms(clock) };
 	switch (jsonata_evaluate(program, &env, &arena, &result, &error)) {
 	case JSONATA_VALUE:
 		print_value(result, compact);
@@ -112,17 +119,21 @@ static int run_eval(struct command_line *line)
 	_cleanup_(buffer_done) struct buffer text = { 0 };
 	_cleanup_(value_unrefp) struct value *input = NULL;
 	const char *jsonata = line_option(line, "jsonata"), *jsonpath = line_option(line, "jsonpath"), *path = line_option(line, "input");
-	bool compact = line_option(line, "json") != NULL;
+	bool compact = line_option(line, "json") != NULL, dialect = line_option(line, "states") != NULL;
 
 	if (!jsonata == !jsonpath)
 		return cli_failf(EXIT_USAGE, "give either --jsonata EXPR or --jsonpath EXPR");
+	if (dialect && jsonpath)
+		return cli_failf(EXIT_USAGE, "--states is for --jsonata only");
 	if (path && cli_read_file(path, INPUT_BYTES_MAX, &text, &err))
 		return cli_fail(EXIT_USAGE, &err);
 	if (value_parse(path ? buffer_str(&text) : STR("null"), NULL, &input, &err)) {
 		error_where(&err, "%s", path);
 		return cli_fail(EXIT_USAGE, &err);
 	}
-	return jsonata ? eval_jsonata(str_of(jsonata), path ? input : NULL, compact) : eval_jsonpath(str_of(jsonpath), input, compact);
+	if (jsonpath)
+		return eval_jsonpath(str_of(jsonpath), input, compact);
+	return eval_jsonata(str_of(jsonata), path ? input : NULL, dialect, compact);
 }
 
 const struct subcommand command_eval = {
@@ -132,6 +143,7 @@ const struct subcommand command_eval = {
 	.details = "The document is `$`. --jsonpath takes a path or an intrinsic function call, as a field ending in .$ does.\n"
 		   "Exit status 1 if the evaluation fails or gives nothing, 2 if the expression is wrong.",
 	.options = (const struct option_row[]){ { "jsonata", "EXPR", "a JSONata expression, without {% %}" },
+						{ "states", NULL, "JSONata as in a state: the document is $states.input" },
 						{ "jsonpath", "EXPR", "a path or an intrinsic function call" },
 						{ "input", "FILE", "the document: JSON; - for standard input (none)" },
 						{ "json", NULL, "print the result on one line" },

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/timestamp.h"
+#include "base/utf8.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/follow.h"
@@ -38,6 +39,18 @@ static void print_document(const char *label, struct str text)
 	printf("%s%s\n", label, out.data ? out.data : "");
 }
 
+/* What is sent inside JSON must be UTF-8: other bytes would be replaced, and something else stored than what was given. */
+static int check_text(const char *what, const struct buffer *text)
+{
+	for (size_t at = 0, length; at < text->len; at += length) {
+		length = utf8_length(text->data + at, text->len - at);
+		if (!length)
+			return cli_failf(EXIT_USAGE, "%s is not UTF-8: see byte %zu", what, at + 1);
+	}
+	return 0;
+}
+
+/* For columns: by characters, not by bytes. */
 static void print_padded(struct str text, unsigned width)
 {
 	unsigned seen = 0;
@@ -97,6 +110,8 @@ static int run_deploy(struct command_line *line)
 
 	if (cli_read_file(path, DEFINITION_BYTES_MAX, &definition, &err))
 		return cli_fail(EXIT_USAGE, &err);
+	if (check_text(path, &definition))
+		return EXIT_USAGE;
 	value_object_setz(request, "name", name);
 	value_object_take(request, STR("definition"), value_from_string(buffer_str(&definition)));
 	value_object_setz(request, "roleArn", role ? role : "arn:aws:iam::000000000000:role/ratchet");
@@ -167,6 +182,8 @@ static int run_start(struct command_line *line)
 
 	if (cli_read_input(line_option(line, "input"), &input, &err))
 		return cli_fail(EXIT_USAGE, &err);
+	if (check_text("the input", &input))
+		return EXIT_USAGE;
 	int code = client_machine_arn(client, line_argument(line, 0), &machine, &err);
 	if (code)
 		return fail_call(code, &err);
@@ -413,9 +430,14 @@ static void print_event(const struct value *event)
 		value_int64(value_getz(event, "id"), &id);
 	timestamp_format(epoch_ms(event, "timestamp"), time);
 	printf("%6lld  %s  %.*s", (long long)id, time, STR_FMT(field(event, "type")));
-	for (size_t i = 0; i < value_count(event); i++)
-		if (str_ends(value_key_at(event, i), STR("EventDetails")))
-			printf("  %.*s", STR_FMT(value_text(value_at(event, i))));
+	for (size_t i = 0; i < value_count(event); i++) {
+		if (!str_ends(value_key_at(event, i), STR("EventDetails")))
+			continue;
+		struct str text = value_text(value_at(event, i));
+		_cleanup_free_ char *shown = mem_strndup(text.ptr, text.len);
+		cli_clean(shown, text.len);
+		printf("  %s", shown);
+	}
 	printf("\n");
 }
 

@@ -413,9 +413,10 @@ static unsigned draw_all(struct tree *tree, int64_t now_ms, bool folded, bool co
 	unsigned total = 0, lines = 0;
 	for (struct node *n = tree->root->first; n; n = next_shown(n, folded))
 		total += !hidden(n, folded);
-	unsigned skip = total > rows ? total - rows + 1 : 0;
+	/* The line that says how many are left out takes the place of one more; a single line is for the last node. */
+	unsigned skip = total <= rows ? 0 : rows > 1 ? total - rows + 1 : total - 1;
 
-	if (skip) {
+	if (skip && rows > 1) {
 		buffer_printf(out, "… %u more above%s\n", skip, coloured ? "\033[K" : "");
 		lines++;
 	}

@@ -4,13 +4,18 @@
 #include "cli/validate.h"
 #include "dsl/program.h"
 #include <stdio.h>
-#include <unistd.h>
+#include <string.h>
 
 static void print_diagnostics(const char *path, const struct buffer *definition, const struct diagnostics *diagnostics)
 {
 	_cleanup_(buffer_done) struct buffer out = { 0 };
 	for (const struct diagnostic *d = diagnostics->first; d; d = d->next)
-		diagnostic_print(d, path, buffer_str(definition), isatty(STDERR_FILENO), &out);
+		diagnostic_print(d, path, buffer_str(definition), true, &out);
+	for (size_t line = 0, end; line < out.len; line = end + 1) {
+		const char *newline = memchr(out.data + line, '\n', out.len - line);
+		end = newline ? (size_t)(newline - out.data) : out.len;
+		cli_clean(out.data + line, end - line);
+	}
 	if (out.len)
 		fwrite(out.data, 1, out.len, stderr);
 }
@@ -27,10 +32,10 @@ int check_definition(const char *path, const struct buffer *definition, const st
 	return code;
 }
 
-/* {result, diagnostics: [{severity, code, message, location, line, column, expected}]} */
-static void print_json(const struct diagnostics *diagnostics)
+/* {file, result, diagnostics: [{severity, code, message, location, line, column, expected}]} */
+static void print_json(const char *path, const struct diagnostics *diagnostics)
 {
-	_cleanup_(value_unrefp) struct value *result = value_new_object(2);
+	_cleanup_(value_unrefp) struct value *result = value_new_object(3);
 	_cleanup_(buffer_done) struct buffer out = { 0 };
 	struct value *list = value_new_array(0);
 	for (const struct diagnostic *d = diagnostics->first; d; d = d->next) {
@@ -45,6 +50,7 @@ static void print_json(const struct diagnostics *diagnostics)
 			value_object_take(row, STR("expected"), value_from_string(d->expected));
 		value_array_take(list, row);
 	}
+	value_object_setz(result, "file", path);
 	value_object_setz(result, "result", diagnostics->errors ? "FAIL" : "OK");
 	value_object_take(result, STR("diagnostics"), list);
 	value_write_pretty(result, &out);
@@ -78,12 +84,14 @@ static int run_validate(struct command_line *line)
 		struct program *program = NULL;
 		struct program_options options = { .express = type && strcmp(type, "EXPRESS") == 0 };
 		const char *path = line_argument(line, i);
-		if (cli_read_file(path, DEFINITION_BYTES_MAX, &definition, &err))
-			return cli_fail(EXIT_USAGE, &err);
+		if (cli_read_file(path, DEFINITION_BYTES_MAX, &definition, &err)) {
+			status = cli_fail(EXIT_USAGE, &err);
+			continue;
+		}
 		if (program_compile(buffer_str(&definition), &options, &arena, &diagnostics, &program) != 0)
 			status = EXIT_USAGE;
 		if (line_option(line, "json"))
-			print_json(&diagnostics);
+			print_json(path, &diagnostics);
 		else
 			print_diagnostics(path, &definition, &diagnostics);
 		if (!line_option(line, "json"))
@@ -134,6 +142,7 @@ const struct subcommand command_explain = {
 	.name = "explain",
 	.arguments = "FILE",
 	.summary = "print the compiled form of a definition",
+	.details = "For people: its states by number, with what each does and where it goes. FILE - reads standard input.",
 	.options = (const struct option_row[]){ { NULL, NULL, NULL } },
 	.arguments_min = 1,
 	.arguments_max = 1,

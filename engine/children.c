@@ -6,6 +6,7 @@
  * recovery, which starts the parent's open tasks again, finds the same child whether it was begun, runs or has ended: nothing is begun
  * twice and no end is lost, and what is kept here in memory is only who waits for whom. A parent that stops, or whose task times out, stops its
  * .sync child: a message to it is stored with that, and deleted when the child's end is; what a crash leaves is read by the next process. */
+#include "base/timestamp.h"
 #include "engine/runtime.h"
 #include "engine/token.h"
 #include <stdio.h>
@@ -21,6 +22,7 @@ struct child {
 	struct str arn; /* own memory */
 	enum integration_pattern pattern;
 	bool cancelled;
+	bool sdk; /* by aws-sdk:sfn, which words its answers in another way */
 	bool told; /* the message that stops it is in the batch of its parent's step */
 	bool looking, over; /* its description is asked for; it has been answered meanwhile */
 	struct child *next; /* another task that waits for the same execution */
@@ -170,6 +172,14 @@ static void refuse(struct child *child, const struct engine_error *error)
 	struct engine *engine = child->children->engine;
 	if (error->code == ENGINE_UNAVAILABLE && engine->draining)
 		return; /* the next process begins it */
+	if (child->sdk) {
+		_cleanup_(arena_done) struct arena arena = { 0 };
+		struct str sdk_name, sdk_cause;
+		sdk_sfn_error(engine, &arena, error, &sdk_name, &sdk_cause);
+		report(child, TASK_FAILED, NULL, sdk_name, sdk_cause);
+		forget(child);
+		return;
+	}
 	const char *name = engine_error_name(error->code);
 	bool suffixed = str_ends(str_of(name), STR("Exception"));
 	char request_id[37];
@@ -199,7 +209,11 @@ static void on_started(void *data, const struct engine_error *error, const struc
 	}
 	_cleanup_(value_unrefp) struct value *output = value_new_object(2);
 	set_text(output, "ExecutionArn", info->arn);
-	value_object_take(output, STR("StartDate"), value_from_int(info->start_ms));
+	char date[TIMESTAMP_TEXT_MAX];
+	if (child->sdk)
+		set_text(output, "StartDate", str_of(timestamp_format(info->start_ms, date)));
+	else
+		value_object_take(output, STR("StartDate"), value_from_int(info->start_ms));
 	report(child, TASK_SUCCEEDED, output, STR_EMPTY, STR_EMPTY);
 	if (!waits) {
 		forget(child);
@@ -253,7 +267,7 @@ static int start(struct connector *connector, const struct task_request *task, s
 	if (input && !value_is(input, VALUE_NULL))
 		request.input = value_is(input, VALUE_STRING) ? value_string(input) : value_text(input);
 	struct child *child = NEW(struct child);
-	*child = (struct child){ .children = children, .parent = task->key, .pattern = pattern_of(task->resource_arn) };
+	*child = (struct child){ .children = children, .parent = task->key, .pattern = pattern_of(task->resource_arn), .sdk = str_eqz(task->type, "aws-sdk:sfn") };
 	str_map_put(&children->by_parent, key_text(&child->parent), child);
 	engine_start(children->engine, &request, on_started, child);
 	return 0;
@@ -358,7 +372,7 @@ static void cancel(struct connector *connector, struct task_key key)
 static bool accepts(const struct connector *connector, struct str type, struct str api)
 {
 	(void)connector;
-	return str_eqz(type, "states") && str_eqz(api, "startExecution");
+	return (str_eqz(type, "states") || str_eqz(type, "aws-sdk:sfn")) && str_eqz(api, "startExecution");
 }
 
 static uint32_t running(const struct connector *connector)

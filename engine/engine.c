@@ -102,6 +102,7 @@ int engine_new(const struct engine_options *options, struct engine **ret_engine,
 	engine->timer = (struct loop_timer){ .callback = on_timer, .data = engine };
 	dispatch_init(engine);
 	children_init(engine);
+	sdk_sfn_init(engine);
 
 	int r = load(engine, options, err);
 	if (r == 0 && options->crash_notes)

@@ -453,6 +453,9 @@ struct children {
 	struct u64_map by_id; /* of the child → the first of those who wait for its end */
 };
 void children_init(struct engine *engine);
+/* aws-sdk:sfn (sdk_sfn.c): its connector; how it words an error of ours. */
+void sdk_sfn_init(struct engine *engine);
+void sdk_sfn_error(struct engine *engine, struct arena *arena, const struct engine_error *error, struct str *ret_error, struct str *ret_cause);
 /* The messages that stop children, in the batch of the step that cancels their tasks; those that the last process left. */
 void children_step(struct engine *engine, struct store_batch *batch, struct resident *resident, const struct core_result *result);
 void children_recover(struct engine *engine);

@@ -85,6 +85,10 @@ static void say_operand(struct words *out, const struct choice_test *test)
 	_cleanup_(buffer_done) struct buffer text = { 0 };
 	if (test->operand_path) {
 		say_expr(out, test->operand_path);
+	} else if (test->operand && value_is(test->operand, VALUE_STRING)) {
+		sayz(out, "\"");
+		say(out, str_sub(value_string(test->operand), 0, OPERAND_MAX));
+		sayz(out, "\"");
 	} else if (test->operand) {
 		value_write(test->operand, &text);
 		say(out, buffer_str(&text));

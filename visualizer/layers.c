@@ -17,10 +17,11 @@ enum {
 /* Boxes stand where their direct neighbours want them; bends give way to boxes, and catchers to all else, so that the main flow
  * stays straight. */
 #define PULL_FLOW 1.0
-#define PULL_LONG 0.3 /* an edge that goes on past the next layer */
-#define PULL_CATCH 0.02
+#define PULL_LONG 0.05 /* an edge that goes on past the next layer */
+#define PULL_CATCH 0.0001
 #define PULL_LANE 4.0 /* between bends */
 #define HOLD_BOX 1.0  /* labels of flow too */
+#define HOLD_LONG 0.05 /* labels of such edges */
 #define HOLD_BEND 0.002
 #define HOLD_CATCH 0.00001
 
@@ -278,7 +279,7 @@ static double hold_of(const struct layering *y, uint32_t edge, double flow)
 
 static uint32_t label_add(struct layering *y, uint32_t edge, uint32_t layer, uint32_t lane_end)
 {
-	uint32_t index = vertex_add(y, layer, lane_end, hold_of(y, edge, HOLD_BOX));
+	uint32_t index = vertex_add(y, layer, lane_end, hold_of(y, edge, edge_span(y, edge) > 1 ? HOLD_LONG : HOLD_BOX));
 	struct vertex *vertex = &y->l->vertices[index];
 	struct graph_box size = label_size(&layout_edge(y->l, edge)->label);
 	bool right = layout_is_right(y->l);

@@ -11,7 +11,7 @@ enum {
 	PASSES = 10,
 	PASSES_LARGE = 4,
 	LARGE = 6000, /* vertices */
-	STRAIGHTEN_ROUNDS = 2,
+	STRAIGHTEN_ROUNDS = 4,
 	GAP = 36,	     /* along, between two layers */
 	GAP_AT_LABEL = 18,   /* in front of a layer of labels, and behind it */
 	GAP_FOR_TURN = 34,   /* where edges against the flow turn round */
@@ -133,7 +133,7 @@ static double clamp(double value, double least, double most)
 }
 
 /* Gives `count` vertices of a lane, from `first` on, one coordinate between least and most: where the lane ends, or where it
- * begins if that is in reach and the end is not, else as near as possible to where they are. */
+ * begins if that is in reach and the end is not, else as near as possible to where they are (a single one: to where it leads). */
 static void straighten(struct layout *l, uint32_t first, uint32_t count, double least, double most)
 {
 	double mean = 0;
@@ -146,18 +146,20 @@ static void straighten(struct layout *l, uint32_t first, uint32_t count, double 
 		double end = ends[i] == VERTEX_NONE ? 1e13 : l->vertices[ends[i]].across;
 		if (end >= least && end <= most)
 			across = end;
+		else if (i == 1 && count == 1 && end < 1e13)
+			across = clamp(end, least, most);
 	}
 	vertex = first;
 	for (uint32_t i = 0; i < count; i++, vertex = l->vertices[vertex].next)
 		l->vertices[vertex].across = across;
 }
 
-/* The longest pieces of the lane that can be straight, one after the other. */
-static void straighten_lane(struct layout *l, uint32_t first, bool *done)
+/* The longest pieces of an edge's way that can be straight, one after the other, up to where it joins another's lane. */
+static void straighten_run(struct layout *l, const struct run *run)
 {
 	double least = -1e12, most = 1e12;
-	uint32_t from = first, count = 0;
-	for (uint32_t vertex = first; vertex != VERTEX_NONE && !done[vertex]; vertex = l->vertices[vertex].next) {
+	uint32_t from = run->first, count = 0;
+	for (uint32_t vertex = from; vertex != VERTEX_NONE && vertex != run->join; vertex = l->vertices[vertex].next) {
 		double low, high;
 		room_of(l, vertex, &low, &high);
 		if (low > high) /* rounding, when it stands as close as it may on both sides */
@@ -175,18 +177,17 @@ static void straighten_lane(struct layout *l, uint32_t first, bool *done)
 		least = low;
 		most = high;
 		count++;
-		done[vertex] = true;
 	}
 	if (count)
 		straighten(l, from, count, least, most);
 }
 
-static void straighten_lanes(struct layout *l)
+/* In both orders by turns: what stands in a lane's way may go away itself. */
+static void straighten_runs(struct layout *l, bool backward)
 {
-	bool *done = ARENA_ARRAY(l->scratch, bool, l->vertices_count);
-	for (uint32_t e = 0; e < l->group->edges_count; e++)
-		if (l->runs[e].first != VERTEX_NONE && !done[l->runs[e].first])
-			straighten_lane(l, l->runs[e].first, done);
+	uint32_t count = l->group->edges_count;
+	for (uint32_t i = 0; i < count; i++)
+		straighten_run(l, &l->runs[backward ? count - 1 - i : i]);
 }
 
 /* ---- along ---------------------------------------------------------------------------------- */
@@ -272,7 +273,7 @@ void layout_place(struct layout *l)
 			place_layer(&p, down ? i : l->layers_count - 1 - i, down ? &l->above : &l->below);
 		}
 	for (unsigned i = 0; i < STRAIGHTEN_ROUNDS; i++)
-		straighten_lanes(l);
+		straighten_runs(l, i % 2);
 	move_to_zero(l);
 	place_along(l);
 }

@@ -7,6 +7,7 @@
 
 enum {
 	TURN = 17,      /* along: how far out of the layer an edge turns round */
+	PORT_ASIDE = 14, /* across: how far from the middle of its box a catcher's line begins */
 	LOOP_OUT = 16,  /* across: how far a self loop goes out of its box */
 	LOOP_HALF = 8,  /* along: half of a loop's opening */
 	LABEL_AWAY = 4, /* across: between a loop and its label */
@@ -95,12 +96,24 @@ static uint32_t pass(struct pen *pen, uint32_t index, bool up)
 	return end;
 }
 
+/* Where an edge leaves its source: in the middle, a catcher a little to the side that it goes to, so that it does not cover
+ * the way on. */
+static double port(const struct pen *pen, uint32_t from, uint32_t first)
+{
+	const struct vertex *vertices = pen->l->vertices, *source = &vertices[from];
+	if (pen->edge->kind != GRAPH_CATCH || first == VERTEX_NONE)
+		return source->across;
+	double aside = vertices[first].across - source->across;
+	return source->across + (aside > PORT_ASIDE ? PORT_ASIDE : aside < -PORT_ASIDE ? -PORT_ASIDE : aside);
+}
+
 static void draw_forward(struct pen *pen, uint32_t from, uint32_t to, uint32_t first)
 {
 	struct layout *l = pen->l;
 	const struct vertex *source = &l->vertices[from], *target = &l->vertices[to];
-	point(pen, source->across, node_end(l, from));
-	point(pen, source->across, layer_end(&l->layers[source->layer]));
+	double out = port(pen, from, first);
+	point(pen, out, node_end(l, from));
+	point(pen, out, layer_end(&l->layers[source->layer]));
 	for (uint32_t v = first; v != VERTEX_NONE; v = l->vertices[v].next)
 		v = pass(pen, v, false);
 	point(pen, target->across, l->layers[target->layer].start);
@@ -110,8 +123,9 @@ static void draw_jump(struct pen *pen, uint32_t from, uint32_t label)
 {
 	struct layout *l = pen->l;
 	const struct vertex *source = &l->vertices[from], *vertex = &l->vertices[label];
-	point(pen, source->across, node_end(l, from));
-	point(pen, source->across, layer_end(&l->layers[source->layer]));
+	double out = port(pen, from, label);
+	point(pen, out, node_end(l, from));
+	point(pen, out, layer_end(&l->layers[source->layer]));
 	point(pen, vertex->across, l->layers[vertex->layer].start);
 	point(pen, vertex->across, put_label(pen, vertex));
 }
@@ -121,9 +135,10 @@ static void draw_back(struct pen *pen, uint32_t from, uint32_t to, uint32_t firs
 	struct layout *l = pen->l;
 	const struct vertex *source = &l->vertices[from], *target = &l->vertices[to];
 	double below = layer_end(&l->layers[source->layer]) + TURN, above = l->layers[target->layer].start - TURN;
+	double out = port(pen, from, first);
 	uint32_t last = first;
-	point(pen, source->across, node_end(l, from));
-	point(pen, source->across, below);
+	point(pen, out, node_end(l, from));
+	point(pen, out, below);
 	point(pen, l->vertices[first].across, below);
 	for (uint32_t v = first; v != VERTEX_NONE; v = l->vertices[v].next)
 		last = v = pass(pen, v, true);

@@ -2,7 +2,7 @@
  *
  * There is no input at the top level: data comes in through `$states` and variables. So a name, `$` or a wildcard that
  * would look into it is refused when the expression is compiled; inside a predicate, a later step, a sort term or a
- * grouping it has a context to look into. A lambda's body counts as top level. */
+ * grouping it has a context to look into. A lambda's body has what the place has where the lambda stands. */
 #include "dsl/jsonata/evaluation.h"
 #include "base/mem.h"
 
@@ -97,7 +97,7 @@ static void check(struct compiler *c, const struct node *node, bool top)
 		check_list(c, node, top);
 		return;
 	case NODE_LAMBDA:
-		check(c, node->a, true);
+		check(c, node->a, top);
 		return;
 	case NODE_TRANSFORM:
 		check(c, node->a, false);
@@ -197,6 +197,20 @@ static void compile_expression(struct template_compiler *t, struct str text, str
 	add_problem(t, pointer, &error, offset);
 }
 
+/* One step of a JSON pointer, in which ~ and / are written ~0 and ~1. */
+static struct str pointer_to_member(struct arena *arena, struct str pointer, struct str key)
+{
+	_cleanup_(buffer_done) struct buffer below = { 0 };
+	buffer_add(&below, pointer);
+	buffer_byte(&below, '/');
+	for (size_t i = 0; i < key.len; i++)
+		if (key.ptr[i] == '~' || key.ptr[i] == '/')
+			buffer_addz(&below, key.ptr[i] == '~' ? "~0" : "~1");
+		else
+			buffer_byte(&below, key.ptr[i]);
+	return arena_str(arena, buffer_str(&below));
+}
+
 static bool compile_part(struct template_compiler *t, const struct value *json, struct str pointer, struct part *part)
 {
 	*part = (struct part){ .constant = json };
@@ -208,10 +222,9 @@ static bool compile_part(struct template_compiler *t, const struct value *json, 
 	bool dynamic = false;
 	struct part *parts = count ? ARENA_ARRAY(t->arena, struct part, count) : NULL;
 	for (size_t i = 0; i < count; i++) {
-		struct str below =
-		    value_is(json, VALUE_OBJECT)
-			? arena_format(t->arena, "%.*s/%.*s", STR_FMT(pointer), STR_FMT(value_key_at(json, i)))
-			: arena_format(t->arena, "%.*s[%zu]", STR_FMT(pointer), i);
+		struct str below = value_is(json, VALUE_OBJECT)
+				       ? pointer_to_member(t->arena, pointer, value_key_at(json, i))
+				       : arena_format(t->arena, "%.*s/%zu", STR_FMT(pointer), i);
 		dynamic |= compile_part(t, value_at(json, i), below, &parts[i]);
 	}
 	if (dynamic) {

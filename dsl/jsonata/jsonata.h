@@ -101,8 +101,8 @@ void jsonata_explain(const struct jsonata *program, struct buffer *buffer);
 bool jsonata_is_template_text(struct str text);
 struct str jsonata_template_inner(struct str text, size_t *ret_offset);
 
-/* A mistake in a template: where ("" for itself, "/a/b[0]" below it) and what. Offsets count from the string's start.
- */
+/* A mistake in a template: where (a JSON pointer: "" for itself, "/a/0" below it) and what. Offsets count from the
+ * string's start. */
 struct jsonata_template_problem {
 	struct str pointer;
 	struct str message;

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -273,4 +274,17 @@ static bool never(void *data)
 void test_loop_for(struct loop *loop, int64_t duration_ms)
 {
 	test_loop_until(loop, never, NULL, duration_ms);
+}
+
+static bool is_true(void *data)
+{
+	return *(const bool *)data;
+}
+
+void test_loop_until_true(struct loop *loop, const bool *flag, int seconds)
+{
+	if (test_loop_until(loop, is_true, (void *)(uintptr_t)flag, seconds * 1000LL))
+		return;
+	fprintf(stderr, "nothing happened within %d s\n", seconds);
+	abort();
 }

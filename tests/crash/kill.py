@@ -12,6 +12,8 @@ again on the same store, and goes on. The checker knows only what clients were t
   - every history has the ids 1, 2, 3 …, begins with ExecutionStarted, and has at most one terminal event, its last;
   - a history that was read only grows: what was seen is still its beginning;
   - in the end every execution has ended, with the outcome that its kind must have;
+  - in the end, and when the process that ran them was killed, no program of a task is left running;
+  - `ratchet check` finds nothing wrong with the store;
   - a task's program was started under the same idempotency key whenever it was started again, and never twice at once.
 
 Prints the seed; the last line is 'N passed, N failed, N skipped'."""
@@ -54,6 +56,10 @@ def definitions(function_url):
         "parallel": {"StartAt": "X", "States": {"X": {"Type": "Parallel", "End": True, "Branches": [
             {"StartAt": "H", "States": {"H": {**http_task, "End": True}}},
             {"StartAt": "V", "States": {"V": {"Type": "Wait", "Seconds": 1, "End": True}}}]}}},
+        "lambda": {"StartAt": "A", "States": {
+            "A": {"Type": "Task", "Resource": "arn:aws:lambda:us-east-1:000000000000:function:work", "ResultPath": "$.a", "Retry": http_task["Retry"], "Next": "B"},
+            "B": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": {"FunctionName": "work", "Payload.$": "$"},
+                  "ResultSelector": {"answer.$": "$.Payload"}, "ResultPath": "$.b", "Retry": http_task["Retry"], "End": True}}},
         "fails": {"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "Planned", "Cause": "as it should"}}},
         "forever": {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 3600, "End": True}}},
     }
@@ -63,14 +69,21 @@ EXPECTED = {"fails": "FAILED", "forever": "ABORTED"}
 
 
 class Function(http.server.BaseHTTPRequestHandler):
-    """The function that http tasks call."""
+    """What http and lambda tasks call: a function at /, and the Invoke API of Lambda with a function 'work'."""
+
+    invoked = 0
 
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        payload = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         body = b'{"done":true}'
-        self.send_response(200)
+        status = 200
+        if self.path.startswith("/2015-03-31/functions/"):
+            Function.invoked += 1
+            known = self.path.split("/")[3].endswith("work") and self.path.endswith("/invocations") and isinstance(json.loads(payload), dict)
+            status = 200 if known else 404
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -94,8 +107,8 @@ class Refused(Exception):
 
 
 class Server:
-    def __init__(self, binary, folder):
-        self.binary, self.folder, self.process, self.port = binary, folder, None, None
+    def __init__(self, binary, folder, options=()):
+        self.binary, self.folder, self.options, self.process, self.port = binary, folder, list(options), None, None
         self.recoveries = []
 
     def start(self):
@@ -103,7 +116,7 @@ class Server:
         self.log = open(f"{self.folder}/server.log", "ab")
         self.process = subprocess.Popen(
             [self.binary, "serve", "--listen", f"127.0.0.1:{self.port or 0}", "--store", f"sqlite:{self.folder}/store.db",
-             "--config", f"{self.folder}/ratchet.yaml"], stdout=subprocess.PIPE, stderr=self.log, start_new_session=True)
+             "--config", f"{self.folder}/ratchet.yaml", *self.options], stdout=subprocess.PIPE, stderr=self.log, start_new_session=True)
         line = self.process.stdout.readline().decode().strip()
         if not line.startswith("http://"):
             raise SystemExit(f"the server did not start: {line!r}; its log:\n" + open(f"{self.folder}/server.log").read()[-3000:])
@@ -298,7 +311,7 @@ def main():
     function = FunctionServer(("127.0.0.1", 0), Function)
     threading.Thread(target=function.serve_forever, daemon=True).start()
 
-    server = Server(os.path.abspath(options.ratchet), folder)
+    server = Server(os.path.abspath(options.ratchet), folder, ["--lambda-endpoint", f"http://127.0.0.1:{function.server_port}"])
     checker = Checker(server, seed)
     server.start()
     checker.machines = {}
@@ -317,10 +330,20 @@ def main():
         for client in clients:
             client.join()
         server.start()
+    # Programs of tasks end with the process that ran them: after the last kill, and before anything is started again, none may be left.
+    server.kill()
+    time.sleep(1)
+    for line in processes_of(folder):
+        checker.problem(f"left behind by a process that was killed: {line}")
+    server.start()
     checker.check_all(patience_s=120)
     status = server.stop()
     if status != 0:
         checker.problem(f"asked to end, the server exited with {status}")
+
+    verified = subprocess.run([server.binary, "check", f"{folder}/store.db"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if verified.returncode != 0:
+        checker.problem(f"ratchet check: {verified.stdout[-2000:]}")
 
     runs = open(f"{folder}/runs").read().split() if os.path.exists(f"{folder}/runs") else []
     if os.path.exists(f"{folder}/problems"):
@@ -332,7 +355,7 @@ def main():
 
     times = sorted(server.recoveries[1:])
     print(f"{options.rounds} kills, {len(checker.known)} executions, {checker.checks} histories checked, "
-          f"{len(runs)} runs of {len(set(runs))} tasks; ready again after {1000 * times[len(times) // 2]:.0f} ms (median), {1000 * times[-1]:.0f} ms (most)")
+          f"{len(runs)} runs of {len(set(runs))} tasks, {Function.invoked} calls of Lambda; ready again after {1000 * times[len(times) // 2]:.0f} ms (median), {1000 * times[-1]:.0f} ms (most)")
     failed = len(checker.problems)
     if failed or options.keep:
         print(f"kept: {folder}")

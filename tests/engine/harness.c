@@ -6,6 +6,7 @@
 #include "tests/store/power_vfs.h"
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -134,6 +135,14 @@ static bool wait_for_post(struct virtual_loop *self)
 	return any;
 }
 
+static bool has_posts(struct virtual_loop *self)
+{
+	pthread_mutex_lock(&self->mutex);
+	bool any = self->posts;
+	pthread_mutex_unlock(&self->mutex);
+	return any;
+}
+
 bool harness_iterate(struct harness *harness, bool may_sleep)
 {
 	struct virtual_loop *self = &harness->loop;
@@ -142,7 +151,7 @@ bool harness_iterate(struct harness *harness, bool may_sleep)
 	bool any = run_posts(self);
 	any |= run_timers(self);
 	bool more = self->turn && self->turn(self->turn_data);
-	if (any || more || self->posts)
+	if (any || more || has_posts(self))
 		return true;
 	if (store_busy(harness) && wait_for_post(self))
 		return true;
@@ -336,7 +345,8 @@ static void on_fatal(void *data, const char *reason)
 
 static bool try_open_store(struct harness *harness, struct wf_error *err)
 {
-	struct store_options options = { .durability = STORE_RELAXED };
+	struct store_options options = { .durability = harness->vfs ? STORE_FULL : STORE_RELAXED,
+					.vfs = harness->vfs };
 	/* In step, each batch is a transaction of its own: how many wait together depends on threads. */
 	if (harness->power)
 		options = (struct store_options){ .vfs = "ratchet-power", .batch_bytes_max = harness->in_step };
@@ -386,6 +396,12 @@ char *harness_folder(void)
 	return folder;
 }
 
+static int64_t wall_ms(struct clock_source *source)
+{
+	const struct virtual_loop *loop = (const struct virtual_loop *)((char *)source - offsetof(struct virtual_loop, clock.source));
+	return loop->clock.now_ms + loop->wall_jump_ms;
+}
+
 static struct harness *new_harness(void)
 {
 	struct harness *harness = NEW(struct harness);
@@ -397,6 +413,7 @@ static struct harness *new_harness(void)
 				    .post = post,
 				    .set_turn = set_turn };
 	clock_manual_init(&loop->clock, START_MS);
+	loop->clock.source.wall_ms = wall_ms;
 	pthread_mutex_init(&loop->mutex, NULL);
 	pthread_cond_init(&loop->posted, NULL);
 	loop->posts_tail = &loop->posts;

@@ -17,7 +17,8 @@
 
 struct virtual_loop {
 	struct loop loop; /* first */
-	struct clock_manual clock;
+	struct clock_manual clock; /* monotonic; the wall clock is … */
+	int64_t wall_jump_ms; /* … this far ahead of it: a test may let it jump */
 	struct loop_timer **timers; /* armed ones; impl is their time */
 	size_t timers_count, timers_capacity;
 	pthread_mutex_t mutex;
@@ -56,6 +57,7 @@ struct harness {
 	enum fault fault;
 	uint32_t fault_at, fault_count, batches_seen;
 	bool delay_all;
+	const char *vfs; /* of a file; NULL: the machine's; with full durability; set before harness_reopen */
 	/* power loss (harness_new_on_power) */
 	bool power;
 	bool in_step; /* the store answers before anything else happens: the run depends on nothing but its seed */

@@ -378,6 +378,19 @@ def a_stop_of_the_parent_reaches_the_child_though_the_server_is_killed(context):
             server.wait(execution["executionArn"], "ABORTED")
 
 
+def an_execution_reports_on_the_task_of_another(context):
+    server = context.server
+    server.call("CreateActivity", name="a")
+    run = _start(server, server.create("m", _activity_machine("a")))
+    reporter = server.create("r", {"StartAt": "S", "States": {"S": {
+        "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:sfn:sendTaskSuccess", "End": True,
+        "Parameters": {"TaskToken.$": "$.token", "Output": {"by": "another"}}}}})
+    token = _poll(server, "a")["taskToken"]
+    server.wait(_start(server, reporter, {"token": token}), "SUCCEEDED")
+    assert json.loads(server.wait(run, "SUCCEEDED")["output"]) == {"by": "another"}
+    assert server.wait(_start(server, reporter, {"token": token}), "FAILED")["error"] == "Sfn.TaskTimedOutException"
+
+
 # ---- redrive ----------------------------------------------------------------------------------------------------
 
 

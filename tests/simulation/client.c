@@ -119,6 +119,10 @@ static bool hears(struct call *call)
 /* The engine could not; somebody asks again. True if so. */
 static bool unavailable(struct call *call, const struct engine_error *error)
 {
+	if (error->code && call->node->zombie) { /* it does not know what its successor has made */
+		ask_again(call);
+		return true;
+	}
 	if (error->code != ENGINE_UNAVAILABLE && error->code != ENGINE_INTERNAL)
 		return false;
 	if (error->code == ENGINE_INTERNAL && !call->client->sim->temper.read_fail)
@@ -198,7 +202,7 @@ static void on_polled(void *data, const struct engine_error *error, struct str t
 	struct sim *sim = call->client->sim;
 	if (!hears(call) || unavailable(call, error))
 		return;
-	if (error->code && !call->node->zombie)
+	if (error->code)
 		sim_fail(sim, "a worker is refused: %.*s", STR_FMT(error->message));
 	struct task_key key;
 	if (!error->code && token.len) {
@@ -232,10 +236,6 @@ static void on_started(void *data, const struct engine_error *error, const struc
 		if (!call->other_input && !fact->ended)
 			sim_fail(sim, "a repeat of the start of %s, which runs, is refused", plan->name);
 		call_free(call);
-		return;
-	}
-	if (error->code && call->node->zombie) { /* it does not know what its successor has made */
-		ask_again(call);
 		return;
 	}
 	if (error->code)

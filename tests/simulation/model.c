@@ -279,6 +279,18 @@ static void take_snapshot(struct model *model, struct fact *fact, const struct s
 
 /* ---- batches ------------------------------------------------------------------------------------------------ */
 
+/* A task begins one execution, however often it is started again. */
+static void insert_child(struct model *model, const struct fact *fact, struct task_key parent)
+{
+	struct fact *sender = model_find(model, parent.execution_id);
+	struct task_fact *task = sender ? u64_map_get(&sender->tasks, parent.event_id) : NULL;
+	if (!task)
+		WRONG(fact, "it is begun before the task of its parent is durable");
+	if (task->child)
+		WRONG(fact, "its parent's task has begun execution %llx already", (unsigned long long)task->child);
+	task->child = fact->id;
+}
+
 static void insert(struct model *model, const struct store_execution *row)
 {
 	struct fact *fact = NEW(struct fact);
@@ -296,6 +308,11 @@ static void insert(struct model *model, const struct store_execution *row)
 		WRONG(fact, "it is begun twice");
 	MEM_GROW(model->facts, model->capacity, model->count + 1);
 	model->facts[model->count++] = fact;
+	struct attributes attributes;
+	if (!attributes_decode(row->attributes, &attributes))
+		WRONG(fact, "its row's attributes cannot be read");
+	if (attributes.parent.execution_id)
+		insert_child(model, fact, attributes.parent);
 }
 
 static struct fact *need(struct model *model, uint64_t id)

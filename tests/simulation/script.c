@@ -21,11 +21,8 @@ static json_t *with_next_n(json_t *parameters)
 static json_t *with_text(json_t *parameters, size_t bytes)
 {
 	json_t *output = json_deep_copy(parameters);
-	char *text = mem_zalloc(bytes + 1);
-	memset(text, 'x', bytes);
 	/* Not the same for each: equal payloads would be kept once. */
-	snprintf(text, bytes, "%lld", (long long)json_integer_value(json_object_get(parameters, "n")));
-	text[strlen(text)] = 'y';
+	char *text = mem_printf("%0*lld", (int)bytes, (long long)json_integer_value(json_object_get(parameters, "n")));
 	json_object_set_new(output, "text", json_string(text));
 	free(text);
 	return output;

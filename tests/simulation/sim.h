@@ -85,6 +85,7 @@ struct task_fact {
 	uint64_t id;
 	bool closed; /* a client was told that its answer was taken */
 	bool given; /* to a worker */
+	uint64_t child; /* the execution that it began; 0: none */
 	char *parameters; /* as it was first started */
 };
 

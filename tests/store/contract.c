@@ -119,7 +119,7 @@ static void batches_end_in_the_order_they_were_submitted(void **state)
 		assert_int_equal(store_batches_waiting(f->store), i + 1);
 	}
 	assert_int_equal(check.count, 0); /* never from within the call */
-	test_loop_until(f->loop, &check.done, 60);
+	test_loop_until_true(f->loop, &check.done, 60);
 	assert_int_equal(check.last, 2000);
 	assert_int_equal(store_batches_waiting(f->store), 0);
 	for (int i = 0; i < 2000; i++)
@@ -148,7 +148,7 @@ static void a_failed_batch_leaves_nothing_and_those_behind_it_fail(void **state)
 		b->data = &check;
 		store_submit(f->store, b);
 	}
-	test_loop_until(f->loop, &check.done, 60);
+	test_loop_until_true(f->loop, &check.done, 60);
 	for (unsigned i = 0; i < 20; i++) {
 		assert_int_equal(check.results[1980 + i], i < 10 ? STORE_COMMITTED : STORE_FAILED);
 		assert_int_equal(find(f, ID(100 + i)).count, i < 10);
@@ -184,7 +184,7 @@ static void batches_behind_a_failed_one_get_its_cause(void **state)
 		b->data = &check;
 		store_submit(f->store, b);
 	}
-	test_loop_until(f->loop, &check.done, 60);
+	test_loop_until_true(f->loop, &check.done, 60);
 	f->lease.sequence = 0;
 	commit_ok(f, batch_next(f));
 }
@@ -825,7 +825,7 @@ static void an_owner_that_follows_the_protocol_stores_everything_once(void **sta
 		random_seed(&owner.random, seed);
 		faulty_set(f->store, any_fault, &owner);
 		owner_go(&owner);
-		test_loop_until(f->loop, &owner.done, 60);
+		test_loop_until_true(f->loop, &owner.done, 60);
 		faulty_set(f->store, NULL, NULL);
 		f->lease.sequence = owner.stored;
 		for (int i = 0; i < 4; i++)

@@ -69,7 +69,7 @@ static void write_and_exit(struct fixture *f, uint64_t batches, struct str blob,
 	fixture_open(f);
 	struct writer writer = { .fixture = f, .last = f->lease.sequence + batches, .acknowledge_fd = fd, .blob = blob };
 	writer_go(&writer);
-	test_loop_until(f->loop, &writer.done, 300);
+	test_loop_until_true(f->loop, &writer.done, 300);
 	fixture_close(f);
 	_exit(0);
 }

@@ -36,12 +36,14 @@ static int file_close(sqlite3_file *file)
 
 static int file_read(sqlite3_file *file, void *bytes, int len, sqlite3_int64 at)
 {
-	return real(file)->pMethods->xRead(real(file), bytes, len, at);
+	return fault_vfs.reads_fail ? SQLITE_IOERR_READ : real(file)->pMethods->xRead(real(file), bytes, len, at);
 }
 
 static int file_write(sqlite3_file *file, const void *bytes, int len, sqlite3_int64 at)
 {
 	step();
+	if (fault_vfs.writes_fail)
+		return SQLITE_IOERR_WRITE;
 	if (fault_vfs.writes_left >= 0) {
 		if (fault_vfs.writes_left == 0)
 			return SQLITE_FULL;
@@ -172,6 +174,6 @@ void fault_vfs_reset(void)
 	}
 	fault_vfs.writes_left = -1;
 	fault_vfs.steps_left = -1;
-	fault_vfs.syncs_fail = false;
+	fault_vfs.writes_fail = fault_vfs.reads_fail = fault_vfs.syncs_fail = false;
 	fault_vfs.syncs = 0;
 }

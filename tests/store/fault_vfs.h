@@ -5,7 +5,7 @@
 
 struct fault_vfs {
 	atomic_int writes_left; /* writes until the disk is full; negative: never */
-	atomic_bool syncs_fail;
+	atomic_bool writes_fail, reads_fail, syncs_fail; /* as EIO; reads of the database and its log */
 	atomic_int steps_left; /* writes, syncs, truncations, deletions until the process kills itself; negative: never */
 	atomic_int syncs; /* done so far */
 };

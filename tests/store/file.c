@@ -525,7 +525,7 @@ static void the_log_does_not_grow_without_bound_under_load(void **state)
 	struct fixture *f = *state;
 	struct load_ l = { .fixture = f, .bytes = noise(f, 1, 16000), .wanted = 10000 };
 	load_go(&l);
-	test_loop_until(f->loop, &l.done, 200);
+	test_loop_until_true(f->loop, &l.done, 200);
 	print_message("           at most %lld MB of log\n", (long long)l.log_most / 1000000);
 	assert_true(l.log_most > 0 && l.log_most < 100 << 20); /* 160 MB went through it */
 }
@@ -543,15 +543,15 @@ static void a_backup_under_load_is_a_whole_store_of_one_moment(void **state)
 	struct fixture *f = *state;
 	struct load_ l = { .fixture = f, .bytes = noise(f, 1, 16000), .wanted = 500 };
 	load_go(&l);
-	test_loop_until(f->loop, &l.done, 100);
+	test_loop_until_true(f->loop, &l.done, 100);
 	l.wanted = 3000;
 	l.done = false;
 	load_go(&l);
 	bool copied = false;
 	const char *path = fixture_path(f, "-copy");
 	store_backup(f->store, path, backup_done, &copied);
-	test_loop_until(f->loop, &copied, 100);
-	test_loop_until(f->loop, &l.done, 100);
+	test_loop_until_true(f->loop, &copied, 100);
+	test_loop_until_true(f->loop, &l.done, 100);
 	assert_int_equal(backup(f, path).code, ERR(EXISTS));
 	assert_int_equal(backup(f, "/no/such/folder/x").code, ERR(IO));
 	struct stat file;

@@ -178,7 +178,7 @@ enum store_result commit(struct fixture *fixture, struct store_batch *batch, str
 	batch->data = &committed;
 	store_submit(fixture->store, batch);
 	assert_false(committed.done);
-	test_loop_until(fixture->loop, &committed.done, SECONDS_MOST);
+	test_loop_until_true(fixture->loop, &committed.done, SECONDS_MOST);
 	if (committed.result != STORE_COMMITTED)
 		fixture->lease.sequence--;
 	if (err)
@@ -220,7 +220,7 @@ static struct waiting *answered(void *data, int code, const struct wf_error *err
 static struct answer wait_for(struct waiting *waiting)
 {
 	assert_false(waiting->done);
-	test_loop_until(waiting->fixture->loop, &waiting->done, SECONDS_MOST);
+	test_loop_until_true(waiting->fixture->loop, &waiting->done, SECONDS_MOST);
 	return waiting->answer;
 }
 

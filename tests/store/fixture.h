@@ -16,7 +16,7 @@
 #include "base/mem.h"
 #include "state-store/store.h"
 #include "tests/store/faulty.h"
-#include "tests/store/test_loop.h"
+#include "tests/common/test_loop.h"
 
 struct variant {
 	const char *name;

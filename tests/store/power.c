@@ -87,7 +87,7 @@ static void submit(struct run *run)
 static void wait_idle(struct run *run)
 {
 	run->idle = run->outstanding == 0;
-	test_loop_until(run->f->loop, &run->idle, 120);
+	test_loop_until_true(run->f->loop, &run->idle, 120);
 }
 
 /* As the maintenance thread does when the log is long. */

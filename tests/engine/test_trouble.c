@@ -1,0 +1,203 @@
+/* The engine on a file, when the machine fails it: a disk that is full or that fails to write, read or sync, for a while or for good; a wall clock that jumps.
+ * What was acknowledged stays; where the cause goes away, work goes on; where it does not, the process says so and ends, and the next one recovers. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "engine/check.h"
+#include "tests/engine/harness.h"
+#include "tests/store/fault_vfs.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define PASS "{\"StartAt\":\"P\",\"States\":{\"P\":{\"Type\":\"Pass\",\"End\":true}}}"
+#define WAIT "{\"StartAt\":\"W\",\"States\":{\"W\":{\"Type\":\"Wait\",\"Seconds\":100,\"Next\":\"T\"}," \
+	     "\"T\":{\"Type\":\"Task\",\"Resource\":\"arn:ratchet:test:::echo\",\"End\":true}}}"
+#define HOUR_MS 3600000
+
+static int set_up(void **state)
+{
+	fault_vfs_reset();
+	struct harness *h = harness_new("sqlite");
+	h->vfs = "ratchet-fault";
+	harness_reopen(h);
+	assert_int_equal(harness_create(h, "pass", PASS)->error, ENGINE_OK);
+	assert_int_equal(harness_create(h, "wait", WAIT)->error, ENGINE_OK);
+	*state = h;
+	return 0;
+}
+
+static void tell(void *data, const char *where, const char *what)
+{
+	fprintf(stderr, "%s: %s\n", where, what);
+}
+
+static int tear_down(void **state)
+{
+	struct harness *h = *state;
+	fault_vfs_reset();
+	struct check_options options = { .problem = tell };
+	struct check_result result;
+	assert_int_equal(engine_check(h->inner, &options, &result, NULL), 0);
+	assert_int_equal(result.problems, 0);
+	harness_free(h);
+	return 0;
+}
+
+static void ended_well(struct harness *h, const char *arn)
+{
+	struct answer *end = harness_describe(h, arn);
+	assert_int_equal(end->error, ENGINE_OK);
+	assert_int_equal(end->status, EXECUTION_SUCCEEDED_);
+	assert_true(end->stop_ms >= end->start_ms);
+}
+
+/* Lets the store fail a few times. */
+static void run_into_it(struct harness *h, int64_t ms)
+{
+	harness_run_for(h, ms);
+	assert_null(h->fatal);
+}
+
+/* ---- disks ---------------------------------------------------------------------------------------- */
+
+static void a_full_disk_keeps_what_is_under_way_and_refuses_the_rest(void **state)
+{
+	struct harness *h = *state;
+	struct answer *waits = harness_start(h, "wait", "before", "1");
+	fault_vfs.writes_left = 0;
+	struct answer *kept = harness_begin(h, "pass", "kept", "2");
+	run_into_it(h, 3000);
+	assert_false(kept->done);
+	assert_int_equal(harness_start(h, "pass", "refused", "3")->error, ENGINE_UNAVAILABLE);
+	run_into_it(h, 60 * 60000); /* the wait is over meanwhile; an hour is not too long */
+	fault_vfs.writes_left = -1;
+	harness_await(h, kept);
+	assert_int_equal(kept->error, ENGINE_OK);
+	assert_int_equal(harness_start(h, "pass", "refused", "3")->error, ENGINE_OK);
+	harness_run_for(h, 5000);
+	ended_well(h, kept->arn);
+	ended_well(h, waits->arn);
+}
+
+static void a_disk_that_fails_to_write_for_a_while_is_tried_again(void **state)
+{
+	struct harness *h = *state;
+	fault_vfs.writes_fail = true;
+	struct answer *kept = harness_begin(h, "pass", "kept", "2");
+	run_into_it(h, 1000);
+	assert_false(kept->done);
+	fault_vfs.writes_fail = false;
+	harness_await(h, kept);
+	assert_int_equal(kept->error, ENGINE_OK);
+	ended_well(h, kept->arn);
+}
+
+static void a_disk_that_fails_to_write_for_good_ends_the_process_and_nothing_is_lost(void **state)
+{
+	struct harness *h = *state;
+	struct answer *waits = harness_start(h, "wait", "before", "1");
+	fault_vfs.writes_fail = true;
+	struct answer *lost = harness_begin(h, "pass", "lost", "2");
+	harness_run_for(h, 10 * 60000);
+	assert_non_null(h->fatal);
+	assert_false(lost->done);
+	fault_vfs.writes_fail = false;
+	harness_reopen(h);
+	free(TAKE(h->fatal));
+	assert_int_equal(harness_start(h, "pass", "lost", "2")->error, ENGINE_OK);
+	harness_run_for(h, 200000);
+	ended_well(h, waits->arn);
+}
+
+static void after_a_failed_sync_the_process_ends_and_nothing_is_lost(void **state)
+{
+	struct harness *h = *state;
+	struct answer *waits = harness_start(h, "wait", "before", "1");
+	fault_vfs.syncs_fail = true;
+	struct answer *unknown = harness_begin(h, "pass", "unknown", "2");
+	harness_run_for(h, 10000);
+	assert_non_null(h->fatal); /* nobody knows what the disk holds */
+	assert_false(unknown->done);
+	fault_vfs.syncs_fail = false;
+	harness_reopen(h);
+	free(TAKE(h->fatal));
+	harness_run_for(h, 200000);
+	ended_well(h, waits->arn);
+	enum engine_error_code again = harness_start(h, "pass", "unknown", "2")->error;
+	assert_true(again == ENGINE_OK || again == ENGINE_EXECUTION_ALREADY_EXISTS);
+}
+
+static void a_disk_that_fails_to_read_for_a_while_is_asked_again(void **state)
+{
+	struct harness *h = *state;
+	struct answer *waits = harness_start(h, "wait", "before", "1");
+	harness_reopen(h); /* nothing is in memory */
+	harness_run_for(h, 1000);
+	fault_vfs.reads_fail = true;
+	harness_run_for(h, 150000); /* its time comes, and it cannot be read */
+	assert_null(h->fatal);
+	fault_vfs.reads_fail = false;
+	harness_run_for(h, 60000);
+	ended_well(h, waits->arn);
+}
+
+/* ---- the clock -------------------------------------------------------------------------------------- */
+
+static void a_clock_that_goes_back_makes_nothing_early_and_loses_no_timer(void **state)
+{
+	struct harness *h = *state;
+	struct answer *waits = harness_start(h, "wait", "w", "1");
+	h->loop.wall_jump_ms -= HOUR_MS;
+	harness_run_for(h, 1000000);
+	assert_int_equal(harness_describe(h, waits->arn)->status, EXECUTION_RUNNING); /* due by the wall clock in 3,700 s */
+	assert_int_equal(harness_start(h, "pass", "p", "1")->error, ENGINE_OK);
+	harness_run_for(h, HOUR_MS);
+	ended_well(h, waits->arn);
+	struct answer *after = harness_start(h, "wait", "w2", "1");
+	harness_run_for(h, 120000);
+	ended_well(h, after->arn);
+}
+
+static void a_clock_that_jumps_ahead_fires_what_is_due(void **state)
+{
+	struct harness *h = *state;
+	struct answer *waits = harness_start(h, "wait", "w", "1");
+	harness_run_for(h, 1000);
+	h->loop.wall_jump_ms += HOUR_MS;
+	harness_run_for(h, 45000); /* it looks at the clock every ten seconds, and at the store every thirty */
+	ended_well(h, waits->arn);
+}
+
+static void a_clock_that_goes_back_does_not_prolong_the_wait_after_a_failed_commit(void **state)
+{
+	struct harness *h = *state;
+	fault_vfs.writes_left = 0;
+	struct answer *kept = harness_begin(h, "pass", "kept", "2");
+	run_into_it(h, 1500);
+	h->loop.wall_jump_ms -= HOUR_MS;
+	fault_vfs.writes_left = -1;
+	harness_run_for(h, 5000);
+	assert_true(kept->done);
+	assert_int_equal(kept->error, ENGINE_OK);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	log_setup(LOG_LEVEL_ERROR + 1, false);
+	const struct CMUnitTest tests[] = {
+		TEST(a_full_disk_keeps_what_is_under_way_and_refuses_the_rest),
+		TEST(a_disk_that_fails_to_write_for_a_while_is_tried_again),
+		TEST(a_disk_that_fails_to_write_for_good_ends_the_process_and_nothing_is_lost),
+		TEST(after_a_failed_sync_the_process_ends_and_nothing_is_lost),
+		TEST(a_disk_that_fails_to_read_for_a_while_is_asked_again),
+		TEST(a_clock_that_goes_back_makes_nothing_early_and_loses_no_timer),
+		TEST(a_clock_that_jumps_ahead_fires_what_is_due),
+		TEST(a_clock_that_goes_back_does_not_prolong_the_wait_after_a_failed_commit),
+	};
+	return cmocka_run_group_tests_name("trouble", tests, NULL, NULL);
+}
