@@ -270,7 +270,7 @@ void tree_add(struct tree *tree, const struct tree_event *event)
 	} else if (is(event, "ParallelStateStarted") || is(event, "MapStateStarted")) {
 		node->attempts++;
 		node->failing = false;
-		node->items = event->length;
+		node->items = is(event, "MapStateStarted") ? event->length : 0;
 		node->items_ended = 0;
 	} else if (str_starts(event->type, STR("Execution")) && !is(event, "ExecutionRedriven")) {
 		node = tree->root;

@@ -15,7 +15,7 @@
 #define CONFIG_ROWS(X)                                                                                                 \
 	X(listen, "127.0.0.1:8083", "HOST:PORT", "where to listen; port 0 takes a free one and prints it")             \
 	X(store, "", "URL", "sqlite:PATH or memory: (sqlite:$XDG_DATA_HOME/ratchet/ratchet.db)")                       \
-	X(durability, "full", "WORD", "what is acknowledged outlives: full: a power loss; relaxed: this process only") \
+	X(durability, "full", "WORD", "what acknowledged requests survive: full: a power loss; relaxed: a crash only") \
 	X(region, "", "NAME", "region in ARNs (the store's, else us-east-1)")                                          \
 	X(account, "", "DIGITS", "account in ARNs (the store's, else 000000000000)")                                   \
 	X(lambda_endpoint, "", "URL", "Lambda Invoke API (AWS_ENDPOINT_URL_LAMBDA)")                                   \

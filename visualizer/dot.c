@@ -56,8 +56,8 @@ static bool is_container(const struct graph_node *node)
 	return node->kind == GRAPH_STATE && node->children;
 }
 
-/* What stands around the next node to write is closed and opened by walking parents: nodes come breadth first, Graphviz wants them
- * nested. So every container is written on its way in and closed on its way out, with a stack of parents instead of recursion. */
+/* Nodes come breadth first, Graphviz wants them nested: every container is opened on the way in and closed on the way out, with a
+ * stack of those around instead of recursion. */
 static void write_nested(const struct graph *graph, struct buffer *out, struct arena *arena)
 {
 	int32_t *next = ARENA_ARRAY(arena, int32_t, graph->nodes_count + 1); /* of each open node: its next child */
@@ -67,10 +67,11 @@ static void write_nested(const struct graph *graph, struct buffer *out, struct a
 		while (depth) {
 			int32_t index = stack[depth - 1];
 			const struct graph_node *node = &graph->nodes[index];
-			bool cluster = is_container(node) || node->kind == GRAPH_BRANCH;
+			bool branch = node->kind == GRAPH_BRANCH && graph->nodes[node->parent].children > 1;
+			bool cluster = is_container(node) || branch; /* a branch is outlined only beside others */
 			if (!next[index] && cluster)
 				buffer_printf(out, "  subgraph cluster_%d { label=\"\"; style=%s;\n", index,
-					      node->kind == GRAPH_BRANCH ? "dashed" : "\"filled,rounded\"; fillcolor=\"#f4f6f9\"");
+					      branch ? "dashed" : "\"filled,rounded\"; fillcolor=\"#f4f6f9\"");
 			if (!next[index] && node->kind != GRAPH_BRANCH)
 				write_node(node, index, out);
 			if (next[index] < node->children) {

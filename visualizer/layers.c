@@ -9,7 +9,7 @@
 
 enum {
 	/* Longer edges become jumps when a group would need more of either: */
-	BENDS_MAX = 30000,   /* vertices of lanes, labels apart */
+	BENDS_MAX = 12000,   /* vertices of lanes, labels apart */
 	SPANS_MAX = 2000000, /* layers that its edges pass, which bounds the points of their lines */
 	JUMP_WIDTH = 190,    /* pixels of a jump's label */
 };
@@ -21,9 +21,10 @@ enum {
 #define PULL_CATCH 0.0001
 #define PULL_LANE 4.0 /* between bends */
 #define HOLD_BOX 1.0  /* labels of flow too */
+#define HOLD_HANDLER 0.02 /* a box that only catchers lead to */
 #define HOLD_LONG 0.05 /* labels of such edges */
 #define HOLD_BEND 0.002
-#define HOLD_CATCH 0.00001
+#define HOLD_CATCH 0.0000001
 
 struct layering {
 	struct layout *l;
@@ -421,13 +422,15 @@ static void node_vertices(struct layering *y)
 	bool right = layout_is_right(l);
 	for (int32_t i = 0; i < l->group->nodes_count; i++) {
 		const struct graph_box *box = &l->graph->nodes[l->group->first_node + i].box;
-		uint32_t index = vertex_add(y, 0, VERTEX_NONE, HOLD_BOX);
+		uint32_t index = vertex_add(y, 0, VERTEX_NONE, HOLD_HANDLER);
 		struct vertex *vertex = &l->vertices[index];
 		vertex->node = l->group->first_node + i;
 		vertex->before = vertex->after = (right ? box->h : box->w) / 2.0;
 		vertex->along_size = right ? box->w : box->h;
 	}
 	for (uint32_t e = 0; e < y->edges_count; e++) {
+		if (layout_edge(l, e)->kind != GRAPH_CATCH)
+			l->vertices[target_of(y, e)].weight = HOLD_BOX;
 		if (!l->runs[e].self)
 			continue;
 		struct vertex *vertex = &l->vertices[source_of(y, e)];

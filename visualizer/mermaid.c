@@ -38,6 +38,11 @@ static void write_node(const struct graph_node *node, int32_t index, struct buff
 }
 
 /* A branch is a subgraph of its own only beside others. */
+static bool is_subgraph(const struct graph *graph, const struct graph_node *node)
+{
+	return node->kind == GRAPH_BRANCH ? graph->nodes[node->parent].children > 1 : node->children > 0;
+}
+
 static void open_subgraph(const struct graph *graph, int32_t index, struct buffer *out)
 {
 	const struct graph_node *node = &graph->nodes[index];
@@ -58,7 +63,7 @@ static void write_nested(const struct graph *graph, struct arena *arena, struct 
 		while (depth) {
 			int32_t index = stack[depth - 1];
 			const struct graph_node *node = &graph->nodes[index];
-			if (!next[index] && node->children)
+			if (!next[index] && is_subgraph(graph, node))
 				open_subgraph(graph, index, out);
 			else if (!node->children)
 				write_node(node, index, out);
@@ -66,7 +71,7 @@ static void write_nested(const struct graph *graph, struct arena *arena, struct 
 				stack[depth++] = node->first_child + next[index]++;
 				continue;
 			}
-			if (node->children)
+			if (is_subgraph(graph, node))
 				buffer_addz(out, "  end\n");
 			depth--;
 		}

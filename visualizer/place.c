@@ -154,28 +154,30 @@ static void straighten(struct layout *l, uint32_t first, uint32_t count, double 
 		l->vertices[vertex].across = across;
 }
 
-/* The longest pieces of an edge's way that can be straight, one after the other, up to where it joins another's lane. */
+/* The longest pieces of an edge's way that can be straight, one after the other, up to where it joins another's lane. The last
+ * bend before a box is free again if others come in there too: they shall not go out to the lane for it. */
 static void straighten_run(struct layout *l, const struct run *run)
 {
 	double least = -1e12, most = 1e12;
 	uint32_t from = run->first, count = 0;
 	for (uint32_t vertex = from; vertex != VERTEX_NONE && vertex != run->join; vertex = l->vertices[vertex].next) {
+		bool gathers = l->vertices[vertex].next == VERTEX_NONE && l->above.first[vertex + 1] - l->above.first[vertex] > 1;
 		double low, high;
 		room_of(l, vertex, &low, &high);
 		if (low > high) /* rounding, when it stands as close as it may on both sides */
 			low = high = l->vertices[vertex].across;
-		low = low > least ? low : least;
-		high = high < most ? high : most;
-		if (low > high) {
+		if (count && (gathers || low > most || high < least)) {
 			straighten(l, from, count, least, most);
 			from = vertex;
 			count = 0;
-			room_of(l, vertex, &low, &high);
+			least = -1e12;
+			most = 1e12;
+			room_of(l, vertex, &low, &high); /* the piece before may have made room */
 			if (low > high)
 				low = high = l->vertices[vertex].across;
 		}
-		least = low;
-		most = high;
+		least = low > least ? low : least;
+		most = high < most ? high : most;
 		count++;
 	}
 	if (count)

@@ -49,6 +49,21 @@ TEXTS = {
 }
 
 
+MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:m"
+EXECUTION = "arn:aws:states:us-east-1:000000000000:execution:m:e"
+CALLS = [
+    ("CreateStateMachine", {"name": "m", "roleArn": ROLE, "definition": json.dumps(DEFINITIONS[0]), "tags": [{"key": "a", "value": "b"}]}),
+    ("UpdateStateMachine", {"stateMachineArn": MACHINE, "definition": json.dumps(DEFINITIONS[2]), "publish": True}),
+    ("StartExecution", {"stateMachineArn": MACHINE, "name": "e", "input": '{"items":[1,2]}'}), ("DescribeExecution", {"executionArn": EXECUTION}),
+    ("GetExecutionHistory", {"executionArn": EXECUTION, "maxResults": 3, "reverseOrder": True}), ("StopExecution", {"executionArn": EXECUTION, "error": "E"}),
+    ("ListExecutions", {"stateMachineArn": MACHINE, "statusFilter": "RUNNING", "maxResults": 1}), ("ListStateMachines", {"maxResults": 2}),
+    ("SendTaskSuccess", {"taskToken": "x", "output": "{}"}), ("TagResource", {"resourceArn": MACHINE, "tags": [{"key": "k", "value": "v"}]}),
+    ("ValidateStateMachineDefinition", {"definition": json.dumps(DEFINITIONS[1])}), ("DeleteStateMachine", {"stateMachineArn": MACHINE}),
+    ("TestState", {"definition": json.dumps(DEFINITIONS[0]["States"]["A"]), "input": "{}", "roleArn": ROLE}),
+    ("CreateActivity", {"name": "a"}), ("PublishStateMachineVersion", {"stateMachineArn": MACHINE}),
+]
+
+
 def records(binary):
     """What a server stores for each definition: one record to an input (fuzz_record.c says how)."""
     with tempfile.TemporaryDirectory(prefix="ratchet-corpus-") as folder:
@@ -72,6 +87,7 @@ def main():
     parser.add_argument("folder")
     options = parser.parse_args()
     inputs = {target: [text.encode() for text in texts] for target, texts in TEXTS.items()}
+    inputs["http"] = [f"{operation}\n{json.dumps(body)}".encode() for operation, body in CALLS]
     inputs["record"] = list(records(os.path.abspath(options.ratchet)))
     for target, texts in inputs.items():
         folder = pathlib.Path(options.folder) / target

@@ -62,6 +62,7 @@ void model_done(struct model *model)
 	free(model->facts);
 	u64_map_done(&model->by_id);
 	u64_map_done(&model->machines);
+	str_map_done(&model->queued);
 }
 
 struct fact *model_find(struct model *model, uint64_t id)
@@ -344,6 +345,8 @@ static void check_rows(struct model *model, struct fact *fact)
 
 static void take_item(struct model *model, const struct store_item *item)
 {
+	if (item->kind == ITEM_ACTIVITY_TASK)
+		str_map_put(&model->queued, item->key, model);
 	for (unsigned i = 0; i < model->sim->machines_count; i++) {
 		const char *name = model->sim->machines[i].name;
 		if (item->kind == ITEM_MACHINE && memmem(item->bytes.ptr, item->bytes.len, name, strlen(name)))
@@ -382,9 +385,12 @@ void model_commit(struct model *model, const struct store_batch *batch)
 		case STORE_PUT_ITEM:
 			take_item(model, &op->item);
 			break;
+		case STORE_DELETE_ITEM:
+			if (op->item.kind == ITEM_ACTIVITY_TASK)
+				str_map_remove(&model->queued, op->item.key);
+			break;
 		case STORE_APPEND_MESSAGE:
 		case STORE_DELETE_MESSAGE:
-		case STORE_DELETE_ITEM:
 			break;
 		}
 	}

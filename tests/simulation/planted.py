@@ -60,7 +60,7 @@ PLANTED = [
     ("open row left behind", "engine/turn.c",
      [("if (ended && resident->has_open)", "if (false)")]),
     ("end not written to the row", "engine/turn.c",
-     [("if (!resident->stored || ended)", "if (!resident->stored)")]),
+     [("if (!resident->stored || ended ||", "if (!resident->stored ||")]),
     ("rest of a step forgotten", "engine/turn.c",
      [("if (result.more && !engine->draining)", "if (false)")]),
     ("snapshot one record short", "engine/turn.c",

@@ -309,6 +309,8 @@ static void check_end(struct sim *sim)
 	if (stats.open || stats.tasks_in_flight || stats.queued_inputs)
 		sim_fail(sim, "at the end %llu are said to be open, %llu tasks in flight, %llu inputs queued", (unsigned long long)stats.open,
 			 (unsigned long long)stats.tasks_in_flight, (unsigned long long)stats.queued_inputs);
+	if (sim->model.queued.count)
+		sim_fail(sim, "all have ended, and %zu tasks still wait for a worker", sim->model.queued.count);
 	client_check_end(sim->client);
 	struct fact *fact = sim->model.count ? sim->model.facts[random_below(&sim->chance, sim->model.count)] : NULL;
 	if (fact && fact->records_count <= BOUNDARY_RECORDS_MAX)

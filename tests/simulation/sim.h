@@ -126,6 +126,7 @@ struct model {
 	struct u64_map by_id;
 	struct u64_map machines; /* number → index + 1, of those that were acknowledged */
 	bool machine_stored[SIM_MACHINES_MAX];
+	struct str_map queued; /* rows of tasks that wait for a worker */
 	uint64_t folds;
 };
 void model_init(struct model *model, struct sim *sim);
