@@ -1,9 +1,10 @@
-/* graph_bench.c: how long the graph of a definition takes: made definitions of 1,000 states of several shapes, or a file.
+/* graph_bench.c: how long the graph of a definition takes: made definitions of 1,000 states of several shapes, or a
+ * file.
  *
  *     graph_bench [FILE.asl.json…]
  *
- * Prints for each the boxes, edges and size of the picture, and the best and median time of making the graph with all its
- * coordinates (the program is compiled before) and of writing JSON and SVG. */
+ * Prints for each the boxes, edges and size of the picture, and the best and median time of making the graph with all
+ * its coordinates (the program is compiled before) and of writing JSON and SVG. */
 #include "base/mem.h"
 #include "visualizer/graph.h"
 #include <stdio.h>
@@ -28,7 +29,9 @@ static void make_chain(struct buffer *out)
 {
 	buffer_addz(out, "{\"StartAt\":\"S0\",\"States\":{");
 	for (int i = 0; i < STATES - 2; i++)
-		buffer_printf(out, "\"S%d\":" TASK ",\"Catch\":[{\"ErrorEquals\":[\"States.ALL\"],\"Next\":\"Failed\"}],\"Next\":\"%s%d\"},",
+		buffer_printf(out,
+			      "\"S%d\":" TASK
+			      ",\"Catch\":[{\"ErrorEquals\":[\"States.ALL\"],\"Next\":\"Failed\"}],\"Next\":\"%s%d\"},",
 			      i, i == STATES - 3 ? "Done" : "S", i == STATES - 3 ? 0 : i + 1);
 	buffer_addz(out, "\"Done0\":{\"Type\":\"Succeed\"},\"Failed\":{\"Type\":\"Fail\"}}}");
 }
@@ -40,10 +43,15 @@ static void make_choices(struct buffer *out)
 	buffer_addz(out, "{\"StartAt\":\"C0\",\"States\":{");
 	for (int i = 0; i < count; i++)
 		buffer_printf(out,
-			      "\"C%d\":{\"Type\":\"Choice\",\"Choices\":[{\"Variable\":\"$.n\",\"NumericGreaterThan\":%d,\"Next\":\"A%d\"}%s%d%s],\"Default\":\"B%d\"},"
-			      "\"A%d\":" TASK ",\"Next\":\"J%d\"},\"B%d\":" TASK ",\"Next\":\"J%d\"},\"J%d\":{\"Type\":\"Pass\",\"%s%d\"},",
-			      i, i, i, i % 10 == 9 ? ",{\"Variable\":\"$.again\",\"IsPresent\":true,\"Next\":\"C" : ",{\"Variable\":\"$.skip\",\"IsPresent\":true,\"Next\":\"J",
-			      i % 10 == 9 ? i - 3 : i, "\"}", i, i, i, i, i, i, i + 1 < count ? "Next\":\"C" : "Next\":\"J", i + 1);
+			      "\"C%d\":{\"Type\":\"Choice\",\"Choices\":[{\"Variable\":\"$.n\",\"NumericGreaterThan\":%"
+			      "d,\"Next\":\"A%d\"}%s%d%s],\"Default\":\"B%d\"},"
+			      "\"A%d\":" TASK ",\"Next\":\"J%d\"},\"B%d\":" TASK
+			      ",\"Next\":\"J%d\"},\"J%d\":{\"Type\":\"Pass\",\"%s%d\"},",
+			      i, i, i,
+			      i % 10 == 9 ? ",{\"Variable\":\"$.again\",\"IsPresent\":true,\"Next\":\"C"
+					  : ",{\"Variable\":\"$.skip\",\"IsPresent\":true,\"Next\":\"J",
+			      i % 10 == 9 ? i - 3 : i, "\"}", i, i, i, i, i, i,
+			      i + 1 < count ? "Next\":\"C" : "Next\":\"J", i + 1);
 	buffer_printf(out, "\"J%d\":{\"Type\":\"Succeed\"}}}", count);
 }
 
@@ -59,11 +67,14 @@ static void make_nested(struct buffer *out)
 		else
 			buffer_addz(out, "\"End\":true,\"Branches\":[");
 		for (int b = 0; b < 4; b++) {
-			buffer_printf(out, "%s{\"StartAt\":\"M%d_%d\",\"States\":{\"M%d_%d\":{\"Type\":\"Map\",\"Next\":\"T%d_%d\",\"ItemProcessor\":{\"StartAt\":\"I%d_%d_0\",\"States\":{",
+			buffer_printf(out,
+				      "%s{\"StartAt\":\"M%d_%d\",\"States\":{\"M%d_%d\":{\"Type\":\"Map\",\"Next\":\"T%"
+				      "d_%d\",\"ItemProcessor\":{\"StartAt\":\"I%d_%d_0\",\"States\":{",
 				      b ? "," : "", i, b, i, b, i, b, i, b);
 			for (int k = 0; k < 5; k++)
 				buffer_printf(out, "%s\"I%d_%d_%d\":" TASK ",%s%d_%d_%d%s", k ? "," : "", i, b, k,
-					      k < 4 ? "\"Next\":\"I" : "\"Comment\":\"", i, b, k + 1, k < 4 ? "\"}" : "\",\"End\":true}");
+					      k < 4 ? "\"Next\":\"I" : "\"Comment\":\"", i, b, k + 1,
+					      k < 4 ? "\"}" : "\",\"End\":true}");
 			buffer_printf(out, "}}},\"T%d_%d\":" TASK ",\"End\":true}}}", i, b);
 		}
 		buffer_addz(out, "]}");
@@ -76,7 +87,8 @@ static void make_fan(struct buffer *out)
 {
 	buffer_addz(out, "{\"StartAt\":\"C\",\"States\":{\"C\":{\"Type\":\"Choice\",\"Default\":\"E\",\"Choices\":[");
 	for (int i = 0; i < STATES - 2; i++)
-		buffer_printf(out, "%s{\"Variable\":\"$.x\",\"NumericEquals\":%d,\"Next\":\"F%d\"}", i ? "," : "", i, i);
+		buffer_printf(out, "%s{\"Variable\":\"$.x\",\"NumericEquals\":%d,\"Next\":\"F%d\"}", i ? "," : "", i,
+			      i);
 	buffer_addz(out, "]},");
 	for (int i = 0; i < STATES - 2; i++)
 		buffer_printf(out, "\"F%d\":" TASK ",\"Next\":\"E\"},", i);
@@ -92,7 +104,8 @@ static void make_tangle(struct buffer *out)
 		buffer_printf(out, "\"S%d\":{\"Type\":\"Choice\",\"Choices\":[", i);
 		for (int k = 0; k < 2; k++) {
 			random = random * 1664525 + 1013904223;
-			buffer_printf(out, "%s{\"Variable\":\"$.x\",\"NumericEquals\":%d,\"Next\":\"S%u\"}", k ? "," : "", k, (random >> 8) % STATES);
+			buffer_printf(out, "%s{\"Variable\":\"$.x\",\"NumericEquals\":%d,\"Next\":\"S%u\"}",
+				      k ? "," : "", k, (random >> 8) % STATES);
 		}
 		buffer_printf(out, "],\"Default\":\"S%d\"},", i + 1);
 	}
@@ -144,9 +157,10 @@ static void measure(const char *name, struct str definition, uint32_t fan_max)
 			qsort(graph_ms, ROUNDS, sizeof *graph_ms, compare_times);
 			qsort(json_ms, ROUNDS, sizeof *json_ms, compare_times);
 			qsort(svg_ms, ROUNDS, sizeof *svg_ms, compare_times);
-			printf("%-20s %6u %6u %6u %6dx%-6d %8.2f %8.2f %8.2f %8.2f %8.2f\n", name, program->states_count, graph->nodes_count,
-			       graph->edges_count, graph->width, graph->height, compile_ms, graph_ms[0], graph_ms[ROUNDS / 2],
-			       json_ms[ROUNDS / 2], svg_ms[ROUNDS / 2]);
+			printf("%-20s %6u %6u %6u %6dx%-6d %8.2f %8.2f %8.2f %8.2f %8.2f\n", name,
+			       program->states_count, graph->nodes_count, graph->edges_count, graph->width,
+			       graph->height, compile_ms, graph_ms[0], graph_ms[ROUNDS / 2], json_ms[ROUNDS / 2],
+			       svg_ms[ROUNDS / 2]);
 		}
 		buffer_done(&out);
 		arena_done(&scratch);
@@ -160,14 +174,15 @@ static const struct {
 	void (*make)(struct buffer *out);
 	uint32_t fan_max;
 } shapes[] = {
-	{ "chain, catchers", make_chain, 0 }, { "choices and loops", make_choices, 0 }, { "nested containers", make_nested, 0 },
-	{ "fan, folded", make_fan, 0 },       { "fan, not folded", make_fan, UINT32_MAX }, { "tangle", make_tangle, 0 },
+	{ "chain, catchers", make_chain, 0 },        { "choices and loops", make_choices, 0 },
+	{ "nested containers", make_nested, 0 },     { "fan, folded", make_fan, 0 },
+	{ "fan, not folded", make_fan, UINT32_MAX }, { "tangle", make_tangle, 0 },
 };
 
 int main(int argc, char **argv)
 {
-	printf("%-20s %6s %6s %6s %13s %8s %8s %8s %8s %8s   (ms)\n", "shape", "states", "boxes", "edges", "picture", "compile", "best",
-	       "median", "json", "svg");
+	printf("%-20s %6s %6s %6s %13s %8s %8s %8s %8s %8s   (ms)\n", "shape", "states", "boxes", "edges", "picture",
+	       "compile", "best", "median", "json", "svg");
 	for (int i = 1; i < argc; i++) {
 		_cleanup_(buffer_done) struct buffer text = { 0 };
 		FILE *file = fopen(argv[i], "rb");

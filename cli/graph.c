@@ -1,9 +1,9 @@
 /* graph.c: `ratchet graph`: a definition as a picture, for people and for programs that draw. */
+#include "visualizer/graph.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/validate.h"
 #include "dsl/program.h"
-#include "visualizer/graph.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -100,13 +100,16 @@ const struct subcommand command_graph = {
 	.name = "graph",
 	.arguments = "FILE",
 	.summary = "draw a definition: SVG, Graphviz, Mermaid, or JSON with coordinates",
-	.details = "FILE is a definition in Amazon States Language; - reads standard input. The picture goes to standard output.",
+	.details = "FILE is a definition in Amazon States Language; - reads standard input. The picture goes to "
+		   "standard output.",
 	.options =
 	    (const struct option_row[]){
 		{ .name = "format", .argument = "FORMAT", .help = "svg, dot, mermaid or json (svg)" },
 		{ .name = "direction", .argument = "WAY", .help = "down or right (down)" },
 		{ .name = "theme", .argument = "THEME", .help = "light or dark, for svg (light)" },
-		{ .name = "fold", .argument = "N", .help = "fold what is more than N like ways or branches; 0: never (12)" },
+		{ .name = "fold",
+		  .argument = "N",
+		  .help = "fold what is more than N like ways or branches; 0: never (12)" },
 		{ 0 },
 	    },
 	.arguments_min = 1,

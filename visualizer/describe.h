@@ -1,5 +1,5 @@
-/* describe.h: states, rules, catchers and retriers in few words. Texts are at most a few hundred bytes, whatever the definition
- * holds, and live in the arena. */
+/* describe.h: states, rules, catchers and retriers in few words. Texts are at most a few hundred bytes, whatever the
+ * definition holds, and live in the arena. */
 #pragma once
 #include "visualizer/graph.h"
 

@@ -1,5 +1,5 @@
-/* dot.c: the graph for Graphviz. Containers are clusters; as an edge cannot end at a cluster, it ends at the box with the
- * container's name inside of it and is clipped at the cluster (compound). */
+/* dot.c: the graph for Graphviz. Containers are clusters; as an edge cannot end at a cluster, it ends at the box with
+ * the container's name inside of it and is clipped at the cluster (compound). */
 #include "visualizer/graph.h"
 
 /* A quoted string: of all that may stand in it only the quote and the backslash mean something. */
@@ -56,8 +56,8 @@ static bool is_container(const struct graph_node *node)
 	return node->kind == GRAPH_STATE && node->children;
 }
 
-/* Nodes come breadth first, Graphviz wants them nested: every container is opened on the way in and closed on the way out, with a
- * stack of those around instead of recursion. */
+/* Nodes come breadth first, Graphviz wants them nested: every container is opened on the way in and closed on the way
+ * out, with a stack of those around instead of recursion. */
 static void write_nested(const struct graph *graph, struct buffer *out, struct arena *arena)
 {
 	int32_t *next = ARENA_ARRAY(arena, int32_t, graph->nodes_count + 1); /* of each open node: its next child */

@@ -31,7 +31,8 @@ void arrows_collect(const struct program *program, struct arena *arena, struct a
 	size_t most = 0;
 	for (uint32_t i = 0; i < program->states_count; i++) {
 		const struct state *state = &program->states[i];
-		most += 1 + (size_t)state->catchers_count + (state->type == STATE_CHOICE ? state->choice.rules_count : 0);
+		most +=
+		    1 + (size_t)state->catchers_count + (state->type == STATE_CHOICE ? state->choice.rules_count : 0);
 	}
 	struct arrows arrows = { .items = ARENA_ARRAY(arena, struct arrow, most),
 				 .first = ARENA_ARRAY(arena, uint32_t, program->states_count + 1) };
@@ -47,7 +48,7 @@ void arrows_collect(const struct program *program, struct arena *arena, struct a
 /* ---- ways of a fan -------------------------------------------------------------------------- */
 
 struct way {
-	uint64_t exits; /* hash of the states that it comes out at */
+	uint64_t exits;        /* hash of the states that it comes out at */
 	uint32_t order, first; /* its place among the fan's ways; the state it begins with */
 };
 
@@ -56,7 +57,7 @@ struct decider {
 	const struct arrows *arrows;
 	struct folding *folding;
 	uint32_t fan_max;
-	uint32_t *sources;	/* for each state: how many other states lead to it */
+	uint32_t *sources;       /* for each state: how many other states lead to it */
 	uint32_t *stamp, stamps; /* states seen in the walk that has this number */
 	uint32_t *exits, exits_count;
 	size_t exits_capacity;

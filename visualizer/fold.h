@@ -1,4 +1,5 @@
-/* fold.h: what a definition's arrows are, and which states and branches are shown as one "… 12 more". Inside of visualizer/. */
+/* fold.h: what a definition's arrows are, and which states and branches are shown as one "… 12 more". Inside of
+ * visualizer/. */
 #pragma once
 #include "visualizer/graph.h"
 
@@ -31,8 +32,8 @@ struct folding {
 /* Collects the arrows; in the arena. */
 void arrows_collect(const struct program *program, struct arena *arena, struct arrows *ret_arrows);
 
-/* Decides. A fan is a state with more than fan_max targets; its ways are chains of states that nothing else leads to. Ways that
- * come out at the same states are alike, and of more than fan_max like ones the last ones fold. So do the last branches of a Parallel with
- * more than fan_max. Takes time in proportion to states and arrows. */
+/* Decides. A fan is a state with more than fan_max targets; its ways are chains of states that nothing else leads to.
+ * Ways that come out at the same states are alike, and of more than fan_max like ones the last ones fold. So do the
+ * last branches of a Parallel with more than fan_max. Takes time in proportion to states and arrows. */
 void folding_decide(const struct program *program, const struct arrows *arrows, uint32_t fan_max, struct arena *arena,
 		    struct folding *ret_folding);

@@ -66,7 +66,9 @@ static uint64_t count_nodes(const struct maker *m)
 static struct graph_node *node_add(struct maker *m, enum graph_node_kind kind, int32_t parent, struct str name)
 {
 	struct graph_node *node = &m->graph->nodes[m->graph->nodes_count++];
-	*node = (struct graph_node){ .kind = kind, .parent = parent, .name = name, .detail = STR_EMPTY, .retry = STR_EMPTY };
+	*node = (struct graph_node){
+		.kind = kind, .parent = parent, .name = name, .detail = STR_EMPTY, .retry = STR_EMPTY
+	};
 	return node;
 }
 
@@ -180,7 +182,8 @@ static void folds_fill(struct maker *m)
 		struct graph_node *node = &graph->nodes[m->node_of_fold[i]];
 		node->folded = ARENA_ARRAY(m->arena, uint32_t, node->folded_count);
 		if (m->folding.folds[i].owner == STATE_NONE)
-			node->detail = arena_format(m->arena, "%u state%s", node->folded_count, node->folded_count == 1 ? "" : "s");
+			node->detail = arena_format(m->arena, "%u state%s", node->folded_count,
+						    node->folded_count == 1 ? "" : "s");
 		node_texts(m, node);
 		node->folded_count = 0;
 	}
@@ -198,7 +201,7 @@ static uint64_t edge_key(int32_t from, int32_t to, bool catcher)
 	return (uint64_t)(uint32_t)from << 33 | (uint64_t)(uint32_t)to << 1 | catcher;
 }
 
-struct joining { /* arrows on their way into edges */
+struct joining {              /* arrows on their way into edges */
 	struct u64_map edges; /* edge_key → (void *)(index + 1) */
 	uint32_t *edge_of;    /* for each arrow: index + 1; 0: inside of a fold */
 	size_t edges_capacity;
@@ -289,7 +292,8 @@ static void edges_fill(struct maker *m, const struct joining *j)
 		struct graph_edge *edge = &graph->edges[j->edge_of[i] - 1];
 		struct graph_transition *transition = &edge->transitions[edge->transitions_count++];
 		const struct arrow *arrow = &m->arrows.items[i];
-		*transition = (struct graph_transition){ .kind = arrow->kind, .from = arrow->from, .index = arrow->index };
+		*transition =
+		    (struct graph_transition){ .kind = arrow->kind, .from = arrow->from, .index = arrow->index };
 		transition->text = transition_text(m, transition);
 	}
 	for (uint32_t i = 0; i < graph->edges_count; i++)
@@ -309,7 +313,8 @@ static void count_hidden(struct maker *m, uint32_t scope)
 static int make_edges(struct maker *m, struct wf_error *err)
 {
 	struct graph *graph = m->graph;
-	struct joining j = { .edge_of = ARENA_ARRAY(&m->scratch, uint32_t, m->arrows.first[m->program->states_count] + 1) };
+	struct joining j = { .edge_of =
+				 ARENA_ARRAY(&m->scratch, uint32_t, m->arrows.first[m->program->states_count] + 1) };
 	edge_join(m, &j, m->start, graph->node_of[m->program->scopes[0].start], GRAPH_NEXT);
 	uint32_t group = 0;
 	for (uint32_t i = 0; i < m->program->scopes_count; i++) {
@@ -328,7 +333,8 @@ static int make_edges(struct maker *m, struct wf_error *err)
 	memcpy(graph->edges, edges, graph->edges_count * sizeof *edges);
 	mem_freep(&edges);
 	if (graph->edges_count > GRAPH_EDGES_MAX)
-		return error_set(err, ERR(LIMIT), "the definition has %u different transitions to draw; at most %d can be",
+		return error_set(err, ERR(LIMIT),
+				 "the definition has %u different transitions to draw; at most %d can be",
 				 graph->edges_count, GRAPH_EDGES_MAX);
 	edges_fill(m, &j);
 	return 0;
@@ -341,8 +347,8 @@ static int make_nodes(struct maker *m, struct wf_error *err)
 	const struct program *program = m->program;
 	uint64_t count = count_nodes(m);
 	if (count > GRAPH_NODES_MAX)
-		return error_set(err, ERR(LIMIT), "the definition has %llu boxes to draw; at most %d can be", (unsigned long long)count,
-				 GRAPH_NODES_MAX);
+		return error_set(err, ERR(LIMIT), "the definition has %llu boxes to draw; at most %d can be",
+				 (unsigned long long)count, GRAPH_NODES_MAX);
 	uint32_t groups = 0, fold = 0;
 	for (uint32_t i = 0; i < program->scopes_count; i++)
 		groups += scope_is_shown(m, i);

@@ -1,7 +1,8 @@
 /* graph.h: a state machine as a picture: nodes, edges and containers, with coordinates.
  *
- * One implementation for `ratchet graph`, the dashboard and the designer's preview: whoever draws asks for the graph and only
- * draws. graph_make reads a compiled program, decides what is shown and folded, lays it out, and never changes it again.
+ * One implementation for `ratchet graph`, the dashboard and the designer's preview: whoever draws asks for the graph
+ * and only draws. graph_make reads a compiled program, decides what is shown and folded, lays it out, and never changes
+ * it again.
  *
  *     group 0   Start → A → ┌ P (Parallel) ───────────────────────┐ → End      nodes of the machine, and its edges
  *                           │ ┌ branch 0 ┐ ┌ branch 1 ┐           │
@@ -11,11 +12,13 @@
  *
  * The same program and options give the same graph, byte for byte in every format, on every machine.
  *
- * Ownership: everything lives in the arena that was given to graph_make, but for the program's own texts and states, so that the
- * program must outlive the graph. Coordinates are whole pixels from the top left corner of the picture, boxes of inner nodes too.
+ * Ownership: everything lives in the arena that was given to graph_make, but for the program's own texts and states, so
+ * that the program must outlive the graph. Coordinates are whole pixels from the top left corner of the picture, boxes
+ * of inner nodes too.
  *
- * Definitions are hostile: a fan wider than `fan_max` folds, and the work is bounded by GRAPH_NODES_MAX, GRAPH_EDGES_MAX and
- * a budget for the bends of long edges (an edge beyond it ends in a label that names its target). Nothing recurses without bound.
+ * Definitions are hostile: a fan wider than `fan_max` folds, and the work is bounded by GRAPH_NODES_MAX,
+ * GRAPH_EDGES_MAX and a budget for the bends of long edges (an edge beyond it ends in a label that names its target).
+ * Nothing recurses without bound.
  *
  * Any thread may make one; a made graph may be read by many. */
 #pragma once
@@ -35,17 +38,17 @@ enum graph_direction { GRAPH_DOWN, GRAPH_RIGHT };
 enum graph_theme { GRAPH_LIGHT, GRAPH_DARK };
 
 /* X(NAME, word): kinds of nodes, as the JSON form calls them. */
-#define GRAPH_NODE_KINDS(X)                                                                                   \
-	X(START, "start")   /* the machine's entry; an edge leads to its start state */                      \
-	X(END, "end")       /* edges lead here from states with End: true and from Succeed */                \
-	X(STATE, "state")   /* a state; Parallel and Map are containers of branches */                        \
-	X(BRANCH, "branch") /* inside of a container: a branch of Parallel, the item processor of Map */      \
+#define GRAPH_NODE_KINDS(X)                                                                                            \
+	X(START, "start")   /* the machine's entry; an edge leads to its start state */                                \
+	X(END, "end")       /* edges lead here from states with End: true and from Succeed */                          \
+	X(STATE, "state")   /* a state; Parallel and Map are containers of branches */                                 \
+	X(BRANCH, "branch") /* inside of a container: a branch of Parallel, the item processor of Map */               \
 	X(FOLD, "fold")     /* "… 12 more": states of a wide fan, or branches of a wide Parallel */
 
-#define GRAPH_EDGE_KINDS(X)                                                                                   \
-	X(NEXT, "next")       /* Next, and the lines from Start and to End */                                 \
-	X(CHOICE, "choice")   /* a rule of a Choice; index is the rule's */                                   \
-	X(DEFAULT, "default") /* its Default */                                                               \
+#define GRAPH_EDGE_KINDS(X)                                                                                            \
+	X(NEXT, "next")       /* Next, and the lines from Start and to End */                                          \
+	X(CHOICE, "choice")   /* a rule of a Choice; index is the rule's */                                            \
+	X(DEFAULT, "default") /* its Default */                                                                        \
 	X(CATCH, "catch")     /* a catcher; index is the catcher's */
 
 enum graph_node_kind {
@@ -77,25 +80,25 @@ struct graph_text {
 
 struct graph_node {
 	enum graph_node_kind kind;
-	int32_t parent; /* the node around it: a state's branch, a branch's state; GRAPH_NONE on top */
+	int32_t parent;            /* the node around it: a state's branch, a branch's state; GRAPH_NONE on top */
 	const struct state *state; /* STATE, and the Parallel or Map that a BRANCH belongs to; else NULL */
-	uint32_t branch; /* BRANCH: which */
-	struct str name; /* the state's name; "Start"; "… 12 more" */
-	struct str detail; /* what it does, short: "lambda · Resize", "wait 5 min"; may be empty */
+	uint32_t branch;           /* BRANCH: which */
+	struct str name;           /* the state's name; "Start"; "… 12 more" */
+	struct str detail;         /* what it does, short: "lambda · Resize", "wait 5 min"; may be empty */
 	struct graph_text title, subtitle; /* name and detail as they are drawn */
-	int64_t retry_attempts; /* the most that a retrier allows; 0: it never retries */
-	struct str retry; /* the retriers in words, a line each; empty if there are none */
-	int32_t first_child, children; /* a container's branches and fold; a branch's group of states */
-	uint32_t *folded, folded_count; /* FOLD: the states in it, those nested inside them too */
-	uint32_t folded_transitions; /* FOLD: transitions that begin and end inside of it */
+	int64_t retry_attempts;            /* the most that a retrier allows; 0: it never retries */
+	struct str retry;                  /* the retriers in words, a line each; empty if there are none */
+	int32_t first_child, children;     /* a container's branches and fold; a branch's group of states */
+	uint32_t *folded, folded_count;    /* FOLD: the states in it, those nested inside them too */
+	uint32_t folded_transitions;       /* FOLD: transitions that begin and end inside of it */
 	struct graph_box box;
 };
 
 /* One arrow of the definition. */
 struct graph_transition {
 	enum graph_edge_kind kind;
-	uint32_t from; /* state; STATE_NONE: the Start marker */
-	uint32_t index; /* of the rule or catcher */
+	uint32_t from;   /* state; STATE_NONE: the Start marker */
+	uint32_t index;  /* of the rule or catcher */
 	struct str text; /* "$.height ≥ 1080", "Default", "States.Timeout, Media.NoVideo"; empty for NEXT */
 };
 
@@ -105,12 +108,13 @@ struct graph_edge {
 	int32_t from, to;
 	struct graph_transition *transitions;
 	uint32_t transitions_count;
-	struct graph_text label; /* no lines: none */
-	bool back; /* leads against the direction: a loop */
-	bool jump; /* too long to draw: ends in its label, which names the target */
+	struct graph_text label;    /* no lines: none */
+	bool back;                  /* leads against the direction: a loop */
+	bool jump;                  /* too long to draw: ends in its label, which names the target */
 	struct graph_box label_box; /* all 0 without a label */
-	/* Where it runs. Two points that differ in x and in y are joined by a curve that leaves and arrives along the graph's
-	 * direction, others by a straight line; between points gap-1 and gap there is nothing: there stands the label. */
+	/* Where it runs. Two points that differ in x and in y are joined by a curve that leaves and arrives along the
+	 * graph's direction, others by a straight line; between points gap-1 and gap there is nothing: there stands the
+	 * label. */
 	struct graph_point *points;
 	uint32_t points_count, gap; /* gap 0: none */
 	uint32_t shared; /* from this point on another edge to the same target has the same line; 0: from none */
@@ -133,14 +137,14 @@ struct graph {
 	uint32_t edges_count;
 	struct graph_group *groups; /* an outer one before those inside of it */
 	uint32_t groups_count;
-	int32_t *node_of; /* for each state of the program: its node, or the fold that it is in */
+	int32_t *node_of;      /* for each state of the program: its node, or the fold that it is in */
 	uint32_t folded_count; /* states in folds */
 	int32_t width, height;
 };
 
 struct graph_options {
 	enum graph_direction direction;
-	uint32_t fan_max; /* like neighbours that are shown before they fold; 0: GRAPH_FAN_MAX; UINT32_MAX: never fold */
+	uint32_t fan_max; /* like neighbours shown before they fold; 0: GRAPH_FAN_MAX; UINT32_MAX: never fold */
 };
 
 /* Makes the graph of a program. `options` may be NULL. 0, or ERR(LIMIT) when it is too large to draw even folded. */

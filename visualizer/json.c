@@ -13,11 +13,11 @@
  *           "detail": "lambda · Resize", what it does, short; not with branch
  *           "lines": ["Resize"],         the name, broken and cut to fit the box at 13 px (the detail is 11 px)
  *           "resource": "arn:…",         Task
- *           "retry": {"attempts": 3, "text": "States.ALL: 3 times, after 1 s × 2"},    where there are retriers
+ *           "retry": {"attempts": 3, "text": "States.ALL: 3 times, after 1 s × 2"},    if it has any
  *           "comment": "…",              where there is one
  *           "source": [120, 340],        state: offset and length of its object in the definition's text, bytes
  *           "branch": 0,                 branch: which
- *           "container": true,           Parallel and Map: what is inside has this node's id, or a branch's, as its parent
+ *           "container": true,           Parallel and Map: "parent" of what is inside leads here
  *           "folded": ["A", "B"]         fold: names of the states in it
  *       } ],
  *       "edges": [ {
@@ -26,8 +26,8 @@
  *           "back": true,                leads against the direction
  *           "jump": true,                too long to draw: the line ends at the label, which names the target
  *           "path": "M100 116L100 150",  SVG path data; an arrow belongs to its end, but for a jump
- *           "own": "M100 116…",          where another edge to the same target has the rest of the path too: the first part
- *                                        of it; who draws all edges draws these and no arrow
+ *           "own": "M100 116…",          where another edge to the same target has the rest of the path too:
+ *                                        the first part; who draws all edges draws this, and no arrow
  *           "label": {"x": 1, "y": 2, "w": 80, "h": 16, "lines": ["States.ALL"]},      drawn at 11 px, 14 px a line
  *           "transitions": [ {
  *               "kind": "catch", "state": "Fetch", "index": 0,       index of the rule or catcher
@@ -35,8 +35,8 @@
  *       } ] }
  *
  * Members that would be null, false or empty are left out, but for "parent". */
-#include "visualizer/graph.h"
 #include "value/value.h"
+#include "visualizer/graph.h"
 
 static void write_string(const char *name, struct str text, struct buffer *out)
 {
@@ -91,7 +91,8 @@ static void write_folded(const struct graph *graph, const struct graph_node *nod
 static void write_node(const struct graph *graph, uint32_t index, struct buffer *out)
 {
 	const struct graph_node *node = &graph->nodes[index];
-	buffer_printf(out, "%s\n{\"id\":%u,\"kind\":\"%s\",\"parent\":", index ? "," : "", index, graph_node_kind_name(node->kind));
+	buffer_printf(out, "%s\n{\"id\":%u,\"kind\":\"%s\",\"parent\":", index ? "," : "", index,
+		      graph_node_kind_name(node->kind));
 	if (node->parent == GRAPH_NONE)
 		buffer_addz(out, "null,");
 	else
@@ -129,8 +130,9 @@ static void write_transitions(const struct graph *graph, const struct graph_edge
 static void write_edge(const struct graph *graph, uint32_t index, struct buffer *out)
 {
 	const struct graph_edge *edge = &graph->edges[index];
-	buffer_printf(out, "%s\n{\"from\":%d,\"to\":%d,\"kind\":\"%s\"%s%s,\"path\":\"", index ? "," : "", edge->from, edge->to,
-		      graph_edge_kind_name(edge->kind), edge->back ? ",\"back\":true" : "", edge->jump ? ",\"jump\":true" : "");
+	buffer_printf(out, "%s\n{\"from\":%d,\"to\":%d,\"kind\":\"%s\"%s%s,\"path\":\"", index ? "," : "", edge->from,
+		      edge->to, graph_edge_kind_name(edge->kind), edge->back ? ",\"back\":true" : "",
+		      edge->jump ? ",\"jump\":true" : "");
 	graph_write_path(graph, edge, false, out);
 	buffer_byte(out, '"');
 	if (edge->shared) {

@@ -1,9 +1,9 @@
 /* layers.c: cycles, layers, and the vertices of long edges. See layout.h.
  *
- * A layer for every step on the longest way from the start, and between two of them one for labels where there are any. Edges are
- * turned round for the length of the layout where a depth-first walk from the start meets them going back. */
-#include "visualizer/layout.h"
+ * A layer for every step on the longest way from the start, and between two of them one for labels where there are any.
+ * Edges are turned round for the length of the layout where a depth-first walk from the start meets them going back. */
 #include "base/mem.h"
+#include "visualizer/layout.h"
 #include "visualizer/text.h"
 #include <stdlib.h>
 
@@ -14,15 +14,15 @@ enum {
 	JUMP_WIDTH = 190,    /* pixels of a jump's label */
 };
 
-/* Boxes stand where their direct neighbours want them; bends give way to boxes, and catchers to all else, so that the main flow
- * stays straight. */
+/* Boxes stand where their direct neighbours want them; bends give way to boxes, and catchers to all else, so that the
+ * main flow stays straight. */
 #define PULL_FLOW 1.0
 #define PULL_LONG 0.05 /* an edge that goes on past the next layer */
 #define PULL_CATCH 0.0001
-#define PULL_LANE 4.0 /* between bends */
-#define HOLD_BOX 1.0  /* labels of flow too */
+#define PULL_LANE 4.0     /* between bends */
+#define HOLD_BOX 1.0      /* labels of flow too */
 #define HOLD_HANDLER 0.02 /* a box that only catchers lead to */
-#define HOLD_LONG 0.05 /* labels of such edges */
+#define HOLD_LONG 0.05    /* labels of such edges */
 #define HOLD_BEND 0.002
 #define HOLD_CATCH 0.0000001
 
@@ -30,14 +30,14 @@ struct layering {
 	struct layout *l;
 	uint32_t edges_count;
 	uint32_t *out_first, *out; /* edges by source, in order */
-	uint32_t *by_target;	   /* edges by target and lane class, the longest first */
-	uint32_t *order;	   /* vertices, sources first */
+	uint32_t *by_target;       /* edges by target and lane class, the longest first */
+	uint32_t *order;           /* vertices, sources first */
 	uint32_t order_count;
 	uint32_t *rank; /* of each node's vertex */
 	uint32_t ranks_count;
-	bool *labels;	     /* for each rank: labels stand behind it */
+	bool *labels;        /* for each rank: labels stand behind it */
 	uint32_t *layer_of;  /* for each rank */
-	uint32_t *lane;	     /* for each layer: the current lane's vertex … */
+	uint32_t *lane;      /* for each layer: the current lane's vertex … */
 	uint32_t *lane_mark; /* … if this is the current lane's number */
 	uint32_t lanes;
 	size_t vertices_capacity, links_capacity;
@@ -122,8 +122,7 @@ static void break_cycles(struct layering *y)
 static void rank_nodes(struct layering *y)
 {
 	y->rank = ARENA_ARRAY(y->l->scratch, uint32_t, y->l->group->nodes_count);
-	/* An edge back is followed from its target, whose place in the order is before its source's: one pass over the forward
-	 * edges ranks both, as each edge back only needs its source to be lower, which the walk that found it ensures. */
+	/* Edges back have no say: the walk came to their source from their target, so that it is lower anyway. */
 	for (uint32_t i = 0; i < y->order_count; i++) {
 		uint32_t vertex = y->order[i], rank = y->rank[vertex];
 		for (uint32_t o = y->out_first[vertex]; o < y->out_first[vertex + 1]; o++) {
@@ -186,8 +185,8 @@ static void edges_by_target(struct layering *y)
 		sort_by_span(y, y->by_target + from, first[i] - from, spanned);
 }
 
-/* Whether all edges no longer than `span_max` can be drawn. A lane has bends for its longest edge, an edge against the flow has one of
- * its own; both counted with the layers for labels. */
+/* Whether all edges no longer than `span_max` can be drawn. A lane has bends for its longest edge, an edge against the
+ * flow has one of its own; both counted with the layers for labels. */
 static bool can_draw(const struct layering *y, uint32_t span_max)
 {
 	uint64_t bends = 0, spans = 0;
@@ -219,7 +218,8 @@ static void choose_jumps(struct layering *y)
 			continue;
 		struct str name = y->l->graph->nodes[edge->to].name;
 		edge->jump = true;
-		edge->label = text_wrap(y->l->arena, arena_format(y->l->scratch, "→ %.*s", STR_FMT(name)), LABEL_SIZE, JUMP_WIDTH, 2);
+		edge->label = text_wrap(y->l->arena, arena_format(y->l->scratch, "→ %.*s", STR_FMT(name)), LABEL_SIZE,
+					JUMP_WIDTH, 2);
 	}
 }
 
@@ -280,7 +280,8 @@ static double hold_of(const struct layering *y, uint32_t edge, double flow)
 
 static uint32_t label_add(struct layering *y, uint32_t edge, uint32_t layer, uint32_t lane_end)
 {
-	uint32_t index = vertex_add(y, layer, lane_end, hold_of(y, edge, edge_span(y, edge) > 1 ? HOLD_LONG : HOLD_BOX));
+	uint32_t index =
+	    vertex_add(y, layer, lane_end, hold_of(y, edge, edge_span(y, edge) > 1 ? HOLD_LONG : HOLD_BOX));
 	struct vertex *vertex = &y->l->vertices[index];
 	struct graph_box size = label_size(&layout_edge(y->l, edge)->label);
 	bool right = layout_is_right(y->l);
@@ -325,7 +326,8 @@ static void run_forward(struct layering *y, uint32_t edge)
 	double weight = catcher ? PULL_CATCH : y->rank[to] - y->rank[from] > 1 ? PULL_LONG : PULL_FLOW;
 	uint32_t label_layer = has_label(y, edge) ? layer + 1 : VERTEX_NONE;
 	for (layer++; layer < end && !joined; layer++) {
-		uint32_t vertex = layer == label_layer ? label_add(y, edge, layer, to) : lane_vertex(y, edge, layer, &joined);
+		uint32_t vertex =
+		    layer == label_layer ? label_add(y, edge, layer, to) : lane_vertex(y, edge, layer, &joined);
 		chain(y, edge, &last, vertex);
 		link_add(y, above, vertex, above == from ? weight : PULL_LANE);
 		above = vertex;
@@ -349,7 +351,8 @@ static void run_back(struct layering *y, uint32_t edge)
 	y->l->vertices[below].beside = from;
 	chain(y, edge, &last, below);
 	while (layer-- > end && !joined) {
-		uint32_t vertex = layer == label_layer ? label_add(y, edge, layer, to) : lane_vertex(y, edge, layer, &joined);
+		uint32_t vertex =
+		    layer == label_layer ? label_add(y, edge, layer, to) : lane_vertex(y, edge, layer, &joined);
 		if (layer == end)
 			y->l->vertices[vertex].beside = to;
 		chain(y, edge, &last, vertex);

@@ -1,10 +1,10 @@
 /* layout.c: sizes of boxes, and containers from the inside out. See layout.h.
  *
- * A group's nodes and edges first get coordinates from the group's own corner, a branch's from its container's. When all
- * are done, one pass from the outside in makes them absolute. */
+ * A group's nodes and edges first get coordinates from the group's own corner, a branch's from its container's. When
+ * all are done, one pass from the outside in makes them absolute. */
 #include "visualizer/layout.h"
-#include "visualizer/text.h"
 #include "base/mem.h"
+#include "visualizer/text.h"
 
 enum {
 	PICTURE_MARGIN = 20,
@@ -131,7 +131,8 @@ static void make_absolute(struct graph *graph, struct graph_group *group)
 {
 	int32_t x = PICTURE_MARGIN, y = PICTURE_MARGIN;
 	if (group->owner != GRAPH_NONE) {
-		const struct graph_box *branch = &graph->nodes[group->owner].box; /* absolute since the group around it was */
+		const struct graph_box *branch =
+		    &graph->nodes[group->owner].box; /* absolute since the group around it was */
 		bool right = graph->direction == GRAPH_RIGHT;
 		x = branch->x + (right ? BRANCH_MARGIN : (branch->w - group->box.w) / 2);
 		y = branch->y + (right ? (branch->h - group->box.h) / 2 : BRANCH_MARGIN);

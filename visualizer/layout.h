@@ -1,8 +1,9 @@
 /* layout.h: one group of nodes in layers. Inside of visualizer/; graph_make and the layout's own files use it.
  *
- * A layout knows two directions only: along the flow (down, or right) and across it. Only layout.c turns them into x and y.
+ * A layout knows two directions only: along the flow (down, or right) and across it. Sizes come in and points go out in
+ * x and y.
  *
- *     layers.c   breaks cycles, gives each node a layer, and cuts long edges into vertices, one for each layer they pass
+ *     layers.c   breaks cycles, gives each node a layer, and cuts long edges into a vertex for each layer
  *     order.c    puts the vertices of a layer in an order with few crossings
  *     place.c    gives vertices coordinates
  *     route.c    gives edges their points and labels
@@ -20,8 +21,8 @@
 #define VERTEX_NONE UINT32_MAX
 
 enum {
-	NODES_GAP = 28,	/* across, between boxes */
-	LANE_GAP = 16,	/* across, between a bend and a box or label */
+	NODES_GAP = 28, /* across, between boxes */
+	LANE_GAP = 16,  /* across, between a bend and a box or label */
 	LANES_GAP = 12, /* across, between two bends */
 	SELF_LOOP = 26, /* across, what a self loop takes beside its box */
 };
@@ -32,15 +33,15 @@ struct vertex {
 	uint32_t layer, position;
 	double before, after; /* what it takes across, on both sides of `across` */
 	double along_size;
-	double across;	 /* centre */
-	double weight;	 /* how hard it holds to where it wants to be, when it is in another's way */
-	uint32_t beside; /* the node's vertex that it must stay beside; VERTEX_NONE: none */
-	bool left;	 /* … before it, not behind it */
-	uint32_t next;	 /* bends and labels: where the edge goes on; VERTEX_NONE: at its node */
+	double across;     /* centre */
+	double weight;     /* how hard it holds to where it wants to be, when it is in another's way */
+	uint32_t beside;   /* the node's vertex that it must stay beside; VERTEX_NONE: none */
+	bool left;         /* … before it, not behind it */
+	uint32_t next;     /* bends and labels: where the edge goes on; VERTEX_NONE: at its node */
 	uint32_t lane_end; /* bends and labels: the vertex of the node that it leads to; VERTEX_NONE for a jump */
 };
 
-struct link { /* between neighbouring layers */
+struct link {                  /* between neighbouring layers */
 	uint32_t above, below; /* vertices */
 	double weight;
 };
@@ -54,14 +55,14 @@ struct neighbours { /* of each vertex, in one direction: items[first[v] … firs
 };
 
 struct layer {
-	uint32_t first, count; /* in items */
-	double start, size;    /* along */
+	uint32_t first, count;          /* in items */
+	double start, size;             /* along */
 	bool turns_before, turns_after; /* edges against the flow turn round in the gap before, after it */
 };
 
-struct run { /* how an edge runs */
+struct run {            /* how an edge runs */
 	uint32_t first; /* its first bend or label; VERTEX_NONE: straight to the next layer */
-	uint32_t join;	/* from this bend on it runs in a lane that another edge made; VERTEX_NONE: nowhere */
+	uint32_t join;  /* from this bend on it runs in a lane that another edge made; VERTEX_NONE: nowhere */
 	bool self;
 };
 
@@ -69,15 +70,15 @@ struct layout {
 	struct graph *graph;
 	struct graph_group *group;
 	struct arena *arena, *scratch; /* the graph's; this layout's */
-	struct vertex *vertices; /* the nodes' first, in the group's order */
+	struct vertex *vertices;       /* the nodes' first, in the group's order */
 	uint32_t vertices_count;
 	struct link *links;
 	uint32_t links_count;
 	struct neighbours above, below;
 	struct layer *layers;
 	uint32_t layers_count;
-	uint32_t *items; /* vertices by layer and position */
-	struct run *runs; /* for each edge of the group */
+	uint32_t *items;     /* vertices by layer and position */
+	struct run *runs;    /* for each edge of the group */
 	uint32_t *piece_end; /* of each vertex: see route.c */
 	double across_size, along_size;
 };

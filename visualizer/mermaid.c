@@ -1,9 +1,10 @@
 /* mermaid.c: the graph as a Mermaid flowchart, which many wikis and code hosts draw inside of Markdown. Containers are
  * subgraphs. */
-#include "visualizer/graph.h"
 #include "base/mem.h"
+#include "visualizer/graph.h"
 
-/* Texts stand in quotes; Mermaid reads #NUMBER; as a character, so what could mean something to it or to HTML is written so. */
+/* Texts stand in quotes; Mermaid reads #NUMBER; as a character, so what could mean something to it or to HTML is
+ * written so. */
 static void write_text(struct str text, struct buffer *out)
 {
 	for (size_t i = 0; i < text.len; i++) {

@@ -1,16 +1,16 @@
 /* order.c: the order of vertices within their layers. See layout.h.
  *
- * A depth-first walk gives the first order. Then sweeps go down and up: each layer is sorted by the mean position of the
- * neighbours in the layer that was done before. The order with the fewest crossings seen is kept, and neighbours that cross less
- * when they change places do so. Vertices that run beside a node stay at its side. */
+ * A depth-first walk gives the first order. Then sweeps go down and up: each layer is sorted by the mean position of
+ * the neighbours in the layer that was done before. The order with the fewest crossings seen is kept, and neighbours
+ * that cross less when they change places do so. Vertices that run beside a node stay at its side. */
 #include "visualizer/layout.h"
 #include <stdlib.h>
 
 enum {
 	SWEEPS = 12,
 	SWEEPS_LARGE = 4,
-	LARGE = 6000,		 /* vertices */
-	EXCHANGES_MAX = 1200,	 /* vertices of a group in which neighbours are tried the other way round */
+	LARGE = 6000,             /* vertices */
+	EXCHANGES_MAX = 1200,     /* vertices of a group in which neighbours are tried the other way round */
 	EXCHANGE_DEGREE_MAX = 64, /* links of a vertex that may take part */
 	EXCHANGE_ROUNDS = 6,
 };
@@ -26,7 +26,7 @@ struct ordering {
 	uint32_t *best; /* items of the best order so far */
 	struct ranked *ranked;
 	uint32_t *tree, *ends; /* for counting crossings */
-	double *value;	       /* of each vertex in the layer being sorted */
+	double *value;         /* of each vertex in the layer being sorted */
 };
 
 static void set_positions(struct layout *l)
@@ -84,7 +84,8 @@ static int compare_u32(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Between layer k and the next: pairs of links that are in different order at their two ends, counted with a tree of sums. */
+/* Between layer k and the next: pairs of links that are in different order at their two ends, counted with a tree of
+ * sums. */
 static uint64_t count_between(struct ordering *o, uint32_t k)
 {
 	const struct layout *l = o->l;
@@ -155,7 +156,9 @@ static void sort_layer(struct ordering *o, uint32_t k, const struct neighbours *
 		o->ranked[i] = (struct ranked){ .value = o->value[beside == VERTEX_NONE ? vertex : beside],
 						.vertex = vertex,
 						.position = i,
-						.side = beside == VERTEX_NONE ? 0 : l->vertices[vertex].left ? -1 : 1 };
+						.side = beside == VERTEX_NONE      ? 0
+							: l->vertices[vertex].left ? -1
+										   : 1 };
 	}
 	qsort(o->ranked, layer->count, sizeof *o->ranked, compare_ranked);
 	for (uint32_t i = 0; i < layer->count; i++) {
@@ -172,7 +175,8 @@ static void sweep(struct ordering *o, bool down)
 	}
 }
 
-/* An edge against the flow runs on the side where its source has fewer neighbours, or on the right. Others of its lane follow. */
+/* An edge against the flow runs on the side where its source has fewer neighbours, or on the right. Others of its lane
+ * follow. */
 static void choose_sides(struct layout *l)
 {
 	for (uint32_t e = 0; e < l->group->edges_count; e++) {
@@ -200,7 +204,8 @@ static int32_t crossings_of(const struct layout *l, const struct neighbours *n, 
 	int32_t crossings = 0;
 	for (uint32_t i = n->first[left]; i < n->first[left + 1]; i++)
 		for (uint32_t j = n->first[right]; j < n->first[right + 1]; j++)
-			crossings += l->vertices[n->items[i].vertex].position > l->vertices[n->items[j].vertex].position;
+			crossings +=
+			    l->vertices[n->items[i].vertex].position > l->vertices[n->items[j].vertex].position;
 	return crossings;
 }
 

@@ -1,8 +1,9 @@
 /* place.c: coordinates of vertices. See layout.h.
  *
- * Across: every vertex wants to stand at the weighted mean of its neighbours. Within a layer the order and the distances are
- * kept, and the squares of what the vertices miss by are least: blocks of vertices that push each other are joined until none overlap
- * (pool adjacent violators). Some passes down and up settle it; then lanes are made straight where their neighbours leave room.
+ * Across: every vertex wants to stand at the weighted mean of its neighbours. Within a layer the order and the
+ * distances are kept, and the squares of what the vertices miss by are least: blocks of vertices that push each other
+ * are joined until none overlap (pool adjacent violators). Some passes down and up settle it; then lanes are made
+ * straight where their neighbours leave room.
  *
  * Along: layers follow each other; the gap between two grows with how far the edges in it must go across. */
 #include "visualizer/layout.h"
@@ -12,7 +13,7 @@ enum {
 	PASSES_LARGE = 4,
 	LARGE = 6000, /* vertices */
 	STRAIGHTEN_ROUNDS = 4,
-	GAP = 36,	     /* along, between two layers */
+	GAP = 36,            /* along, between two layers */
 	GAP_AT_LABEL = 18,   /* in front of a layer of labels, and behind it */
 	GAP_FOR_TURN = 34,   /* where edges against the flow turn round */
 	GAP_STEEP_MOST = 60, /* what long ways across may add */
@@ -31,7 +32,7 @@ double layout_distance(const struct vertex *left, const struct vertex *right)
 
 /* ---- across --------------------------------------------------------------------------------- */
 
-struct block { /* vertices that stand as close as they may */
+struct block {              /* vertices that stand as close as they may */
 	double sum, weight; /* of where they want to be, measured at the first one */
 	uint32_t count;
 };
@@ -124,7 +125,8 @@ static uint32_t lane_begin(const struct layout *l, uint32_t index)
 	uint32_t beside = l->vertices[index].beside;
 	if (beside != VERTEX_NONE)
 		return beside;
-	return l->above.first[index] + 1 == l->above.first[index + 1] ? l->above.items[l->above.first[index]].vertex : VERTEX_NONE;
+	return l->above.first[index] + 1 == l->above.first[index + 1] ? l->above.items[l->above.first[index]].vertex
+								      : VERTEX_NONE;
 }
 
 static double clamp(double value, double least, double most)
@@ -132,8 +134,9 @@ static double clamp(double value, double least, double most)
 	return value < least ? least : value > most ? most : value;
 }
 
-/* Gives `count` vertices of a lane, from `first` on, one coordinate between least and most: where the lane ends, or where it
- * begins if that is in reach and the end is not, else as near as possible to where they are (a single one: to where it leads). */
+/* Gives `count` vertices of a lane, from `first` on, one coordinate between least and most: where the lane ends, or
+ * where it begins if that is in reach and the end is not, else as near as possible to where they are (a single one: to
+ * where it leads). */
 static void straighten(struct layout *l, uint32_t first, uint32_t count, double least, double most)
 {
 	double mean = 0;
@@ -154,14 +157,15 @@ static void straighten(struct layout *l, uint32_t first, uint32_t count, double 
 		l->vertices[vertex].across = across;
 }
 
-/* The longest pieces of an edge's way that can be straight, one after the other, up to where it joins another's lane. The last
- * bend before a box is free again if others come in there too: they shall not go out to the lane for it. */
+/* The longest pieces of an edge's way that can be straight, one after the other, up to where it joins another's lane.
+ * The last bend before a box is free again if others come in there too: they shall not go out to the lane for it. */
 static void straighten_run(struct layout *l, const struct run *run)
 {
 	double least = -1e12, most = 1e12;
 	uint32_t from = run->first, count = 0;
 	for (uint32_t vertex = from; vertex != VERTEX_NONE && vertex != run->join; vertex = l->vertices[vertex].next) {
-		bool gathers = l->vertices[vertex].next == VERTEX_NONE && l->above.first[vertex + 1] - l->above.first[vertex] > 1;
+		bool gathers =
+		    l->vertices[vertex].next == VERTEX_NONE && l->above.first[vertex + 1] - l->above.first[vertex] > 1;
 		double low, high;
 		room_of(l, vertex, &low, &high);
 		if (low > high) /* rounding, when it stands as close as it may on both sides */

@@ -1,16 +1,16 @@
 /* route.c: the points of edges, and where their labels stand. See layout.h.
  *
- * An edge goes straight through the layers it passes and bends only in the gaps between them, where no box is; so it never
- * cuts through one. An edge against the flow turns round in the gap below its source and above its target. */
+ * An edge goes straight through the layers it passes and bends only in the gaps between them, where no box is; so it
+ * never cuts through one. An edge against the flow turns round in the gap below its source and above its target. */
 #include "visualizer/layout.h"
 #include <math.h>
 
 enum {
-	TURN = 17,      /* along: how far out of the layer an edge turns round */
+	TURN = 17,       /* along: how far out of the layer an edge turns round */
 	PORT_ASIDE = 14, /* across: how far from the middle of its box a catcher's line begins */
-	LOOP_OUT = 16,  /* across: how far a self loop goes out of its box */
-	LOOP_HALF = 8,  /* along: half of a loop's opening */
-	LABEL_AWAY = 4, /* across: between a loop and its label */
+	LOOP_OUT = 16,   /* across: how far a self loop goes out of its box */
+	LOOP_HALF = 8,   /* along: half of a loop's opening */
+	LABEL_AWAY = 4,  /* across: between a loop and its label */
 };
 
 struct pen { /* the edge being drawn */
@@ -58,13 +58,14 @@ static double put_label(struct pen *pen, const struct vertex *vertex)
 	return along;
 }
 
-/* A lane that many edges share is walked piece by piece, not bend by bend: for each bend, the last one that can be reached from
- * it without going across. */
+/* A lane that many edges share is walked piece by piece, not bend by bend: for each bend, the last one that can be
+ * reached from it without going across. */
 static void find_pieces(struct layout *l)
 {
 	l->piece_end = ARENA_ARRAY(l->scratch, uint32_t, l->vertices_count);
 	for (unsigned back = 0; back < 2; back++) {
-		for (uint32_t i = 0; i < l->vertices_count; i++) { /* where an edge goes on is known before where it comes from */
+		for (uint32_t i = 0; i < l->vertices_count;
+		     i++) { /* where an edge goes on is known before where it comes from */
 			uint32_t v = l->items[back ? i : l->vertices_count - 1 - i], next = l->vertices[v].next;
 			bool up = next != VERTEX_NONE && l->vertices[next].layer < l->vertices[v].layer;
 			if (next != VERTEX_NONE && up != back)
@@ -96,8 +97,8 @@ static uint32_t pass(struct pen *pen, uint32_t index, bool up)
 	return end;
 }
 
-/* Where an edge leaves its source: in the middle, a catcher a little to the side that it goes to, so that it does not cover
- * the way on. */
+/* Where an edge leaves its source: in the middle, a catcher a little to the side that it goes to, so that it does not
+ * cover the way on. */
 static double port(const struct pen *pen, uint32_t from, uint32_t first)
 {
 	const struct vertex *vertices = pen->l->vertices, *source = &vertices[from];
@@ -198,7 +199,8 @@ static void drop_straight(struct graph_edge *edge)
 	uint32_t kept = 0;
 	for (uint32_t i = 0; i < edge->points_count; i++) {
 		struct graph_point p = edge->points[i];
-		bool marked = (edge->gap && (i == edge->gap || i == edge->gap - 1)) || (edge->shared && i == edge->shared);
+		bool marked =
+		    (edge->gap && (i == edge->gap || i == edge->gap - 1)) || (edge->shared && i == edge->shared);
 		if (i && i == edge->gap)
 			edge->gap = kept;
 		if (i && i == edge->shared)

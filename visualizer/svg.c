@@ -1,15 +1,16 @@
-/* svg.c: the graph as a picture that needs nothing else. Colours and icons are tables; where things stand is the graph's.
+/* svg.c: the graph as a picture that needs nothing else. Colours and icons are tables; where things stand is the
+ * graph's.
  *
- * Back to front: containers with their branches, edges, boxes, labels, badges. Every box and edge has a title with what did
- * not fit, which browsers show under the pointer and readers read aloud. */
+ * Back to front: containers with their branches, edges, boxes, labels, badges. Every box and edge has a title with what
+ * did not fit, which browsers show under the pointer and readers read aloud. */
 #include "visualizer/graph.h"
 #include "visualizer/text.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 enum {
-	CORNER = 9, /* radius of an edge's corners */
-	CHIP = 24,  /* side of the square behind an icon */
+	CORNER = 9,      /* radius of an edge's corners */
+	CHIP = 24,       /* side of the square behind an icon */
 	TITLE_BASE = 12, /* from a line's top to its baseline */
 	DETAIL_BASE = 10,
 	TITLE_LINE = 16,
@@ -21,15 +22,15 @@ enum {
 /* ---- looks ---------------------------------------------------------------------------------- */
 
 /* X(name, light, dark): the same names as the dashboard's. */
-#define COLOURS(X)                    \
-	X(pane, "#ffffff", "#161d27") \
-	X(ink, "#16202c", "#e6ebf2")  \
-	X(mute, "#5a6675", "#9aa7b8") \
-	X(line, "#c3ccd7", "#3d4a5c") \
-	X(idle, "#f4f6f9", "#1b2430") \
-	X(node, "#ffffff", "#222c39") \
-	X(edge, "#8492a3", "#7d8da1") \
-	X(bad, "#b3261e", "#ff8f86")  \
+#define COLOURS(X)                                                                                                     \
+	X(pane, "#ffffff", "#161d27")                                                                                  \
+	X(ink, "#16202c", "#e6ebf2")                                                                                   \
+	X(mute, "#5a6675", "#9aa7b8")                                                                                  \
+	X(line, "#c3ccd7", "#3d4a5c")                                                                                  \
+	X(idle, "#f4f6f9", "#1b2430")                                                                                  \
+	X(node, "#ffffff", "#222c39")                                                                                  \
+	X(edge, "#8492a3", "#7d8da1")                                                                                  \
+	X(bad, "#b3261e", "#ff8f86")                                                                                   \
 	X(warn, "#8a5300", "#f3bd66")
 
 struct palette {
@@ -56,11 +57,13 @@ static const struct look {
 	[STATE_TASK] = { "M9 1.5L3.5 9H8l-1 5.5L12.5 7H8z", { { "#e0edff", "#0b62d6" }, { "#122c4d", "#6db0ff" } } },
 	[STATE_PASS] = { "M2.5 8h10M8.5 4l4 4-4 4", { { "#e9edf2", "#5a6675" }, { "#2c3746", "#9aa7b8" } } },
 	[STATE_CHOICE] = { "M8 2l6 6-6 6-6-6z", { { "#fff0d6", "#8a5300" }, { "#3b2a0d", "#f3bd66" } } },
-	[STATE_WAIT] = { "M8 2a6 6 0 1 0 .01 0M8 4.8V8.2l2.4 1.6", { { "#efe7ff", "#6b3fc0" }, { "#2d2250", "#bfa3ff" } } },
+	[STATE_WAIT] = { "M8 2a6 6 0 1 0 .01 0M8 4.8V8.2l2.4 1.6",
+			 { { "#efe7ff", "#6b3fc0" }, { "#2d2250", "#bfa3ff" } } },
 	[STATE_SUCCEED] = { "M3 8.5l3.5 3.5L13 4.5", { { "#dff3e6", "#177a46" }, { "#123524", "#5fd08f" } } },
 	[STATE_FAIL] = { "M4 4l8 8M12 4l-8 8", { { "#fde7e5", "#b3261e" }, { "#42191a", "#ff8f86" } } },
 	[STATE_PARALLEL] = { "M3 3v10M8 3v10M13 3v10", { { "#d7f1f1", "#0b6b74" }, { "#0f3338", "#5fd0d8" } } },
-	[STATE_MAP] = { "M2.5 6h7.5v7.5h-7.5zM6 6V2.5h7.5v7.5H10", { { "#e6e8ff", "#3f49c0" }, { "#252a55", "#a3acff" } } },
+	[STATE_MAP] = { "M2.5 6h7.5v7.5h-7.5zM6 6V2.5h7.5v7.5H10",
+			{ { "#e6e8ff", "#3f49c0" }, { "#252a55", "#a3acff" } } },
 };
 
 /* ---- paths ---------------------------------------------------------------------------------- */
@@ -92,8 +95,8 @@ static void write_line(struct buffer *out, struct graph_point a, struct graph_po
 		return;
 	}
 	int32_t radius = before < after ? before : after;
-	buffer_printf(out, "L%d %dQ%d %d %d %d", b.x - sign(b.x - a.x) * radius, b.y - sign(b.y - a.y) * radius, b.x, b.y,
-		      b.x + sign(c->x - b.x) * radius, b.y + sign(c->y - b.y) * radius);
+	buffer_printf(out, "L%d %dQ%d %d %d %d", b.x - sign(b.x - a.x) * radius, b.y - sign(b.y - a.y) * radius, b.x,
+		      b.y, b.x + sign(c->x - b.x) * radius, b.y + sign(c->y - b.y) * radius);
 }
 
 void graph_write_path(const struct graph *graph, const struct graph_edge *edge, bool own, struct buffer *out)
@@ -169,8 +172,8 @@ static void write_edge_title(struct picture *p, const struct graph_edge *edge)
 
 static void write_rect(struct picture *p, const char *class, const struct graph_box *box, int radius)
 {
-	buffer_printf(p->out, "<rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"%d\"/>", class, box->x, box->y,
-		      box->w, box->h, radius);
+	buffer_printf(p->out, "<rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"%d\"/>", class,
+		      box->x, box->y, box->w, box->h, radius);
 }
 
 static int32_t texts_height(const struct graph_node *node)
@@ -186,7 +189,8 @@ static void write_icon(struct picture *p, const struct graph_node *node)
 	buffer_printf(p->out,
 		      "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"6\" fill=\"%s\"/>"
 		      "<path class=\"i\" d=\"%s\" transform=\"translate(%d %d)\" stroke=\"%s\"/>",
-		      x, y, CHIP, CHIP, look->colours[p->theme].chip, look->icon, x + 4, y + 4, look->colours[p->theme].icon);
+		      x, y, CHIP, CHIP, look->colours[p->theme].chip, look->icon, x + 4, y + 4,
+		      look->colours[p->theme].icon);
 }
 
 /* Over the upper right corner: how often it is tried again. */
@@ -197,14 +201,16 @@ static void write_retry(struct picture *p, const struct graph_node *node)
 		snprintf(number, sizeof number, "%lld", (long long)node->retry_attempts);
 	int32_t width = 26 + (int32_t)text_width(str_of(number), 10), x = node->box.x + node->box.w - width - 6;
 	int32_t y = node->box.y - 8;
-	buffer_printf(p->out,
-		      "<rect class=\"r\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"16\" rx=\"8\"/>"
-		      "<path class=\"q\" d=\"M10.2 5A4 4 0 1 0 10.5 8M10.5 2.5V5.200H7.800\" transform=\"translate(%d %d)\"/>"
-		      "<text class=\"n\" x=\"%d\" y=\"%d\">%s</text>",
-		      x, y, width, x + 3, y + 1, x + 19, y + 12, number);
+	buffer_printf(
+	    p->out,
+	    "<rect class=\"r\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"16\" rx=\"8\"/>"
+	    "<path class=\"q\" d=\"M10.2 5A4 4 0 1 0 10.5 8M10.5 2.5V5.2H7.8\" transform=\"translate(%d %d)\"/>"
+	    "<text class=\"n\" x=\"%d\" y=\"%d\">%s</text>",
+	    x, y, width, x + 3, y + 1, x + 19, y + 12, number);
 }
 
-static void write_texts(struct picture *p, const struct graph_node *node, const char *title, const char *detail, int32_t x)
+static void write_texts(struct picture *p, const struct graph_node *node, const char *title, const char *detail,
+			int32_t x)
 {
 	int32_t y = node->box.y + BOX_MARGIN;
 	write_lines(p, title, x, y + TITLE_BASE, TITLE_LINE, &node->title);
@@ -280,7 +286,10 @@ static void write_edge(struct picture *p, const struct graph_edge *edge)
 	write_edge_title(p, edge);
 	buffer_printf(p->out, "<path class=\"e%s\" d=\"", catcher ? " x" : "");
 	graph_write_path(p->graph, edge, true, p->out);
-	buffer_printf(p->out, "\"%s/>", edge->jump || edge->shared ? "" : catcher ? " marker-end=\"url(#x)\"" : " marker-end=\"url(#e)\"");
+	buffer_printf(p->out, "\"%s/>",
+		      edge->jump || edge->shared ? ""
+		      : catcher                  ? " marker-end=\"url(#x)\""
+						 : " marker-end=\"url(#e)\"");
 	if (edge->label.lines_count)
 		write_lines(p, catcher ? "l x" : "l", edge->label_box.x + edge->label_box.w / 2,
 			    edge->label_box.y + DETAIL_BASE + 2, DETAIL_LINE, &edge->label);
@@ -292,7 +301,8 @@ static void write_head(struct picture *p)
 	const struct palette *c = &palettes[p->theme];
 	const struct graph *graph = p->graph;
 	buffer_printf(p->out,
-		      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" role=\"img\">\n<title>",
+		      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
+		      "role=\"img\">\n<title>",
 		      graph->width, graph->height, graph->width, graph->height);
 	if (graph->program->comment.len)
 		text_write_xml(str_sub(graph->program->comment, 0, 1000), p->out);
@@ -308,17 +318,21 @@ static void write_head(struct picture *p)
 		      ".e{fill:none;stroke:%s;stroke-width:1.6}\n.e.x{stroke:%s;stroke-dasharray:5 4}\n",
 		      c->node, c->line, c->idle, c->line, c->line, c->idle, c->mute, c->node, c->mute, c->edge, c->bad);
 	buffer_printf(p->out,
-		      ".t{font-size:13px;fill:%s}\n.d{font-size:11px;fill:%s}\ntext.m{text-anchor:middle;stroke:none}\n.t.m{fill:%s}\n.d.m{fill:%s}\n"
+		      ".t{font-size:13px;fill:%s}\n.d{font-size:11px;fill:%s}\ntext.m{text-anchor:middle;stroke:none}"
+		      "\n.t.m{fill:%s}\n.d.m{fill:%s}\n"
 		      ".l{font-size:11px;fill:%s;text-anchor:middle}\n.l.x{fill:%s}\n"
-		      ".r{fill:%s}\n.q{fill:none;stroke:%s;stroke-width:1.4}\n.n{font-size:10px;font-weight:700;fill:%s}\n</style>\n",
+		      ".r{fill:%s}\n.q{fill:none;stroke:%s;stroke-width:1.4}\n.n{font-size:10px;font-weight:700;fill:%"
+		      "s}\n</style>\n",
 		      c->ink, c->mute, c->ink, c->mute, c->mute, c->bad, c->warn, c->pane, c->pane);
-	buffer_printf(p->out,
-		      "<defs><marker id=\"e\" viewBox=\"0 0 8 8\" refX=\"7.5\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" "
-		      "markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path d=\"M0 .5L8 4 0 7.5z\" fill=\"%s\"/></marker>\n"
-		      "<marker id=\"x\" viewBox=\"0 0 8 8\" refX=\"7.5\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" "
-		      "markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path d=\"M0 .5L8 4 0 7.5z\" fill=\"%s\"/></marker></defs>\n"
-		      "<rect width=\"100%%\" height=\"100%%\" fill=\"%s\"/>\n",
-		      c->edge, c->bad, c->pane);
+	buffer_printf(
+	    p->out,
+	    "<defs><marker id=\"e\" viewBox=\"0 0 8 8\" refX=\"7.5\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" "
+	    "markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path d=\"M0 .5L8 4 0 7.5z\" fill=\"%s\"/></marker>\n"
+	    "<marker id=\"x\" viewBox=\"0 0 8 8\" refX=\"7.5\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" "
+	    "markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path d=\"M0 .5L8 4 0 7.5z\" "
+	    "fill=\"%s\"/></marker></defs>\n"
+	    "<rect width=\"100%%\" height=\"100%%\" fill=\"%s\"/>\n",
+	    c->edge, c->bad, c->pane);
 }
 
 void graph_write_svg(const struct graph *graph, enum graph_theme theme, struct buffer *out)

@@ -4,11 +4,11 @@
 
 /* Advance widths of U+0020–U+007E, thousandths of the font size. */
 static const uint16_t ascii_widths[95] = {
-	318, 401, 460, 838, 636, 950, 780, 275, 390, 390, 500, 838, 318, 361, 318, 337, 636, 636, 636,
+	318, 401, 460, 838, 636, 950, 780, 275, 390, 390, 500, 838, 318, 361,  318, 337, 636, 636, 636,
 	636, 636, 636, 636, 636, 636, 636, 337, 337, 838, 838, 838, 531, 1000, 684, 686, 698, 770, 632,
-	575, 775, 752, 295, 295, 656, 557, 863, 748, 787, 603, 787, 695, 635, 611, 732, 684, 989, 685,
-	611, 685, 390, 337, 390, 838, 500, 500, 613, 635, 550, 635, 615, 352, 635, 634, 278, 278, 579,
-	278, 974, 634, 612, 635, 635, 411, 521, 392, 634, 592, 818, 592, 592, 525, 636, 337, 636, 838,
+	575, 775, 752, 295, 295, 656, 557, 863, 748, 787, 603, 787, 695, 635,  611, 732, 684, 989, 685,
+	611, 685, 390, 337, 390, 838, 500, 500, 613, 635, 550, 635, 615, 352,  635, 634, 278, 278, 579,
+	278, 974, 634, 612, 635, 635, 411, 521, 392, 634, 592, 818, 592, 592,  525, 636, 337, 636, 838,
 };
 
 /* Everything else by block: the first row whose end is not below the character. */
@@ -16,11 +16,11 @@ static const struct {
 	uint32_t last;
 	uint16_t width;
 } block_widths[] = {
-	{ 0xb6, 700 },    { 0xb7, 318 },    { 0x2ff, 720 },   { 0x36f, 0 }, /* combining marks */
-	{ 0x52f, 850 },   { 0x10ff, 800 },  { 0x11ff, 1000 }, { 0x1fff, 850 },
-	{ 0x200f, 300 },  { 0x2e7f, 1000 }, { 0xa4cf, 1050 }, /* CJK and kana */
-	{ 0xabff, 850 },  { 0xd7ff, 1050 }, { 0xf8ff, 1000 }, { 0xfaff, 1050 }, { 0xfdff, 850 },
-	{ 0xfe0f, 0 },    { 0xffff, 1050 }, { 0x1ffff, 1300 }, /* emoji */
+	{ 0xb6, 700 },     { 0xb7, 318 },        { 0x2ff, 720 },   { 0x36f, 0 }, /* combining marks */
+	{ 0x52f, 850 },    { 0x10ff, 800 },      { 0x11ff, 1000 }, { 0x1fff, 850 },
+	{ 0x200f, 300 },   { 0x2e7f, 1000 },     { 0xa4cf, 1050 }, /* CJK and kana */
+	{ 0xabff, 850 },   { 0xd7ff, 1050 },     { 0xf8ff, 1000 }, { 0xfaff, 1050 },
+	{ 0xfdff, 850 },   { 0xfe0f, 0 },        { 0xffff, 1050 }, { 0x1ffff, 1300 }, /* emoji */
 	{ 0x3ffff, 1050 }, { UINT32_MAX, 1000 },
 };
 
@@ -75,8 +75,8 @@ static int break_quality(uint32_t before, uint32_t after)
 	return small && after >= 'A' && after <= 'Z' ? 1 : 0;
 }
 
-/* The bytes of `text` that go on the first line of `width_max`; all of them if they fit. A break in the first third of the line is
- * worse than one in the middle of a word. */
+/* The bytes of `text` that go on the first line of `width_max`; all of them if they fit. A break in the first third of
+ * the line is worse than one in the middle of a word. */
 static size_t line_length(struct str text, int size, int32_t width_max)
 {
 	uint64_t room = (uint64_t)width_max * 1000 / (uint64_t)size, used = 0;

@@ -108,6 +108,11 @@ static void take_answers(struct run *run)
 {
 	for (unsigned i = 0; i < EXECUTIONS; i++) {
 		struct known *known = &run->known[i];
+		/* First: it was asked before the others were answered, so it need not know of them. */
+		if (known->described && known->described->done) {
+			take_description(run, i, known->described);
+			known->described = NULL;
+		}
 		if (known->start && known->start->done) {
 			known->acknowledged |= !known->start->error;
 			known->start = NULL;
@@ -115,10 +120,6 @@ static void take_answers(struct run *run)
 		if (known->stop && known->stop->done) {
 			known->stopped |= !known->stop->error;
 			known->stop = NULL;
-		}
-		if (known->described && known->described->done) {
-			take_description(run, i, known->described);
-			known->described = NULL;
 		}
 	}
 }

@@ -1,135 +1,163 @@
-/* fuzz_http.c: the body of any API request, against a whole engine on a memory store: the first line of the input is the operation, what follows the body. Each call is
- * answered once, with JSON, and the engine goes on; it is a new one every some hundred calls, so that what calls leave behind matters, and stays small. */
-#include "base/log.h"
+/* fuzz_http.c: any bytes as an API request: "OPERATION\nBODY". Every operation answers, once, and with JSON; an error is a __type and a message.
+ * The engine behind is a whole one, on a memory store that lives through the run, so that requests meet what others have made. Its loop
+ * goes round only as long as there is something to do: nothing waits, and no time passes. */
+#include "base/clock.h"
 #include "base/mem.h"
 #include "server/api.h"
 #include <assert.h>
-#include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#define ROUNDS_MAX 20000 /* of the loop, for one request */
 
-enum { CALLS_OF_AN_ENGINE = 500, TURNS_OF_A_CALL = 200 };
+/* ---- a loop without a world ------------------------------------------------------------------------------------ */
 
-/* ---- a loop whose time stands still ------------------------------------------------------------- */
+struct still_loop {
+	struct loop loop;
+	struct loop_post *first, **tail;
+	struct loop_timer *timer; /* the one that is due at once */
+	bool (*turn)(void *data);
+	void *turn_data;
+};
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct loop_post *posts, **posts_tail = &posts;
-static bool (*turn)(void *data);
-static void *turn_data;
-
-static void set_timer(struct loop *loop, struct loop_timer *timer, int64_t delay_ms)
+static struct still_loop *still(struct loop *loop)
 {
-	timer->active = true;
+	return (struct still_loop *)(void *)loop;
 }
 
-static void clear_timer(struct loop *loop, struct loop_timer *timer)
+static void watch(struct loop *loop, struct loop_watch *watch, int fd, unsigned events)
 {
-	timer->active = false;
 }
 
-static void post(struct loop *loop, struct loop_post *item)
+static void unwatch(struct loop *loop, struct loop_watch *watch)
 {
-	pthread_mutex_lock(&mutex);
-	item->next = NULL;
-	*posts_tail = item;
-	posts_tail = &item->next;
-	pthread_mutex_unlock(&mutex);
+}
+
+static void timer_set(struct loop *loop, struct loop_timer *timer, int64_t delay_ms)
+{
+	if (delay_ms <= 0)
+		still(loop)->timer = timer;
+	else if (still(loop)->timer == timer)
+		still(loop)->timer = NULL;
+}
+
+static void timer_clear(struct loop *loop, struct loop_timer *timer)
+{
+	if (still(loop)->timer == timer)
+		still(loop)->timer = NULL;
+}
+
+static void post(struct loop *loop, struct loop_post *post)
+{
+	post->next = NULL;
+	*still(loop)->tail = post;
+	still(loop)->tail = &post->next;
 }
 
 static void set_turn(struct loop *loop, bool (*callback)(void *data), void *data)
 {
-	turn = callback;
-	turn_data = data;
+	still(loop)->turn = callback;
+	still(loop)->turn_data = data;
 }
 
-static bool iterate(void)
+static void no_run(struct loop *loop)
 {
-	pthread_mutex_lock(&mutex);
-	struct loop_post *item = posts;
-	posts = NULL;
-	posts_tail = &posts;
-	pthread_mutex_unlock(&mutex);
-	bool any = item;
-	while (item) {
-		struct loop_post *next = item->next;
-		item->callback(item);
-		item = next;
+}
+
+/* One round; false when nothing is left to do. */
+static bool go_round(struct still_loop *loop)
+{
+	struct loop_timer *timer = loop->timer;
+	struct loop_post *next, *posted = loop->first;
+	bool busy = timer || posted;
+	loop->timer = NULL;
+	loop->first = NULL;
+	loop->tail = &loop->first;
+	if (timer)
+		timer->callback(timer);
+	for (; posted; posted = next) {
+		next = posted->next;
+		posted->callback(posted);
 	}
-	return (turn && turn(turn_data)) || any;
+	return loop->turn(loop->turn_data) || busy || loop->first || loop->timer;
 }
 
-static struct loop loop = { .timer_set = set_timer, .timer_clear = clear_timer, .post = post, .set_turn = set_turn };
+/* ---- the engine ------------------------------------------------------------------------------------------------ */
 
-/* ---- the engine ------------------------------------------------------------------------------------ */
-
+static struct still_loop loop = {
+	.loop = { .watch = watch, .unwatch = unwatch, .timer_set = timer_set, .timer_clear = timer_clear, .post = post, .set_turn = set_turn,
+		  .run = no_run, .stop = no_run, .free = no_run },
+	.tail = &loop.first,
+};
 static struct clock_manual now;
-static struct store *store;
 static struct engine *engine;
-static unsigned calls;
 
-static void end_engine(void)
+static void begin(void)
 {
-	engine_free(engine);
-	store_close(store);
-	engine = NULL;
-	turn = NULL;
-	iterate();
-}
-
-static void begin_engine(void)
-{
+	struct wf_error err = { 0 };
+	struct store *store = NULL;
 	clock_manual_init(&now, 1700000000000);
-	if (store_open("memory:", NULL, &loop, &store, NULL) < 0)
-		abort();
-	struct engine_options options = { .loop = &loop, .clock = &now.source, .store = store, .limits = LIMITS_DEFAULT, .seed = 1 };
-	/* Small enough for a fuzzer's patience. */
-	options.limits.expression_steps = 100000;
-	options.limits.expression_bytes = 16 << 20;
+	int code = store_open("memory:", NULL, &loop.loop, &store, &err);
+	assert(code == 0);
+	struct engine_options options = {
+		.loop = &loop.loop, .clock = &now.source, .store = store, .limits = LIMITS_DEFAULT, .seed = 1
+	};
+	/* Endless loops of states are allowed to workflows; a history that is full ends them soon. */
 	options.limits.history_events = 500;
-	if (engine_new(&options, &engine, NULL) < 0)
-		abort();
+	options.limits.expression_steps = 100000;
+	code = engine_new(&options, &engine, &err);
+	assert(code == 0);
 	engine_recover(engine);
-	calls = 0;
 }
 
-/* ---- a call ------------------------------------------------------------------------------------------ */
+/* ---- one request ----------------------------------------------------------------------------------------------- */
 
 struct outcome {
-	struct api_call call; /* first */
-	bool answered;
+	unsigned answers;
 };
 
-static void on_answered(struct api_call *call)
+static void answered(struct api_call *call)
 {
-	struct outcome *outcome = (struct outcome *)call;
-	assert(!outcome->answered && call->status >= 200 && call->status < 600);
-	outcome->answered = true;
-	_cleanup_(value_unrefp) struct value *body = NULL;
-	int read = value_parse(buffer_str(&call->body), NULL, &body, NULL);
-	assert(read == 0);
+	struct outcome *outcome = call->data;
+	_cleanup_(value_unrefp) struct value *answer = NULL;
+	outcome->answers++;
+	assert(call->status == 200 || call->status == 400 || call->status == 500 || call->status == 503);
+	int code = value_parse(buffer_str(&call->body), NULL, &answer, NULL);
+	assert(code == 0 && value_is(answer, VALUE_OBJECT));
+	if (call->status != 200)
+		assert(call->error && value_getz(answer, "__type") && value_getz(answer, "message"));
 }
+
+static bool gone(struct api_call *call)
+{
+	return true; /* nobody stays for a task that may never come */
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const char *text = (const char *)data, *newline = size ? memchr(text, '\n', size) : NULL;
+	const char *bytes = (const char *)data, *newline = memchr(bytes, '\n', size);
+	if (!engine)
+		begin();
 	if (!newline)
 		return 0;
-	struct str operation = { text, (size_t)(newline - text) }, body = { newline + 1, size - operation.len - 1 };
-	if (str_eqz(operation, "GetActivityTask"))
-		return 0; /* waits for a time that does not come */
-	if (!engine) {
-		log_setup(LOG_LEVEL_ERROR + 1, false);
-		begin_engine();
-	}
-	struct outcome *outcome = NEW(struct outcome);
-	outcome->call = (struct api_call){ .engine = engine, .answered = on_answered };
-	api_begin(&outcome->call, operation, body);
-	for (unsigned i = 0; i < TURNS_OF_A_CALL && (iterate() || !outcome->answered); i++)
+	struct str operation = { bytes, (size_t)(newline - bytes) };
+	struct str body = { newline + 1, size - operation.len - 1 };
+	struct outcome outcome = { 0 };
+	struct api_call *call = NEW(struct api_call);
+	*call = (struct api_call){ .engine = engine, .answered = answered, .gone = gone, .data = &outcome };
+	api_begin(call, operation, body);
+	assert(outcome.answers == (call->status != 0));
+	for (unsigned i = 0; i < ROUNDS_MAX && go_round(&loop); i++)
 		;
-	if (!outcome->answered || ++calls >= CALLS_OF_AN_ENGINE)
-		end_engine(); /* one that waits, as for an execution that goes on and on, is answered no more */
-	api_call_done(&outcome->call);
-	free(outcome);
+	/* A worker, and who waits for an Express execution, may still be waiting: the call stays for the answer. */
+	if (!outcome.answers) {
+		call->data = mem_zalloc(sizeof outcome);
+		return 0;
+	}
+	assert(outcome.answers == 1);
+	api_call_done(call);
+	free(call);
 	return 0;
 }

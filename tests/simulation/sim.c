@@ -22,7 +22,7 @@
 
 #define SEED_MAX_S 60
 #define STEPS_MAX 4000000
-#define TIME_MAX_MS (INT64_C(400000) * 1000)
+#define TIME_MAX_MS (INT64_C(3000000) * 1000)
 #define BOUNDARY_RECORDS_MAX 60
 
 bool sim_trace;

@@ -1,5 +1,5 @@
-/* check.c: what must hold of every graph. It asks the program itself what states and transitions there are, and looks at the points
- * and boxes as a pen would draw them; nothing of the layout's own reasoning is used. */
+/* check.c: what must hold of every graph. It asks the program itself what states and transitions there are, and looks
+ * at the points and boxes as a pen would draw them; nothing of the layout's own reasoning is used. */
 #include "check.h"
 #include "base/mem.h"
 #include <stdlib.h>
@@ -121,7 +121,8 @@ static void check_transitions(struct checker *c)
 			const struct graph_transition *transition = &graph->edges[i].transitions[t];
 			check_transition(c, &graph->edges[i], transition);
 			if (shown < wanted)
-				keys[shown] = (uint64_t)transition->from << 32 | (uint64_t)transition->kind << 28 | transition->index;
+				keys[shown] = (uint64_t)transition->from << 32 | (uint64_t)transition->kind << 28 |
+					      transition->index;
 			shown++;
 		}
 	for (uint32_t i = 0; i < graph->nodes_count; i++)
@@ -157,7 +158,8 @@ static void check_boxes(struct checker *c)
 	struct graph_box picture = { 0, 0, graph->width, graph->height };
 	for (uint32_t i = 0; i < graph->nodes_count; i++) {
 		const struct graph_node *node = &graph->nodes[i];
-		const struct graph_box *around = node->parent == GRAPH_NONE ? &picture : &graph->nodes[node->parent].box;
+		const struct graph_box *around =
+		    node->parent == GRAPH_NONE ? &picture : &graph->nodes[node->parent].box;
 		if (node->box.w <= 0 || node->box.h <= 0 || !inside(&node->box, around))
 			fault(c, "%.*s is not inside of what is around it", STR_FMT(node->name));
 		for (int32_t a = node->first_child; a < node->first_child + node->children; a++)
@@ -169,7 +171,8 @@ static void check_boxes(struct checker *c)
 	for (int32_t a = 0; a < graph->groups[0].nodes_count; a++)
 		for (int32_t b = a + 1; b < graph->groups[0].nodes_count; b++)
 			if (overlap(&graph->nodes[a].box, &graph->nodes[b].box))
-				fault(c, "%.*s and %.*s overlap", STR_FMT(graph->nodes[a].name), STR_FMT(graph->nodes[b].name));
+				fault(c, "%.*s and %.*s overlap", STR_FMT(graph->nodes[a].name),
+				      STR_FMT(graph->nodes[b].name));
 }
 
 /* ---- lines and labels ----------------------------------------------------------------------- */
@@ -194,12 +197,14 @@ static bool cuts(const struct graph *graph, const struct graph_edge *edge, const
 	enum { STEPS = 24 };
 	for (uint32_t i = 1; i < edge->points_count; i++) {
 		struct graph_point a = edge->points[i - 1], b = edge->points[i];
-		struct graph_box reach = { a.x < b.x ? a.x : b.x, a.y < b.y ? a.y : b.y, abs(a.x - b.x) + 1, abs(a.y - b.y) + 1 };
+		struct graph_box reach = { a.x < b.x ? a.x : b.x, a.y < b.y ? a.y : b.y, abs(a.x - b.x) + 1,
+					   abs(a.y - b.y) + 1 };
 		if ((edge->gap && i == edge->gap) || !overlap(&reach, box))
 			continue;
 		for (int step = 0; step <= STEPS; step++) {
 			struct graph_point p = on_piece(graph, a, b, (double)step / STEPS);
-			if (p.x > box->x + 1 && p.x < box->x + box->w - 1 && p.y > box->y + 1 && p.y < box->y + box->h - 1)
+			if (p.x > box->x + 1 && p.x < box->x + box->w - 1 && p.y > box->y + 1 &&
+			    p.y < box->y + box->h - 1)
 				return true;
 		}
 		bool straight = a.x == b.x || a.y == b.y;
@@ -228,7 +233,8 @@ static void check_edge(struct checker *c, const struct graph_group *group, const
 		if (n != edge->from && n != edge->to && cuts(graph, edge, box))
 			fault(c, "%.*s → %.*s cuts %.*s", STR_FMT(from), STR_FMT(to), STR_FMT(graph->nodes[n].name));
 		if (edge->label.lines_count && overlap(&edge->label_box, box))
-			fault(c, "the label of %.*s → %.*s covers %.*s", STR_FMT(from), STR_FMT(to), STR_FMT(graph->nodes[n].name));
+			fault(c, "the label of %.*s → %.*s covers %.*s", STR_FMT(from), STR_FMT(to),
+			      STR_FMT(graph->nodes[n].name));
 	}
 	if (!edge->label.lines_count)
 		return;

@@ -1,5 +1,5 @@
-/* test_graph.c: graphs of made definitions: what must hold of every graph (check.c) on many shapes, what is folded and what is said,
- * and that hostile names and sizes do no harm. */
+/* test_graph.c: graphs of made definitions: what must hold of every graph (check.c) on many shapes, what is folded and
+ * what is said, and that hostile names and sizes do no harm. */
 #include "base/mem.h"
 #include "check.h"
 #include "visualizer/describe.h"
@@ -26,7 +26,9 @@ static void make_chain(struct buffer *out, int states)
 {
 	begin(out, "S0");
 	for (int i = 0; i < states; i++)
-		buffer_printf(out, "\"S%d\":" TASK ",\"Catch\":[{\"ErrorEquals\":[\"States.ALL\"],\"Next\":\"Failed\"}],\"Next\":\"S%d\"},",
+		buffer_printf(out,
+			      "\"S%d\":" TASK
+			      ",\"Catch\":[{\"ErrorEquals\":[\"States.ALL\"],\"Next\":\"Failed\"}],\"Next\":\"S%d\"},",
 			      i, i + 1);
 	buffer_printf(out, "\"S%d\":{\"Type\":\"Succeed\"},\"Failed\":{\"Type\":\"Fail\"}}}", states);
 }
@@ -40,8 +42,8 @@ static void make_tangle(struct buffer *out, int states)
 		buffer_printf(out, "\"S%d\":{\"Type\":\"Choice\",\"Choices\":[", i);
 		for (int k = 0; k < 2; k++) {
 			random = random * 1664525 + 1013904223;
-			buffer_printf(out, "%s{\"Variable\":\"$.x\",\"NumericEquals\":%d,\"Next\":\"S%u\"}", k ? "," : "", k,
-				      (random >> 8) % (uint32_t)(states + 1));
+			buffer_printf(out, "%s{\"Variable\":\"$.x\",\"NumericEquals\":%d,\"Next\":\"S%u\"}",
+				      k ? "," : "", k, (random >> 8) % (uint32_t)(states + 1));
 		}
 		buffer_printf(out, "],\"Default\":\"S%d\"},", i + 1);
 	}
@@ -55,8 +57,11 @@ static void make_catchers(struct buffer *out, int states)
 	begin(out, "S0");
 	for (int i = 0; i < states; i++) {
 		random = random * 1664525 + 1013904223;
-		buffer_printf(out, "\"S%d\":" TASK ",\"Catch\":[{\"ErrorEquals\":[\"A\",\"B.C\"],\"Next\":\"S%u\"},{\"ErrorEquals\":[\"States.ALL\"],\"Next\":\"S%u\"}],\"Next\":\"S%d\"},",
-			      i, (random >> 8) % (uint32_t)(states + 1), (random >> 20) % (uint32_t)(states + 1), i + 1);
+		buffer_printf(out,
+			      "\"S%d\":" TASK ",\"Catch\":[{\"ErrorEquals\":[\"A\",\"B.C\"],\"Next\":\"S%u\"},{"
+					      "\"ErrorEquals\":[\"States.ALL\"],\"Next\":\"S%u\"}],\"Next\":\"S%d\"},",
+			      i, (random >> 8) % (uint32_t)(states + 1), (random >> 20) % (uint32_t)(states + 1),
+			      i + 1);
 	}
 	buffer_printf(out, "\"S%d\":{\"Type\":\"Succeed\"}}}", states);
 }
@@ -67,7 +72,8 @@ static void make_fan(struct buffer *out, int ways)
 	begin(out, "C");
 	buffer_addz(out, "\"C\":{\"Type\":\"Choice\",\"Default\":\"E\",\"Choices\":[");
 	for (int i = 0; i < ways; i++)
-		buffer_printf(out, "%s{\"Variable\":\"$.x\",\"NumericEquals\":%d,\"Next\":\"F%d\"}", i ? "," : "", i, i);
+		buffer_printf(out, "%s{\"Variable\":\"$.x\",\"NumericEquals\":%d,\"Next\":\"F%d\"}", i ? "," : "", i,
+			      i);
 	buffer_addz(out, "]},");
 	for (int i = 0; i < ways; i++)
 		buffer_printf(out, "\"F%d\":" TASK ",\"Next\":\"G%d\"},\"G%d\":" TASK ",\"Next\":\"E\"},", i, i, i);
@@ -79,7 +85,9 @@ static void make_branches(struct buffer *out, int branches)
 	begin(out, "P");
 	buffer_addz(out, "\"P\":{\"Type\":\"Parallel\",\"End\":true,\"Branches\":[");
 	for (int i = 0; i < branches; i++)
-		buffer_printf(out, "%s{\"StartAt\":\"B%d\",\"States\":{\"B%d\":" TASK ",\"Next\":\"D%d\"},\"D%d\":{\"Type\":\"Pass\",\"End\":true}}}",
+		buffer_printf(out,
+			      "%s{\"StartAt\":\"B%d\",\"States\":{\"B%d\":" TASK
+			      ",\"Next\":\"D%d\"},\"D%d\":{\"Type\":\"Pass\",\"End\":true}}}",
 			      i ? "," : "", i, i, i, i);
 	buffer_addz(out, "]}}}");
 }
@@ -89,7 +97,9 @@ static void make_deep(struct buffer *out, int depth)
 {
 	begin(out, "M0");
 	for (int i = 0; i < depth; i++)
-		buffer_printf(out, "\"M%d\":{\"Type\":\"Map\",\"End\":true,\"ItemProcessor\":{\"StartAt\":\"M%d\",\"States\":{", i, i + 1);
+		buffer_printf(
+		    out, "\"M%d\":{\"Type\":\"Map\",\"End\":true,\"ItemProcessor\":{\"StartAt\":\"M%d\",\"States\":{",
+		    i, i + 1);
 	buffer_printf(out, "\"M%d\":" TASK ",\"End\":true}", depth);
 	for (int i = 0; i < depth; i++)
 		buffer_addz(out, "}}}");
@@ -104,26 +114,38 @@ static void make_loops(struct buffer *out, int ways)
 			 "{\"Variable\":\"$.again\",\"BooleanEquals\":true,\"Next\":\"Again\"}");
 	for (int i = 0; i < ways; i++)
 		buffer_printf(out, ",{\"Variable\":\"$.x\",\"NumericEquals\":%d,\"Next\":\"P%d\"}", i, i);
-	buffer_addz(out, "]},\"Work\":" TASK ",\"Retry\":[{\"ErrorEquals\":[\"States.ALL\"],\"MaxAttempts\":7}],\"Catch\":["
-			 "{\"ErrorEquals\":[\"A\"],\"Next\":\"Work\"},{\"ErrorEquals\":[\"States.ALL\"],\"Next\":\"Again\"}],\"End\":true}");
+	buffer_addz(out,
+		    "]},\"Work\":" TASK ",\"Retry\":[{\"ErrorEquals\":[\"States.ALL\"],\"MaxAttempts\":7}],\"Catch\":["
+		    "{\"ErrorEquals\":[\"A\"],\"Next\":\"Work\"},{\"ErrorEquals\":[\"States.ALL\"],\"Next\":\"Again\"}]"
+		    ",\"End\":true}");
 	for (int i = 0; i < ways; i++)
-		buffer_printf(out, ",\"P%d\":{\"Type\":\"Parallel\",\"Next\":\"Work\",\"Branches\":[{\"StartAt\":\"X%d\",\"States\":{\"X%d\":" TASK
-			      ",\"Catch\":[{\"ErrorEquals\":[\"States.ALL\"],\"Next\":\"Y%d\"}],\"End\":true},\"Y%d\":{\"Type\":\"Pass\",\"End\":true}}}]}",
+		buffer_printf(out,
+			      ",\"P%d\":{\"Type\":\"Parallel\",\"Next\":\"Work\",\"Branches\":[{\"StartAt\":\"X%d\","
+			      "\"States\":{\"X%d\":" TASK
+			      ",\"Catch\":[{\"ErrorEquals\":[\"States.ALL\"],\"Next\":\"Y%d\"}],\"End\":true},\"Y%d\":{"
+			      "\"Type\":\"Pass\",\"End\":true}}}]}",
 			      i, i, i, i, i);
 	buffer_addz(out, "}}");
 }
 
 static void make_nasty_names(struct buffer *out, int states)
 {
-	static const char *const names[] = { "<script>alert(1)</script>", "]]> & \\\"quoted\\\" 'so'", "🎬 視頻轉碼", "\\u0001\\u001f\\ud83c lone",
-					     "a\\\\n|b`c{d}", "end", "style X fill:#f00" };
+	static const char *const names[] = { "<script>alert(1)</script>",
+					     "]]> & \\\"quoted\\\" 'so'",
+					     "🎬 視頻轉碼",
+					     "\\u0001\\u001f\\ud83c lone",
+					     "a\\\\n|b`c{d}",
+					     "end",
+					     "style X fill:#f00" };
 	begin(out, "S");
 	buffer_addz(out, "\"S\":{\"Type\":\"Choice\",\"Default\":\"S\",\"Choices\":[");
 	for (int i = 0; i < 7; i++)
-		buffer_printf(out, "%s{\"Variable\":\"$.x\",\"StringEquals\":\"%s\",\"Next\":\"%s\"}", i ? "," : "", names[i], names[i]);
+		buffer_printf(out, "%s{\"Variable\":\"$.x\",\"StringEquals\":\"%s\",\"Next\":\"%s\"}", i ? "," : "",
+			      names[i], names[i]);
 	buffer_addz(out, "]}");
 	for (int i = 0; i < 7; i++)
-		buffer_printf(out, ",\"%s\":{\"Type\":\"Pass\",\"Comment\":\"%s\",\"Next\":\"Long%d\"}", names[i], names[i], i);
+		buffer_printf(out, ",\"%s\":{\"Type\":\"Pass\",\"Comment\":\"%s\",\"Next\":\"Long%d\"}", names[i],
+			      names[i], i);
 	for (int i = 0; i < 7; i++) {
 		buffer_printf(out, ",\"Long%d\":{\"Type\":\"Pass\",\"End\":true}", i);
 	}
@@ -208,7 +230,8 @@ static const struct graph_node *node_named(const struct graph *graph, const char
 static const struct graph_edge *edge_between(const struct graph *graph, const char *from, const char *to)
 {
 	for (uint32_t i = 0; i < graph->edges_count; i++)
-		if (str_eqz(graph->nodes[graph->edges[i].from].name, from) && str_eqz(graph->nodes[graph->edges[i].to].name, to))
+		if (str_eqz(graph->nodes[graph->edges[i].from].name, from) &&
+		    str_eqz(graph->nodes[graph->edges[i].to].name, to))
 			return &graph->edges[i];
 	fail_msg("there is no edge from %s to %s", from, to);
 	return NULL;
@@ -254,7 +277,8 @@ static void unlike_ways_do_not_fold(void **state)
 	begin(&text, "C");
 	buffer_addz(&text, "\"C\":{\"Type\":\"Choice\",\"Choices\":[");
 	for (int i = 0; i < 20; i++)
-		buffer_printf(&text, "%s{\"Variable\":\"$.x\",\"NumericEquals\":%d,\"Next\":\"F%d\"}", i ? "," : "", i, i);
+		buffer_printf(&text, "%s{\"Variable\":\"$.x\",\"NumericEquals\":%d,\"Next\":\"F%d\"}", i ? "," : "", i,
+			      i);
 	buffer_addz(&text, "]}");
 	for (int i = 0; i < 20; i++)
 		buffer_printf(&text, ",\"F%d\":{\"Type\":\"Pass\",\"Next\":\"G%d\"}", i, i / 2);
@@ -273,7 +297,8 @@ static void the_flow_goes_down_or_right(void **state)
 	for (int direction = GRAPH_DOWN; direction <= GRAPH_RIGHT; direction++) {
 		_cleanup_(drawn_done) struct drawn d;
 		draw(&d, buffer_str(&text), (enum graph_direction)direction);
-		const struct graph_box *first = &node_named(d.graph, "S0")->box, *second = &node_named(d.graph, "S1")->box;
+		const struct graph_box *first = &node_named(d.graph, "S0")->box,
+				       *second = &node_named(d.graph, "S1")->box;
 		if (direction == GRAPH_DOWN)
 			assert_true(first->y + first->h < second->y);
 		else
@@ -306,8 +331,10 @@ static void an_edge_against_the_flow_is_marked(void **state)
 	(void)state;
 	_cleanup_(drawn_done) struct drawn d;
 	draw(&d,
-	     STR("{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"Next\":\"B\"},\"B\":{\"Type\":\"Choice\",\"Choices\":"
-		 "[{\"Variable\":\"$.x\",\"IsNull\":true,\"Next\":\"A\"}],\"Default\":\"C\"},\"C\":{\"Type\":\"Succeed\"}}}"),
+	     STR("{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"Next\":\"B\"},\"B\":{\"Type\":\"Choice\","
+		 "\"Choices\":"
+		 "[{\"Variable\":\"$.x\",\"IsNull\":true,\"Next\":\"A\"}],\"Default\":\"C\"},\"C\":{\"Type\":"
+		 "\"Succeed\"}}}"),
 	     GRAPH_DOWN);
 	assert_true(edge_between(d.graph, "B", "A")->back);
 	assert_false(edge_between(d.graph, "A", "B")->back);
@@ -369,7 +396,8 @@ static const struct {
 	{ "\"Variable\":\"$.a\",\"StringMatches\":\"*.mp4\"", "$.a matches *.mp4" },
 	{ "\"Variable\":\"$.a\",\"IsPresent\":false", "$.a is absent" },
 	{ "\"Not\":{\"Variable\":\"$.a\",\"BooleanEquals\":true}", "not $.a = true" },
-	{ "\"And\":[{\"Variable\":\"$.a\",\"IsNumeric\":true},{\"Or\":[{\"Variable\":\"$.b\",\"IsNull\":true},{\"Variable\":\"$.c\",\"IsNull\":false}]}]",
+	{ "\"And\":[{\"Variable\":\"$.a\",\"IsNumeric\":true},{\"Or\":[{\"Variable\":\"$.b\",\"IsNull\":true},{"
+	  "\"Variable\":\"$.c\",\"IsNull\":false}]}]",
 	  "$.a is a number and ($.b is null or $.c is not null)" },
 };
 
@@ -380,8 +408,10 @@ static void a_rule_is_said_in_few_words(void **state)
 		_cleanup_(buffer_done) struct buffer text = { 0 };
 		_cleanup_(drawn_done) struct drawn d;
 		begin(&text, "C");
-		buffer_printf(&text, "\"C\":{\"Type\":\"Choice\",\"Choices\":[{%s,\"Next\":\"D\"}]},\"D\":{\"Type\":\"Succeed\"}}}",
-			      rules[i].rule);
+		buffer_printf(
+		    &text,
+		    "\"C\":{\"Type\":\"Choice\",\"Choices\":[{%s,\"Next\":\"D\"}]},\"D\":{\"Type\":\"Succeed\"}}}",
+		    rules[i].rule);
 		draw(&d, buffer_str(&text), GRAPH_DOWN);
 		char *said = arena_strdup(&d.arena, edge_between(d.graph, "C", "D")->transitions[0].text);
 		assert_string_equal(said, rules[i].text);
@@ -391,11 +421,16 @@ static void a_rule_is_said_in_few_words(void **state)
 static const struct {
 	const char *state, *detail;
 } details[] = {
-	{ "\"Type\":\"Task\",\"Resource\":\"arn:aws:lambda:us-east-1:123456789012:function:Resize:live\",\"End\":true", "lambda · Resize" },
-	{ "\"Type\":\"Task\",\"Resource\":\"arn:aws:states:::lambda:invoke\",\"Parameters\":{\"FunctionName\":\"arn:aws:lambda:us-east-1:123456789012:function:Cut\"},\"End\":true",
+	{ "\"Type\":\"Task\",\"Resource\":\"arn:aws:lambda:us-east-1:123456789012:function:Resize:live\",\"End\":true",
+	  "lambda · Resize" },
+	{ "\"Type\":\"Task\",\"Resource\":\"arn:aws:states:::lambda:invoke\",\"Parameters\":{\"FunctionName\":\"arn:"
+	  "aws:lambda:us-east-1:123456789012:function:Cut\"},\"End\":true",
 	  "lambda · Cut" },
-	{ "\"Type\":\"Task\",\"Resource\":\"arn:aws:states:::lambda:invoke\",\"Parameters\":{\"FunctionName.$\":\"$.f\"},\"End\":true", "lambda · invoke" },
-	{ "\"Type\":\"Task\",\"Resource\":\"arn:aws:states:::sqs:sendMessage.waitForTaskToken\",\"Parameters\":{\"MessageBody.$\":\"$$.Task.Token\"},\"End\":true",
+	{ "\"Type\":\"Task\",\"Resource\":\"arn:aws:states:::lambda:invoke\",\"Parameters\":{\"FunctionName.$\":\"$."
+	  "f\"},\"End\":true",
+	  "lambda · invoke" },
+	{ "\"Type\":\"Task\",\"Resource\":\"arn:aws:states:::sqs:sendMessage.waitForTaskToken\",\"Parameters\":{"
+	  "\"MessageBody.$\":\"$$.Task.Token\"},\"End\":true",
 	  "sqs · sendMessage, waits for token" },
 	{ "\"Type\":\"Task\",\"Resource\":\"arn:ratchet:exec:::probe\",\"End\":true", "exec · probe" },
 	{ "\"Type\":\"Wait\",\"Seconds\":5400,\"End\":true", "wait 1 h 30 min" },
@@ -403,7 +438,8 @@ static const struct {
 	{ "\"Type\":\"Wait\",\"SecondsPath\":\"$.s\",\"End\":true", "wait $.s s" },
 	{ "\"Type\":\"Fail\",\"Error\":\"Media.Broken\"", "Media.Broken" },
 	{ "\"Type\":\"Fail\"", "fail" },
-	{ "\"Type\":\"Map\",\"ItemsPath\":\"$.x\",\"MaxConcurrency\":3,\"End\":true,\"ItemProcessor\":{\"StartAt\":\"I\",\"States\":{\"I\":{\"Type\":\"Pass\",\"End\":true}}}",
+	{ "\"Type\":\"Map\",\"ItemsPath\":\"$.x\",\"MaxConcurrency\":3,\"End\":true,\"ItemProcessor\":{\"StartAt\":"
+	  "\"I\",\"States\":{\"I\":{\"Type\":\"Pass\",\"End\":true}}}",
 	  "for each of $.x · 3 at a time" },
 };
 
@@ -479,7 +515,8 @@ static void json_is_what_its_description_says(void **state)
 	assert_int_equal(value_count(edges), d.graph->edges_count);
 	size_t folded = 0;
 	for (size_t i = 0; i < value_count(nodes); i++) {
-		const struct value *node = value_at(nodes, i), *source = value_getz(node, "source"), *parent = value_getz(node, "parent");
+		const struct value *node = value_at(nodes, i), *source = value_getz(node, "source"),
+				   *parent = value_getz(node, "parent");
 		assert_int_equal((size_t)value_number(value_getz(node, "id")), i);
 		assert_true(value_is(parent, VALUE_NULL) || value_number(parent) < (double)i);
 		if (value_getz(node, "folded"))

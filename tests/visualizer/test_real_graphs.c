@@ -1,5 +1,6 @@
-/* test_real_graphs.c: other people's workflows, all that are valid here, drawn in both directions; what must hold of every graph
- * holds of theirs. They lie outside of the tree: RATCHET_TEST_DATA/reference/workflows/asl (default: ../shared beside the source).
+/* test_real_graphs.c: other people's workflows, all that are valid here, drawn in both directions; what must hold of
+ * every graph holds of theirs. They lie outside of the tree: RATCHET_TEST_DATA/reference/workflows/asl (default:
+ * ../shared beside the source).
  *
  *     test_real_graphs SOURCE_ROOT */
 #include "base/mem.h"
