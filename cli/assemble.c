@@ -54,7 +54,8 @@ static int open_store(struct assembly *assembly, const struct config *config, st
 		}
 	}
 	if (options.durability == STORE_RELAXED)
-		log_warn("cli", "durability is relaxed: acknowledged requests may be lost when the machine loses power");
+		log_warn("cli",
+			 "durability is relaxed: acknowledged requests may be lost when the machine loses power");
 	return store_open(config->store, &options, assembly->loop, &assembly->store, err);
 }
 
@@ -67,7 +68,8 @@ static void locate(const struct config *config, const char *section, struct wf_e
 	config_locate(config, err);
 }
 
-static int add_connectors(struct assembly *assembly, const struct config *config, const char *lock_folder, struct wf_error *err)
+static int add_connectors(struct assembly *assembly, const struct config *config, const char *lock_folder,
+			  struct wf_error *err)
 {
 	const char *section = "exec";
 	struct connector_host *host = engine_host(assembly->engine);
@@ -90,7 +92,8 @@ static int add_connectors(struct assembly *assembly, const struct config *config
 	return code;
 }
 
-/* The work folder: as configured, or (memory store) a temporary one. Returns its path, to be freed; NULL and *err on failure. */
+/* The work folder: as configured, or (memory store) a temporary one. Returns its path, to be freed; NULL and *err on
+ * failure. */
 static char *work_folder(struct assembly *assembly, const struct config *config, struct wf_error *err)
 {
 	if (*config->work_dir) {
@@ -119,8 +122,8 @@ static void store_failed(void *data, const char *reason)
 	_exit(70);
 }
 
-int assemble(struct assembly *assembly, const struct config *config, double time_scale, void (*on_signal)(void *data, int signal), void *data,
-	     struct wf_error *err)
+int assemble(struct assembly *assembly, const struct config *config, double time_scale,
+	     void (*on_signal)(void *data, int signal), void *data, struct wf_error *err)
 {
 	*assembly = (struct assembly){ 0 };
 	raise_descriptor_limit();

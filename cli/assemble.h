@@ -10,8 +10,8 @@ struct assembly {
 	char *scratch; /* a temporary folder of its own, removed at the end; NULL: none */
 };
 
-/* Opens the store, makes the engine and its connectors, begins recovery. SIGINT and SIGTERM call on_signal. `time_scale` 1: real time.
- * On failure nothing is left open. */
-int assemble(struct assembly *assembly, const struct config *config, double time_scale, void (*on_signal)(void *data, int signal), void *data,
-	     struct wf_error *err);
+/* Opens the store, makes the engine and its connectors, begins recovery. SIGINT and SIGTERM call on_signal.
+ * `time_scale` 1: real time. On failure nothing is left open. */
+int assemble(struct assembly *assembly, const struct config *config, double time_scale,
+	     void (*on_signal)(void *data, int signal), void *data, struct wf_error *err);
 void assembly_done(struct assembly *assembly);

@@ -23,9 +23,9 @@ struct command_line {
 };
 
 static const struct subcommand *const commands[] = {
-	&command_serve, &command_run,  &command_validate, &command_explain, &command_eval, &command_deploy,
-	&command_start, &command_stop, &command_ls,       &command_show,    &command_history,
-	&command_check, &command_backup, &command_graph,
+	&command_serve,   &command_run,   &command_validate, &command_explain, &command_eval,
+	&command_deploy,  &command_start, &command_stop,     &command_ls,      &command_show,
+	&command_history, &command_check, &command_backup,   &command_graph,
 };
 #define COMMANDS_COUNT (sizeof commands / sizeof commands[0])
 
@@ -38,7 +38,8 @@ static const struct option_row common_options[] = {
 
 static void print_overview(FILE *to)
 {
-	fprintf(to, "ratchet " RATCHET_VERSION ": durable workflows in Amazon States Language\n\nusage: ratchet COMMAND [OPTIONS] …\n\n");
+	fprintf(to, "ratchet " RATCHET_VERSION
+		    ": durable workflows in Amazon States Language\n\nusage: ratchet COMMAND [OPTIONS] …\n\n");
 	for (size_t i = 0; i < COMMANDS_COUNT; i++)
 		fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
 	fprintf(to, "\nratchet COMMAND --help tells more. Exit status: 0 good, 1 the execution failed,\n"
@@ -49,7 +50,8 @@ static void print_rows(FILE *to, const struct option_row *rows)
 {
 	for (; rows->name; rows++) {
 		char name[64];
-		snprintf(name, sizeof name, "--%s%s%s", rows->name, rows->argument ? " " : "", rows->argument ? rows->argument : "");
+		snprintf(name, sizeof name, "--%s%s%s", rows->name, rows->argument ? " " : "",
+			 rows->argument ? rows->argument : "");
 		for (char *c = name; *c; c++)
 			*c = *c == '_' ? '-' : *c;
 		fprintf(to, "  %-24s %s", name, rows->help);
@@ -61,7 +63,8 @@ static void print_rows(FILE *to, const struct option_row *rows)
 
 static void print_help(const struct subcommand *command)
 {
-	printf("usage: ratchet %s [OPTIONS]%s%s\n\n%s\n", command->name, *command->arguments ? " " : "", command->arguments, command->summary);
+	printf("usage: ratchet %s [OPTIONS]%s%s\n\n%s\n", command->name, *command->arguments ? " " : "",
+	       command->arguments, command->summary);
 	if (command->details)
 		printf("\n%s\n", command->details);
 	printf("\noptions:\n");
@@ -102,8 +105,8 @@ static int parse_option(struct command_line *line, int argc, char **argv, int *i
 	if (!row)
 		row = find_row(common_options, name);
 	if (!row)
-		return cli_failf(EXIT_USAGE, "%s has no option --%.*s; see ratchet %s --help", line->command->name, STR_FMT(name),
-				 line->command->name);
+		return cli_failf(EXIT_USAGE, "%s has no option --%.*s; see ratchet %s --help", line->command->name,
+				 STR_FMT(name), line->command->name);
 	const char *value = "";
 	if (!row->argument && equals)
 		return cli_failf(EXIT_USAGE, "--%s takes no value", row->name);
@@ -128,8 +131,10 @@ static int parse_line(struct command_line *line, int argc, char **argv)
 			if (add_option(line, "help", ""))
 				return EXIT_USAGE;
 		} else if (!options_end && argv[i][0] == '-' && argv[i][1]) {
-			return cli_failf(EXIT_USAGE, "unknown option %s; see ratchet %s --help", argv[i], line->command->name);
-		} else if (line->arguments_count == line->command->arguments_max || line->arguments_count == LINE_ARGUMENTS_MAX) {
+			return cli_failf(EXIT_USAGE, "unknown option %s; see ratchet %s --help", argv[i],
+					 line->command->name);
+		} else if (line->arguments_count == line->command->arguments_max ||
+			   line->arguments_count == LINE_ARGUMENTS_MAX) {
 			return cli_failf(EXIT_USAGE, "too many arguments: %s; usage: ratchet %s [OPTIONS] %s", argv[i],
 					 line->command->name, line->command->arguments);
 		} else {
@@ -157,7 +162,8 @@ unsigned line_arguments(const struct command_line *line)
 	return line->arguments_count;
 }
 
-void line_each_option(const struct command_line *line, void (*visit)(void *data, const char *name, const char *value), void *data)
+void line_each_option(const struct command_line *line, void (*visit)(void *data, const char *name, const char *value),
+		      void *data)
 {
 	for (unsigned i = 0; i < line->options_count; i++)
 		visit(data, line->options[i].name, line->options[i].value);
@@ -215,8 +221,8 @@ static int dispatch(int argc, char **argv)
 	return EXIT_USAGE;
 }
 
-/* A descriptor that is closed would be taken by the next file that is opened, and a result printed into the store. What stands in
- * for it cannot be used, so that reading or printing fails. */
+/* A descriptor that is closed would be taken by the next file that is opened, and a result printed into the store. What
+ * stands in for it cannot be used, so that reading or printing fails. */
 static void occupy_standard_streams(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -254,7 +260,8 @@ void cli_clean(char *text, size_t len)
 void cli_print_failure(const char *status, struct str error, struct str cause)
 {
 	_cleanup_(buffer_done) struct buffer line = { 0 };
-	buffer_printf(&line, "%s%s%.*s%s%.*s", status, error.len ? ": " : "", STR_FMT(error), cause.len ? ": " : "", STR_FMT(cause));
+	buffer_printf(&line, "%s%s%.*s%s%.*s", status, error.len ? ": " : "", STR_FMT(error), cause.len ? ": " : "",
+		      STR_FMT(cause));
 	cli_clean(line.data, line.len);
 	fprintf(stderr, "%s\n", line.data);
 }

@@ -75,7 +75,8 @@ static int refused(long status, const struct value *answer, struct wf_error *err
 	return status >= 500 ? ERR(UNREACHABLE) : ERR(INVALID);
 }
 
-/* The server is on this machine, or behind a tunnel: the environment's proxy is not for it. Besides what NO_PROXY says. */
+/* The server is on this machine, or behind a tunnel: the environment's proxy is not for it. Besides what NO_PROXY says.
+ */
 static char *without_proxy(void)
 {
 	const char *named = getenv("no_proxy");
@@ -84,8 +85,8 @@ static char *without_proxy(void)
 	return mem_printf("localhost,127.0.0.1,::1%s%s", named && *named ? "," : "", named ? named : "");
 }
 
-static int perform(struct client *client, const char *path, struct curl_slist *headers, const char *body, struct value **ret_answer,
-		   struct wf_error *err)
+static int perform(struct client *client, const char *path, struct curl_slist *headers, const char *body,
+		   struct value **ret_answer, struct wf_error *err)
 {
 	_cleanup_(buffer_done) struct buffer text = { 0 };
 	_cleanup_free_ char *url = mem_printf("%s%s", client->endpoint, path);
@@ -109,20 +110,25 @@ static int perform(struct client *client, const char *path, struct curl_slist *h
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
 	CURLcode failed = curl_easy_perform(curl);
 	if (failed)
-		return error_set(err, ERR(UNREACHABLE), "cannot reach a server at %s: %s; is `ratchet serve` running? (--endpoint, RATCHET_ENDPOINT)",
-				 client->endpoint, *curl_message ? curl_message : curl_easy_strerror(failed));
+		return error_set(
+		    err, ERR(UNREACHABLE),
+		    "cannot reach a server at %s: %s; is `ratchet serve` running? (--endpoint, RATCHET_ENDPOINT)",
+		    client->endpoint, *curl_message ? curl_message : curl_easy_strerror(failed));
 	long status = 0;
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	_cleanup_(value_unrefp) struct value *answer = NULL;
 	if (value_parse(buffer_str(&text), NULL, &answer, NULL) != 0)
-		return error_set(err, ERR(UNREACHABLE), "%s is no Ratchet server: it answered with status %ld and no JSON", client->endpoint, status);
+		return error_set(err, ERR(UNREACHABLE),
+				 "%s is no Ratchet server: it answered with status %ld and no JSON", client->endpoint,
+				 status);
 	if (status != 200)
 		return refused(status, answer, err);
 	*ret_answer = TAKE(answer);
 	return 0;
 }
 
-int client_call(struct client *client, const char *operation, const struct value *request, struct value **ret_answer, struct wf_error *err)
+int client_call(struct client *client, const char *operation, const struct value *request, struct value **ret_answer,
+		struct wf_error *err)
 {
 	_cleanup_free_ char *target = mem_printf("X-Amz-Target: AWSStepFunctions.%s", operation);
 	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/x-amz-json-1.0");
@@ -157,7 +163,8 @@ static int make_arn(struct client *client, const char *kind, const char *name, c
 		return code;
 	struct str region = text_of(info, "region"), account = text_of(info, "account");
 	if (!region.len || !account.len)
-		return error_set(err, ERR(UNREACHABLE), "%s is no Ratchet server: it does not say its region and account", client->endpoint);
+		return error_set(err, ERR(UNREACHABLE),
+				 "%s is no Ratchet server: it does not say its region and account", client->endpoint);
 	*ret_arn = mem_printf("arn:aws:states:%.*s:%.*s:%s:%s", STR_FMT(region), STR_FMT(account), kind, name);
 	return 0;
 }

@@ -10,15 +10,18 @@ struct client *client_new(const char *endpoint);
 void client_free(struct client *client);
 void client_freep(struct client **client);
 
-/* Calls a Step Functions operation. 0 and *ret_answer (yours). ERR(UNREACHABLE) if the server cannot be reached or cannot answer now (5xx);
- * ERR(INVALID) for another error answer. For an error answer err->where is its name ("StateMachineDoesNotExist"), err->message its text. */
-int client_call(struct client *client, const char *operation, const struct value *request, struct value **ret_answer, struct wf_error *err);
+/* Calls a Step Functions operation. 0 and *ret_answer (yours). ERR(UNREACHABLE) if the server cannot be reached or
+ * cannot answer now (5xx); ERR(INVALID) for another error answer. For an error answer err->where is its name
+ * ("StateMachineDoesNotExist"), err->message its text. */
+int client_call(struct client *client, const char *operation, const struct value *request, struct value **ret_answer,
+		struct wf_error *err);
 /* GET of a JSON document ("/v1/info"). */
 int client_get(struct client *client, const char *path, struct value **ret_answer, struct wf_error *err);
 
 /* The exit status that belongs to a failed call. */
 int client_exit_status(int code);
 
-/* A machine given by name or ARN, an execution given by ARN or as MACHINE:NAME, as an ARN (to be freed): asks the server for its region and account. */
+/* A machine given by name or ARN, an execution given by ARN or as MACHINE:NAME, as an ARN (to be freed): asks the
+ * server for its region and account. */
 int client_machine_arn(struct client *client, const char *name, char **ret_arn, struct wf_error *err);
 int client_execution_arn(struct client *client, const char *name, char **ret_arn, struct wf_error *err);

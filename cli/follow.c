@@ -1,5 +1,5 @@
-/* follow.c: a history followed by polling (follow.h). Each poll reads the newest events first, until one that is known: a long history
- * is not read again and again. */
+/* follow.c: a history followed by polling (follow.h). Each poll reads the newest events first, until one that is known:
+ * a long history is not read again and again. */
 #include "cli/follow.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -51,7 +51,8 @@ struct tree_event follow_event(const struct value *json)
 	};
 }
 
-int follow_read(struct client *client, const char *arn, struct tree *tree, uint64_t *after_id, bool *ret_ended, struct wf_error *err)
+int follow_read(struct client *client, const char *arn, struct tree *tree, uint64_t *after_id, bool *ret_ended,
+		struct wf_error *err)
 {
 	struct value **pages = NULL;
 	size_t pages_count = 0, pages_capacity = 0;
@@ -89,7 +90,8 @@ int follow_read(struct client *client, const char *arn, struct tree *tree, uint6
 				continue;
 			tree_add(tree, &event);
 			*after_id = event.id;
-			*ret_ended = str_starts(event.type, STR("Execution")) && !str_eqz(event.type, "ExecutionStarted") &&
+			*ret_ended = str_starts(event.type, STR("Execution")) &&
+				     !str_eqz(event.type, "ExecutionStarted") &&
 				     !str_eqz(event.type, "ExecutionRedriven");
 		}
 		value_unref(pages[p]);

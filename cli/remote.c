@@ -10,9 +10,18 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define ENDPOINT_OPTION { "endpoint", "URL", "the server (RATCHET_ENDPOINT, else http://127.0.0.1:8083)" }
-#define JSON_OPTION { "json", NULL, "print JSON" }
-#define OPTIONS_END { NULL, NULL, NULL }
+#define ENDPOINT_OPTION                                                                                                \
+	{                                                                                                              \
+		"endpoint", "URL", "the server (RATCHET_ENDPOINT, else http://127.0.0.1:8083)"                         \
+	}
+#define JSON_OPTION                                                                                                    \
+	{                                                                                                              \
+		"json", NULL, "print JSON"                                                                             \
+	}
+#define OPTIONS_END                                                                                                    \
+	{                                                                                                              \
+		NULL, NULL, NULL                                                                                       \
+	}
 
 static struct str field(const struct value *json, const char *key)
 {
@@ -39,7 +48,8 @@ static void print_document(const char *label, struct str text)
 	printf("%s%s\n", label, out.data ? out.data : "");
 }
 
-/* What is sent inside JSON must be UTF-8: other bytes would be replaced, and something else stored than what was given. */
+/* What is sent inside JSON must be UTF-8: other bytes would be replaced, and something else stored than what was given.
+ */
 static int check_text(const char *what, const struct buffer *text)
 {
 	for (size_t at = 0, length; at < text->len; at += length) {
@@ -75,11 +85,12 @@ static int fail_call(int code, const struct wf_error *err)
 /* ---- deploy ----------------------------------------------------------------------------------- */
 
 /* An update of what is there already. The answer names the state machine too, as that of a creation does. */
-static int update(struct client *client, const char *name, const struct value *request, const char *role, const char *type,
-		  struct value **ret_answer, struct wf_error *err)
+static int update(struct client *client, const char *name, const struct value *request, const char *role,
+		  const char *type, struct value **ret_answer, struct wf_error *err)
 {
 	_cleanup_free_ char *arn = NULL;
-	_cleanup_(value_unrefp) struct value *which = value_new_object(1), *change = value_new_object(3), *there = NULL, *answer = NULL;
+	_cleanup_(value_unrefp) struct value *which = value_new_object(1), *change = value_new_object(3), *there = NULL,
+					     *answer = NULL;
 	int code = client_machine_arn(client, name, &arn, err);
 	if (code)
 		return code;
@@ -87,7 +98,8 @@ static int update(struct client *client, const char *name, const struct value *r
 	if (type && (code = client_call(client, "DescribeStateMachine", which, &there, err)))
 		return code;
 	if (type && !str_eqz(field(there, "type"), type))
-		return error_set(err, ERR(INVALID), "%s is there already and is of another type, which cannot be changed", name);
+		return error_set(err, ERR(INVALID),
+				 "%s is there already and is of another type, which cannot be changed", name);
 	value_object_setz(change, "stateMachineArn", arn);
 	value_object_set(change, STR("definition"), value_getz(request, "definition"));
 	if (role)
@@ -137,7 +149,8 @@ const struct subcommand command_deploy = {
 	.name = "deploy",
 	.arguments = "NAME FILE",
 	.summary = "create a state machine from a definition, or update it",
-	.details = "FILE is a definition in Amazon States Language; - reads standard input.\nPrints the state machine's ARN. Executions that run keep the definition they started with.",
+	.details = "FILE is a definition in Amazon States Language; - reads standard input.\nPrints the state "
+		   "machine's ARN. Executions that run keep the definition they started with.",
 	.options = (const struct option_row[]){ ENDPOINT_OPTION,
 						{ "role", "ARN", "its role (stored, not used)" },
 						{ "type", "TYPE", "STANDARD or EXPRESS (only when it is created)" },
@@ -214,13 +227,16 @@ const struct subcommand command_start = {
 	.name = "start",
 	.arguments = "MACHINE",
 	.summary = "start an execution",
-	.details = "MACHINE is a state machine's name or ARN. Prints the execution's ARN; with --follow shows its states as they\ngo, prints its output, and exits by its outcome.",
-	.options = (const struct option_row[]){ ENDPOINT_OPTION,
-						{ "input", "JSON", "the input: JSON, @FILE, or - for standard input ({})" },
-						{ "name", "NAME", "the execution's name; starting the same name and input again is harmless" },
-						{ "follow", NULL, "stay until it ends" },
-						JSON_OPTION,
-						OPTIONS_END },
+	.details = "MACHINE is a state machine's name or ARN. Prints the execution's ARN; with --follow shows its "
+		   "states as they\ngo, prints its output, and exits by its outcome.",
+	.options =
+	    (const struct option_row[]){
+		ENDPOINT_OPTION,
+		{ "input", "JSON", "the input: JSON, @FILE, or - for standard input ({})" },
+		{ "name", "NAME", "the execution's name; starting the same name and input again is harmless" },
+		{ "follow", NULL, "stay until it ends" },
+		JSON_OPTION,
+		OPTIONS_END },
 	.arguments_min = 1,
 	.arguments_max = 1,
 	.run = run_start,
@@ -295,7 +311,8 @@ static int list_machines(struct client *client, bool json, long limit)
 		const struct value *machine = value_at(machines, i);
 		char time[TIMESTAMP_TEXT_MAX];
 		print_padded(field(machine, "name"), 40);
-		printf(" %-9.*s %s\n", STR_FMT(field(machine, "type")), short_time(epoch_ms(machine, "creationDate"), time));
+		printf(" %-9.*s %s\n", STR_FMT(field(machine, "type")),
+		       short_time(epoch_ms(machine, "creationDate"), time));
 	}
 	if (!machines || !value_count(machines))
 		fprintf(stderr, "there are no state machines; create one with: ratchet deploy NAME FILE\n");
@@ -343,7 +360,8 @@ static int run_ls(struct command_line *line)
 		char time[TIMESTAMP_TEXT_MAX], duration[32];
 		int64_t start = epoch_ms(execution, "startDate"), stop = epoch_ms(execution, "stopDate");
 		print_padded(field(execution, "name"), 40);
-		printf(" %-10.*s %s  %s\n", STR_FMT(field(execution, "status")), short_time(start, time), cli_duration((stop ? stop : clock->wall_ms(clock)) - start, duration));
+		printf(" %-10.*s %s  %s\n", STR_FMT(field(execution, "status")), short_time(start, time),
+		       cli_duration((stop ? stop : clock->wall_ms(clock)) - start, duration));
 	}
 	if (!executions || !value_count(executions))
 		fprintf(stderr, "there are no such executions\n");
@@ -357,7 +375,8 @@ const struct subcommand command_ls = {
 	.arguments = "[MACHINE]",
 	.summary = "list state machines, or a state machine's executions, newest first",
 	.options = (const struct option_row[]){ ENDPOINT_OPTION,
-						{ "status", "STATUS", "only RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED" },
+						{ "status", "STATUS",
+						  "only RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED" },
 						{ "limit", "N", "at most so many, up to 1000 (50)" },
 						JSON_OPTION,
 						OPTIONS_END },
@@ -390,10 +409,12 @@ static int run_show(struct command_line *line)
 		return EXIT_GOOD;
 	}
 	int64_t start = epoch_ms(answer, "startDate"), stop = epoch_ms(answer, "stopDate");
-	printf("%s\n%.*s  started %s  stopped %s  %s\n", arn, STR_FMT(field(answer, "status")), short_time(start, started),
-	       short_time(stop, stopped), cli_duration((stop ? stop : clock->wall_ms(clock)) - start, duration));
+	printf("%s\n%.*s  started %s  stopped %s  %s\n", arn, STR_FMT(field(answer, "status")),
+	       short_time(start, started), short_time(stop, stopped),
+	       cli_duration((stop ? stop : clock->wall_ms(clock)) - start, duration));
 	if (field(answer, "error").len || field(answer, "cause").len) {
-		_cleanup_free_ char *failure = mem_printf("%.*s: %.*s", STR_FMT(field(answer, "error")), STR_FMT(field(answer, "cause")));
+		_cleanup_free_ char *failure =
+		    mem_printf("%.*s: %.*s", STR_FMT(field(answer, "error")), STR_FMT(field(answer, "cause")));
 		cli_clean(failure, strlen(failure));
 		printf("%s\n", failure);
 	}
@@ -482,8 +503,11 @@ const struct subcommand command_history = {
 	.name = "history",
 	.arguments = "EXECUTION",
 	.summary = "print an execution's history, event by event",
-	.details = "EXECUTION is an ARN, or MACHINE:NAME. With --json the whole history is one JSON array of AWS's events.",
-	.options = (const struct option_row[]){ ENDPOINT_OPTION, { "reverse", NULL, "newest first" }, JSON_OPTION, OPTIONS_END },
+	.details =
+	    "EXECUTION is an ARN, or MACHINE:NAME. With --json the whole history is one JSON array of AWS's events.",
+	.options =
+	    (const struct option_row[]){
+		ENDPOINT_OPTION, { "reverse", NULL, "newest first" }, JSON_OPTION, OPTIONS_END },
 	.arguments_min = 1,
 	.arguments_max = 1,
 	.run = run_history,

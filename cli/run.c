@@ -94,18 +94,18 @@ static void on_event(struct engine_watcher *watcher, const struct event *event)
 {
 	struct running *running = watcher->data;
 	tree_add(running->tree, &(struct tree_event){
-					.type = str_of(event_type_name(event->type)),
-					.id = event->id,
-					.previous_id = event->previous_id,
-					.timestamp_ms = event->timestamp_ms,
-					.name = event->fields & FIELD_NAME ? event->name : STR_EMPTY,
-					.index = event->fields & FIELD_INDEX ? event->index : 0,
-					.length = event->fields & FIELD_LENGTH ? (uint64_t)event->length : 0,
-					.error = event->fields & FIELD_ERROR ? event->error : STR_EMPTY,
-					.cause = event->fields & FIELD_CAUSE ? event->cause : STR_EMPTY,
+				    .type = str_of(event_type_name(event->type)),
+				    .id = event->id,
+				    .previous_id = event->previous_id,
+				    .timestamp_ms = event->timestamp_ms,
+				    .name = event->fields & FIELD_NAME ? event->name : STR_EMPTY,
+				    .index = event->fields & FIELD_INDEX ? event->index : 0,
+				    .length = event->fields & FIELD_LENGTH ? (uint64_t)event->length : 0,
+				    .error = event->fields & FIELD_ERROR ? event->error : STR_EMPTY,
+				    .cause = event->fields & FIELD_CAUSE ? event->cause : STR_EMPTY,
 				});
-	if (event->type == EVENT_EXECUTION_SUCCEEDED || event->type == EVENT_EXECUTION_FAILED || event->type == EVENT_EXECUTION_TIMED_OUT ||
-	    event->type == EVENT_EXECUTION_ABORTED)
+	if (event->type == EVENT_EXECUTION_SUCCEEDED || event->type == EVENT_EXECUTION_FAILED ||
+	    event->type == EVENT_EXECUTION_TIMED_OUT || event->type == EVENT_EXECUTION_ABORTED)
 		engine_describe(running->assembly.engine, str_of(running->arn), described, running);
 }
 
@@ -135,7 +135,8 @@ static void on_signal(void *data, int signal)
 	if (running->interrupts++ || !running->arn)
 		finish(running, EXIT_EXECUTION_FAILED);
 	else
-		engine_stop(running->assembly.engine, str_of(running->arn), STR("Ratchet.Interrupted"), (struct str){ 0 }, stopped, running);
+		engine_stop(running->assembly.engine, str_of(running->arn), STR("Ratchet.Interrupted"),
+			    (struct str){ 0 }, stopped, running);
 }
 
 static void started(void *data, const struct engine_error *error, const struct execution_info *execution)
@@ -153,14 +154,17 @@ static void created(void *data, const struct engine_error *error, const struct m
 	}
 	/* The execution's name is ours, so that it can be watched from its first event on. */
 	struct engine *engine = running->assembly.engine;
-	running->arn = mem_printf("arn:aws:states:%s:%s:execution:%.*s:run", engine_region(engine), engine_account(engine), STR_FMT(machine->name));
+	running->arn = mem_printf("arn:aws:states:%s:%s:execution:%.*s:run", engine_region(engine),
+				  engine_account(engine), STR_FMT(machine->name));
 	running->watcher = (struct engine_watcher){ .event = on_event, .log = on_log, .data = running };
 	if (engine_watch(engine, str_of(running->arn), &running->watcher) != 0) {
 		finish(running, cli_failf(EXIT_USAGE, "cannot watch the execution"));
 		return;
 	}
-	engine_start(engine, &(struct start_request){ .machine_arn = machine->arn, .name = STR("run"), .input = buffer_str(running->input) }, started,
-		     running);
+	engine_start(engine,
+		     &(struct start_request){
+			 .machine_arn = machine->arn, .name = STR("run"), .input = buffer_str(running->input) },
+		     started, running);
 }
 
 /* ---- the command ------------------------------------------------------------------------------ */
@@ -206,7 +210,11 @@ static int run_run(struct command_line *line)
 	struct config config;
 	_cleanup_(buffer_done) struct buffer definition = { 0 }, input = { 0 };
 	const char *path = line_argument(line, 0), *scale_text = line_option(line, "time-scale");
-	struct running running = { .definition = &definition, .input = &input, .clock = clock_system(), .time_scale = 1, .json = line_option(line, "json") != NULL };
+	struct running running = { .definition = &definition,
+				   .input = &input,
+				   .clock = clock_system(),
+				   .time_scale = 1,
+				   .json = line_option(line, "json") != NULL };
 	char *rest = NULL;
 	double scale = scale_text ? strtod(scale_text, &rest) : 1;
 
@@ -216,7 +224,8 @@ static int run_run(struct command_line *line)
 		return cli_failf(EXIT_USAGE, "standard input cannot be both the definition and the input");
 	running.time_scale = scale;
 	running.began_ms = running.clock->wall_ms(running.clock);
-	if (cli_read_file(path, DEFINITION_BYTES_MAX, &definition, &err) || cli_read_input(line_option(line, "input"), &input, &err))
+	if (cli_read_file(path, DEFINITION_BYTES_MAX, &definition, &err) ||
+	    cli_read_input(line_option(line, "input"), &input, &err))
 		return cli_fail(EXIT_USAGE, &err);
 	int code = config_load(&config, line_option(line, "config"), &err);
 	if (code == 0)
@@ -251,13 +260,15 @@ const struct subcommand command_run = {
 	.name = "run",
 	.arguments = "FILE",
 	.summary = "run a definition once, here and now, without a server",
-	.details = "Shows the states as they go, prints the output, exits by the outcome. Nothing is kept.\nThe programs that exec tasks may run come from the configuration.",
-	.options = (const struct option_row[]){ { "input", "JSON", "the input: JSON, @FILE, or - for standard input ({})" },
-						{ "config", "FILE", "configuration (YAML or JSON)" },
-						{ "lambda-endpoint", "URL", "Lambda Invoke API (AWS_ENDPOINT_URL_LAMBDA)" },
-						{ "time-scale", "N", "divide waits and timeouts by N" },
-						{ "json", NULL, "print status, output, error and cause as JSON" },
-						{ NULL, NULL, NULL } },
+	.details = "Shows the states as they go, prints the output, exits by the outcome. Nothing is kept.\nThe "
+		   "programs that exec tasks may run come from the configuration.",
+	.options =
+	    (const struct option_row[]){ { "input", "JSON", "the input: JSON, @FILE, or - for standard input ({})" },
+					 { "config", "FILE", "configuration (YAML or JSON)" },
+					 { "lambda-endpoint", "URL", "Lambda Invoke API (AWS_ENDPOINT_URL_LAMBDA)" },
+					 { "time-scale", "N", "divide waits and timeouts by N" },
+					 { "json", NULL, "print status, output, error and cause as JSON" },
+					 { NULL, NULL, NULL } },
 	.arguments_min = 1,
 	.arguments_max = 1,
 	.run = run_run,

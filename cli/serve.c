@@ -35,8 +35,9 @@ static void out_of_patience(struct loop_timer *timer)
 	stop_loop(timer->data);
 }
 
-/* The first signal drains: no new starts, replies under way are given, batches are stored. Running tasks go on with the next process, but
- * their programs end with this one. A second signal ends at once; either way nothing acknowledged is lost. */
+/* The first signal drains: no new starts, replies under way are given, batches are stored. Running tasks go on with the
+ * next process, but their programs end with this one. A second signal ends at once; either way nothing acknowledged is
+ * lost. */
 static void on_signal(void *data, int signal)
 {
 	struct serving *serving = data;
@@ -124,11 +125,15 @@ const struct subcommand command_serve = {
 	.name = "serve",
 	.arguments = "",
 	.summary = "run the server: the Step Functions API and the engine",
-	.details = "Prints its address on stdout once it listens. A setting is taken from its flag, else from RATCHET_NAME, else\nfrom the configuration file, else its default. SIGTERM ends it cleanly; nothing acknowledged is lost either way.",
-	.options = (const struct option_row[]){ { "config", "FILE", "configuration: YAML or JSON (ratchet.yaml beside the default store)" },
+	.details = "Prints its address on stdout once it listens. A setting is taken from its flag, else from "
+		   "RATCHET_NAME, else\nfrom the configuration file, else its default. SIGTERM ends it cleanly; "
+		   "nothing acknowledged is lost either way.",
+	.options =
+	    (const struct option_row[]){
+		{ "config", "FILE", "configuration: YAML or JSON (ratchet.yaml beside the default store)" },
 #define X(field, value, argument, text) { #field, argument, text, value },
-						CONFIG_ROWS(X)
+		CONFIG_ROWS(X)
 #undef X
-						{ 0 } },
+		    { 0 } },
 	.run = run_serve,
 };

@@ -30,7 +30,7 @@ struct node {
 	int64_t start_ms, end_ms;
 	unsigned depth;
 	unsigned attempts; /* tasks scheduled in it, or times it was begun */
-	double fraction; /* progress; negative: unknown */
+	double fraction;   /* progress; negative: unknown */
 	uint64_t index;
 	uint64_t items, items_ended; /* a Map's, of this attempt */
 };
@@ -174,7 +174,8 @@ static void state_entered(struct tree *tree, const struct tree_event *event, str
 static void iteration_started(struct tree *tree, const struct tree_event *event, struct node *before)
 {
 	struct node *map = before;
-	while (map->parent && !(map->container && !map->iteration && node_open(map) && str_eqz(event->name, map->label)))
+	while (map->parent &&
+	       !(map->container && !map->iteration && node_open(map) && str_eqz(event->name, map->label)))
 		map = map->parent;
 	struct node *node = node_new(map, mem_printf("#%llu", (unsigned long long)event->index), event->timestamp_ms);
 	node->container = node->iteration = true;
@@ -182,7 +183,8 @@ static void iteration_started(struct tree *tree, const struct tree_event *event,
 	u64_map_put(&tree->by_event, event->id, node);
 }
 
-/* The iteration of that index which an event closes: it may name an event inside or the map itself as its predecessor. */
+/* The iteration of that index which an event closes: it may name an event inside or the map itself as its predecessor.
+ */
 static struct node *find_iteration(struct node *before, const struct tree_event *event)
 {
 	struct node *node = before;
@@ -215,7 +217,10 @@ static struct node *iteration_ended(struct tree *tree, const struct tree_event *
 	if (failed)
 		mark_failing(before, iteration);
 	end_below(tree, iteration, event->timestamp_ms);
-	end(tree, iteration, is(event, "MapIterationSucceeded") ? NODE_SUCCEEDED : failed ? NODE_FAILED : NODE_ABORTED,
+	end(tree, iteration,
+	    is(event, "MapIterationSucceeded") ? NODE_SUCCEEDED
+	    : failed                           ? NODE_FAILED
+					       : NODE_ABORTED,
 	    event->timestamp_ms);
 	return iteration->parent;
 }
@@ -352,7 +357,8 @@ static void describe(const struct node *node, int64_t now_ms, struct buffer *out
 	char duration[32];
 	int64_t end_ms = node_open(node) ? now_ms : node->end_ms;
 	if (node->items)
-		buffer_printf(out, "  %llu/%llu", (unsigned long long)node->items_ended, (unsigned long long)node->items);
+		buffer_printf(out, "  %llu/%llu", (unsigned long long)node->items_ended,
+			      (unsigned long long)node->items);
 	if (node_open(node) && node->fraction >= 0)
 		buffer_printf(out, "  %.0f %%", node->fraction * 100);
 	buffer_printf(out, "  %s", cli_duration(end_ms > node->start_ms ? end_ms - node->start_ms : 0, duration));
@@ -402,13 +408,16 @@ static void draw_node(const struct node *node, int64_t now_ms, bool coloured, un
 	_cleanup_(buffer_done) struct buffer line = { 0 };
 	/* A long name leaves room for what is said about it. */
 	struct str label = str_of(node->label), shown = { label.ptr, cut(label, columns < 40 ? 20 : columns / 2) };
-	buffer_printf(&line, "%*s%s %.*s%s", (int)(node->depth - 1) * 2, "", symbol(node), STR_FMT(shown), shown.len < label.len ? "…" : "");
+	buffer_printf(&line, "%*s%s %.*s%s", (int)(node->depth - 1) * 2, "", symbol(node), STR_FMT(shown),
+		      shown.len < label.len ? "…" : "");
 	describe(node, now_ms, &line);
-	buffer_printf(out, "%s%.*s%s\n", coloured ? colour(node) : "", (int)cut(buffer_str(&line), columns), line.data, coloured ? "\033[0m\033[K" : "");
+	buffer_printf(out, "%s%.*s%s\n", coloured ? colour(node) : "", (int)cut(buffer_str(&line), columns), line.data,
+		      coloured ? "\033[0m\033[K" : "");
 }
 
 /* Returns how many lines it took, at most `rows`: of more, the last. */
-static unsigned draw_all(struct tree *tree, int64_t now_ms, bool folded, bool coloured, unsigned rows, unsigned columns, struct buffer *out)
+static unsigned draw_all(struct tree *tree, int64_t now_ms, bool folded, bool coloured, unsigned rows, unsigned columns,
+			 struct buffer *out)
 {
 	unsigned total = 0, lines = 0;
 	for (struct node *n = tree->root->first; n; n = next_shown(n, folded))
@@ -433,8 +442,8 @@ static unsigned draw_all(struct tree *tree, int64_t now_ms, bool folded, bool co
 	return lines;
 }
 
-/* One write for a whole drawing. The terminal does not wrap meanwhile: wide characters make lines longer than we count them, and a
- * wrapped line would be two to go back over. */
+/* One write for a whole drawing. The terminal does not wrap meanwhile: wide characters make lines longer than we count
+ * them, and a wrapped line would be two to go back over. */
 void tree_draw(struct tree *tree, int64_t now_ms)
 {
 	struct winsize size = { 0 };

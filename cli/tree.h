@@ -1,5 +1,5 @@
-/* tree.h: an execution as a tree of states, built from its history events as they come, and shown to a person: redrawn in
- * place on a terminal, one line per finished state elsewhere.
+/* tree.h: an execution as a tree of states, built from its history events as they come, and shown to a person: redrawn
+ * in place on a terminal, one line per finished state elsewhere.
  *
  * Fed with what any source of events has (the engine itself, or GetExecutionHistory). */
 #pragma once
@@ -14,12 +14,13 @@ struct tree_event {
 	uint64_t id, previous_id;
 	int64_t timestamp_ms;
 	struct str name; /* of the state or map, where the event has one */
-	uint64_t index; /* of a map iteration */
+	uint64_t index;  /* of a map iteration */
 	uint64_t length; /* of a map: its items */
 	struct str error, cause;
 };
 
-/* `live`: redraw in place (a terminal); else lines are printed as things end. Writes to `to`, colours only when live. */
+/* `live`: redraw in place (a terminal); else lines are printed as things end. Writes to `to`, colours only when live.
+ */
 struct tree *tree_new(FILE *to, bool live);
 void tree_free(struct tree *tree);
 void tree_add(struct tree *tree, const struct tree_event *event);

@@ -1,7 +1,7 @@
 /* validate.c: `ratchet validate` and `ratchet explain`: definitions, looked at without running them. */
+#include "cli/validate.h"
 #include "base/mem.h"
 #include "cli/cli.h"
-#include "cli/validate.h"
 #include "dsl/program.h"
 #include <stdio.h>
 #include <string.h>
@@ -105,10 +105,12 @@ const struct subcommand command_validate = {
 	.name = "validate",
 	.arguments = "FILE…",
 	.summary = "check definitions: every problem, with its place",
-	.details = "FILE is a definition in Amazon States Language; - reads standard input. Exit status 2 if one is invalid.",
-	.options = (const struct option_row[]){ { "type", "TYPE", "STANDARD or EXPRESS (STANDARD)" },
-						{ "json", NULL, "print the diagnostics as JSON, a document for each file" },
-						{ NULL, NULL, NULL } },
+	.details =
+	    "FILE is a definition in Amazon States Language; - reads standard input. Exit status 2 if one is invalid.",
+	.options =
+	    (const struct option_row[]){ { "type", "TYPE", "STANDARD or EXPRESS (STANDARD)" },
+					 { "json", NULL, "print the diagnostics as JSON, a document for each file" },
+					 { NULL, NULL, NULL } },
 	.arguments_min = 1,
 	.arguments_max = 16,
 	.run = run_validate,
@@ -142,7 +144,8 @@ const struct subcommand command_explain = {
 	.name = "explain",
 	.arguments = "FILE",
 	.summary = "print the compiled form of a definition",
-	.details = "For people: its states by number, with what each does and where it goes. FILE - reads standard input.",
+	.details =
+	    "For people: its states by number, with what each does and where it goes. FILE - reads standard input.",
 	.options = (const struct option_row[]){ { NULL, NULL, NULL } },
 	.arguments_min = 1,
 	.arguments_max = 1,

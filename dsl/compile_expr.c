@@ -176,8 +176,9 @@ struct expr *compile_template(struct compiler *c, const struct djson *node, enum
 		warn_of_half_delimiters(c, node);
 	const struct value *json = compile_value(c, node);
 	struct expr_template_problem *problems = NULL;
-	struct expr *expr = language == QUERY_JSONATA ? expr_compile_jsonata_template(c->arena, json, c->states_fields, &problems)
-						      : expr_compile_template(c->arena, json, &problems);
+	struct expr *expr = language == QUERY_JSONATA
+				? expr_compile_jsonata_template(c->arena, json, c->states_fields, &problems)
+				: expr_compile_template(c->arena, json, &problems);
 	if (!problems)
 		return compile_note(c, expr);
 	for (const struct expr_template_problem *p = problems; p; p = p->next)

@@ -100,7 +100,8 @@ static int set_row(struct config *config, const struct config_row *row, struct s
 		return error_set(err, ERR(INVALID), "%s must be a text without NUL", row->field);
 	for (unsigned i = 0; i < sizeof checks / sizeof checks[0]; i++)
 		if (strcmp(checks[i].field, row->field) == 0 && (*copy || *row->value) && !checks[i].fits(copy))
-			return error_set(err, ERR(INVALID), "%s must be %s, not '%s'", row->field, checks[i].expected, copy);
+			return error_set(err, ERR(INVALID), "%s must be %s, not '%s'", row->field, checks[i].expected,
+					 copy);
 	replace(row_slot(config, row), TAKE(copy));
 	return 0;
 }
@@ -183,10 +184,13 @@ static struct value *resolve_exec(const struct value *exec, const char *folder)
 		for (size_t k = 0; k < value_count(entry); k++) {
 			struct str key = value_key_at(entry, k);
 			/* A program without a slash is looked for in PATH. */
-			bool is_path = str_eqz(key, "cwd") ||
-				       (str_eqz(key, "program") && value_is(value_at(entry, k), VALUE_STRING) &&
-					memchr(value_string(value_at(entry, k)).ptr, '/', value_string(value_at(entry, k)).len));
-			value_object_take(copy, key, is_path ? absolute_path(value_at(entry, k), folder) : value_ref(value_at(entry, k)));
+			bool is_path =
+			    str_eqz(key, "cwd") ||
+			    (str_eqz(key, "program") && value_is(value_at(entry, k), VALUE_STRING) &&
+			     memchr(value_string(value_at(entry, k)).ptr, '/', value_string(value_at(entry, k)).len));
+			value_object_take(copy, key,
+					  is_path ? absolute_path(value_at(entry, k), folder)
+						  : value_ref(value_at(entry, k)));
 		}
 		value_object_take(resolved, value_key_at(exec, i), copy);
 	}
@@ -195,9 +199,9 @@ static struct value *resolve_exec(const struct value *exec, const char *folder)
 
 static int check_mapping(const struct value *value, struct wf_error *err)
 {
-	return value_is(value, VALUE_OBJECT) ? 0 :
-					       error_set(err, ERR(INVALID), "expected a mapping, found %s",
-							 value_kind_name(value_kind(value)));
+	return value_is(value, VALUE_OBJECT)
+		   ? 0
+		   : error_set(err, ERR(INVALID), "expected a mapping, found %s", value_kind_name(value_kind(value)));
 }
 
 static int take_section(struct config *config, unsigned index, const struct value *value, const char *folder,
@@ -230,7 +234,8 @@ static int take_key(struct config *config, struct str key, const struct value *v
 			continue;
 		int code = 0;
 		if (value_is(value, VALUE_OBJECT) || value_is(value, VALUE_ARRAY))
-			code = error_set(err, ERR(INVALID), "expected a text, found %s", value_kind_name(value_kind(value)));
+			code = error_set(err, ERR(INVALID), "expected a text, found %s",
+					 value_kind_name(value_kind(value)));
 		else if (given)
 			code = set_row(config, &config_rows[i],
 				       value_is(value, VALUE_STRING) ? value_string(value) : value_text(value), err);
@@ -265,7 +270,8 @@ static int take_file(struct config *config, const char *path, struct wf_error *e
 	if (code == 0 && value_is(root, VALUE_NULL))
 		return 0;
 	if (code == 0 && !value_is(root, VALUE_OBJECT))
-		code = error_set(err, ERR(INVALID), "expected a mapping of settings, found %s", value_kind_name(value_kind(root)));
+		code = error_set(err, ERR(INVALID), "expected a mapping of settings, found %s",
+				 value_kind_name(value_kind(root)));
 	if (code) {
 		error_where(err, "%s", path);
 		return code;

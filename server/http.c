@@ -7,9 +7,9 @@
  *     headers → body … → allowed? → route → api_begin ──(answered at once)────────► respond
  *                                              └─ suspended … answered → resume ──► respond
  *
- * A client that goes away while its connection is suspended is not noticed until its answer is there and cannot be sent;
- * it costs a connection until then, and the engine answers every call. A body beyond request_bytes is read on, and
- * dropped, up to twice that, because a client that still sends does not look for an answer; beyond it the
+ * A client that goes away while its connection is suspended is not noticed until its answer is there and cannot be
+ * sent; it costs a connection until then, and the engine answers every call. A body beyond request_bytes is read on,
+ * and dropped, up to twice that, because a client that still sends does not look for an answer; beyond it the
  * connection is closed. */
 #include "base/mem.h"
 #include "server/api.h"
@@ -40,9 +40,9 @@ struct server {
 	char *url;
 	char *host; /* as in the URL, without the port */
 	uint16_t port;
-	struct random random; /* request ids */
+	struct random random;       /* request ids */
 	struct exchange *suspended; /* list */
-	unsigned under_way; /* requests whose answer is owed or being sent */
+	unsigned under_way;         /* requests whose answer is owed or being sent */
 	void (*idle)(void *data);
 	void *idle_data;
 	bool draining, running;
@@ -56,14 +56,15 @@ struct exchange {
 	struct buffer body;
 	struct page page;
 	struct exchange *next, *previous; /* in server->suspended */
-	uint64_t body_bytes; /* read, kept or not */
+	uint64_t body_bytes;              /* read, kept or not */
 	char request_id[37];
 	bool is_api, begun, suspended;
 };
 
 /* ---- who may ask ------------------------------------------------------------------------------ */
 
-/* Whether "HOST[:PORT]" names this listener: its own host, localhost, a loopback address, or one of these with AWS's "sync-" before it. */
+/* Whether "HOST[:PORT]" names this listener: its own host, localhost, a loopback address, or one of these with AWS's
+ * "sync-" before it. */
 static bool host_is_ours(const struct server *server, const char *text)
 {
 	static const char *const names[] = { "localhost", "127.0.0.1", "[::1]" };
@@ -82,7 +83,8 @@ static bool host_is_ours(const struct server *server, const char *text)
 	return host.len == strlen(server->host) && strncasecmp(host.ptr, server->host, host.len) == 0;
 }
 
-/* Browsers send Host, and Origin with requests that other pages make: a rebound name or a foreign page gets no answer. */
+/* Browsers send Host, and Origin with requests that other pages make: a rebound name or a foreign page gets no answer.
+ */
 static bool is_allowed(struct exchange *exchange)
 {
 	const char *host = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "Host");
@@ -100,7 +102,8 @@ static enum MHD_Result respond(struct exchange *exchange, unsigned status, const
 			       struct buffer *body)
 {
 	size_t length = body->len;
-	struct MHD_Response *response = MHD_create_response_from_buffer(length, buffer_take(body), MHD_RESPMEM_MUST_FREE);
+	struct MHD_Response *response =
+	    MHD_create_response_from_buffer(length, buffer_take(body), MHD_RESPMEM_MUST_FREE);
 	if (!response)
 		return MHD_NO;
 	MHD_add_response_header(response, "Content-Type", type);
@@ -208,7 +211,8 @@ static void answered(struct api_call *call)
 static bool client_gone(struct api_call *call)
 {
 	struct exchange *exchange = call->data;
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	char byte;
 	ssize_t got = info ? recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) : 1;
 	return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
@@ -238,13 +242,14 @@ static enum MHD_Result answer_request(struct exchange *exchange, const char *url
 {
 	struct server *server = exchange->server;
 	if (!is_allowed(exchange))
-		return respond_error(exchange, 403, "AccessDeniedException", "Host or Origin does not name this server");
+		return respond_error(exchange, 403, "AccessDeniedException",
+				     "Host or Origin does not name this server");
 	if (exchange->body_bytes > (uint64_t)engine_limits(server->engine)->request_bytes)
 		return respond_too_large(exchange);
 	if (exchange->is_api)
-		return server->draining ?
-			       respond_error(exchange, 503, "ServiceUnavailable", "the server is ending; try again") :
-			       begin_call(exchange);
+		return server->draining
+			   ? respond_error(exchange, 503, "ServiceUnavailable", "the server is ending; try again")
+			   : begin_call(exchange);
 	exchange->page = (struct page){ 0 };
 	pages_answer(&server->info, method, url, &exchange->page);
 	return respond(exchange, exchange->page.status, exchange->page.type, NULL, &exchange->page.body);
@@ -301,7 +306,8 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
 	return answer_request(exchange, url, method);
 }
 
-static void on_completed(void *data, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode code)
+static void on_completed(void *data, struct MHD_Connection *connection, void **state,
+			 enum MHD_RequestTerminationCode code)
 {
 	struct server *server = data;
 	struct exchange *exchange = *state;
@@ -338,14 +344,17 @@ static bool is_loopback(const struct sockaddr *address)
 {
 	if (address->sa_family == AF_INET)
 		return ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >> 24 == 127;
-	return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+	return address->sa_family == AF_INET6 &&
+	       IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
 }
 
 /* A listening socket, or a negative code. */
 static int open_socket(const char *listen_text, const struct addrinfo *info, struct wf_error *err)
 {
 	if (!is_loopback(info->ai_addr))
-		return error_set(err, ERR(INVALID), "%s is not a loopback address: without authentication, only this machine may connect", listen_text);
+		return error_set(err, ERR(INVALID),
+				 "%s is not a loopback address: without authentication, only this machine may connect",
+				 listen_text);
 	int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return error_errno(err, errno, "cannot open a socket");
@@ -371,7 +380,8 @@ static int listen_on(struct server *server, const char *listen_text, struct wf_e
 		return error_set(err, ERR(INVALID), "cannot find the address '%s': %s", host, gai_strerror(failed));
 	/* A name may have several, of which this machine has not all: localhost is ::1 too. */
 	int fd = ERR(IO);
-	for (const struct addrinfo *info = found; info && fd < 0 && fd != ERR(INVALID) && fd != ERR(BUSY); info = info->ai_next)
+	for (const struct addrinfo *info = found; info && fd < 0 && fd != ERR(INVALID) && fd != ERR(BUSY);
+	     info = info->ai_next)
 		fd = open_socket(listen_text, info, err);
 	freeaddrinfo(found);
 	if (fd < 0)
@@ -380,7 +390,8 @@ static int listen_on(struct server *server, const char *listen_text, struct wf_e
 	socklen_t length = sizeof address;
 	getsockname(fd, (struct sockaddr *)&address, &length);
 	bool six = address.ss_family == AF_INET6;
-	server->port = ntohs(six ? ((struct sockaddr_in6 *)&address)->sin6_port : ((struct sockaddr_in *)&address)->sin_port);
+	server->port =
+	    ntohs(six ? ((struct sockaddr_in6 *)&address)->sin6_port : ((struct sockaddr_in *)&address)->sin_port);
 	server->host = six ? mem_printf("[%s]", host) : mem_strdup(host);
 	server->url = mem_printf("http://%s:%u", server->host, server->port);
 	return fd;
@@ -393,8 +404,8 @@ static unsigned connections_most(const struct engine *engine)
 	uint64_t most = (uint64_t)engine_limits(engine)->http_connections;
 	if (getrlimit(RLIMIT_NOFILE, &descriptors) != 0 || descriptors.rlim_cur == RLIM_INFINITY)
 		return (unsigned)most;
-	uint64_t room = descriptors.rlim_cur > 2 * DESCRIPTORS_KEPT ? descriptors.rlim_cur - DESCRIPTORS_KEPT :
-								       descriptors.rlim_cur / 2;
+	uint64_t room = descriptors.rlim_cur > 2 * DESCRIPTORS_KEPT ? descriptors.rlim_cur - DESCRIPTORS_KEPT
+								    : descriptors.rlim_cur / 2;
 	return (unsigned)(most < room ? most : room);
 }
 
@@ -420,11 +431,11 @@ int server_new(const struct server_options *options, struct server **ret_server,
 		server_free(server);
 		return fd;
 	}
-	server->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, server,
-					  MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-					  MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_IDLE_S,
-					  MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT,
-					  connections_most(options->engine), MHD_OPTION_END);
+	server->daemon = MHD_start_daemon(
+	    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, server,
+	    MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED,
+	    on_completed, server, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	    (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT, connections_most(options->engine), MHD_OPTION_END);
 	if (!server->daemon) {
 		close(fd);
 		server_free(server);
@@ -432,7 +443,8 @@ int server_new(const struct server_options *options, struct server **ret_server,
 	}
 	server->watch = (struct loop_watch){ .callback = on_ready, .data = server };
 	server->timer = (struct loop_timer){ .callback = on_timer, .data = server };
-	loop_watch_fd(server->loop, &server->watch, MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, LOOP_READ);
+	loop_watch_fd(server->loop, &server->watch,
+		      MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, LOOP_READ);
 	run_daemon(server);
 	*ret_server = server;
 	return 0;
@@ -463,7 +475,8 @@ void server_free(struct server *server)
 	if (server->daemon) {
 		server->idle = NULL;
 		loop_unwatch(server->loop, &server->watch);
-		/* The engine will not answer these any more, and the daemon must not be stopped with connections suspended. */
+		/* The engine will not answer these any more, and the daemon must not be stopped with connections
+		 * suspended. */
 		while (server->suspended)
 			api_refuse(&server->suspended->call, "ServiceUnavailable", "the server has ended; try again");
 		MHD_run(server->daemon);

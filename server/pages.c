@@ -38,36 +38,45 @@ static void write_metrics(const struct pages_info *info, struct buffer *out)
 	const struct {
 		const char *status;
 		uint64_t count;
-	} ended[] = { { "SUCCEEDED", stats.succeeded }, { "FAILED", stats.failed }, { "TIMED_OUT", stats.timed_out }, { "ABORTED", stats.aborted } };
+	} ended[] = { { "SUCCEEDED", stats.succeeded },
+		      { "FAILED", stats.failed },
+		      { "TIMED_OUT", stats.timed_out },
+		      { "ABORTED", stats.aborted } };
 	for (unsigned i = 0; i < sizeof ended / sizeof ended[0]; i++)
-		buffer_printf(out, "ratchet_executions_ended_total{status=\"%s\"} %llu\n", ended[i].status, (unsigned long long)ended[i].count);
+		buffer_printf(out, "ratchet_executions_ended_total{status=\"%s\"} %llu\n", ended[i].status,
+			      (unsigned long long)ended[i].count);
 	simple_metric(out, "executions_open", "gauge", "executions that have not ended", stats.open);
 	simple_metric(out, "executions_cached", "gauge", "executions in memory", stats.cached);
 	simple_metric(out, "inputs_queued", "gauge", "inputs waiting for a turn", stats.queued_inputs);
-	simple_metric(out, "tasks_in_flight", "gauge", "tasks handed to connectors and not answered", stats.tasks_in_flight);
+	simple_metric(out, "tasks_in_flight", "gauge", "tasks handed to connectors and not answered",
+		      stats.tasks_in_flight);
 	simple_metric(out, "turns_total", "counter", "turns of the loop that took inputs", stats.turns);
 	simple_metric(out, "steps_total", "counter", "steps of executions", stats.steps);
 	simple_metric(out, "events_total", "counter", "history events recorded", stats.events);
 	simple_metric(out, "batches_total", "counter", "batches committed", stats.batches);
-	simple_metric(out, "batches_failed_total", "counter", "batches that failed and were done again", stats.batches_failed);
+	simple_metric(out, "batches_failed_total", "counter", "batches that failed and were done again",
+		      stats.batches_failed);
 	simple_metric(out, "store_commits_total", "counter", "transactions", stats.store.commits);
 	simple_metric(out, "store_syncs_total", "counter", "syncs", stats.store.syncs);
 	simple_metric(out, "store_bytes", "gauge", "size of the store's files", stats.store.file_bytes);
-	simple_metric(out, "store_durable", "gauge", "1 if an acknowledged request survives a power loss", stats.store.durable);
+	simple_metric(out, "store_durable", "gauge", "1 if an acknowledged request survives a power loss",
+		      stats.store.durable);
 	simple_metric(out, "recovering", "gauge", "1 while executions are still being recovered", stats.recovering);
 	simple_metric(out, "resident_bytes", "gauge", "resident memory of this process", resident_bytes());
 
-	metric(out, "accept_to_end_seconds", "histogram", "from the acceptance of a start to the commit of its terminal event");
+	metric(out, "accept_to_end_seconds", "histogram",
+	       "from the acceptance of a start to the commit of its terminal event");
 	uint64_t below = 0;
 	unsigned last = sizeof stats.latency_counts / sizeof stats.latency_counts[0] - 1;
 	for (unsigned i = 0; i < last; i++) {
 		below += stats.latency_counts[i];
-		buffer_printf(out, "ratchet_accept_to_end_seconds_bucket{le=\"%g\"} %llu\n", 0.000125 * (double)(1u << i),
-			      (unsigned long long)below);
+		buffer_printf(out, "ratchet_accept_to_end_seconds_bucket{le=\"%g\"} %llu\n",
+			      0.000125 * (double)(1u << i), (unsigned long long)below);
 	}
 	below += stats.latency_counts[last];
-	buffer_printf(out, "ratchet_accept_to_end_seconds_bucket{le=\"+Inf\"} %llu\nratchet_accept_to_end_seconds_count %llu\n",
-		      (unsigned long long)below, (unsigned long long)below);
+	buffer_printf(
+	    out, "ratchet_accept_to_end_seconds_bucket{le=\"+Inf\"} %llu\nratchet_accept_to_end_seconds_count %llu\n",
+	    (unsigned long long)below, (unsigned long long)below);
 }
 
 /* ---- pages ------------------------------------------------------------------------------------ */

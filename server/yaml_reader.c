@@ -97,8 +97,9 @@ static int take_event(struct builder *builder, const yaml_event_t *event, struct
 			return fail_at(err, event->start_mark, "anchors and tags are not supported");
 		if (expects_key(builder))
 			return take_key(builder, event, err);
-		place(builder, scalar_value((struct str){ (const char *)event->data.scalar.value, event->data.scalar.length },
-					    event->data.scalar.style));
+		place(builder,
+		      scalar_value((struct str){ (const char *)event->data.scalar.value, event->data.scalar.length },
+				   event->data.scalar.style));
 		return 0;
 	case YAML_SEQUENCE_START_EVENT:
 		if (event->data.sequence_start.anchor || !event->data.sequence_start.implicit)

@@ -82,6 +82,16 @@ def every_command_has_help(context):
     assert re.fullmatch(r"ratchet \d+\.\d+\.\d+\n", context.run("--version")[0])
 
 
+def every_command_and_option_is_documented(context):
+    """A command by name; its options at least in one place of the page, or in the page of settings."""
+    docs = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs")
+    text = "".join(open(os.path.join(docs, name), encoding="utf-8").read() for name in ("cli.md", "configuration.md"))
+    for command in context.commands():
+        assert re.search(rf"ratchet {command}\b", text), f"ratchet {command} is not in docs/cli.md"
+        for option in re.findall(r"^  (--[\w-]+)", context.run(command, "--help")[0], re.M):
+            assert re.search(rf"{option}\b", text), f"{command} {option} is not in docs/cli.md"
+
+
 def what_is_not_understood_ends_with_2(context):
     file = context.file("ok.json", PASSES)
     for arguments, words in (((), "usage"), (("brew",), "there is no command 'brew'"), (("help", "brew"), "there is no command 'brew'"),

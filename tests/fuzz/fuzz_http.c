@@ -1,6 +1,7 @@
-/* fuzz_http.c: any bytes as an API request: "OPERATION\nBODY". Every operation answers, once, and with JSON; an error is a __type and a message.
- * The engine behind is a whole one, on a memory store that lives through the run, so that requests meet what others have made. Its loop
- * goes round only as long as there is something to do: nothing waits, and no time passes. */
+/* fuzz_http.c: any bytes as an API request: "OPERATION\nBODY". Every operation answers, once, and with JSON; an error
+ * is a __type and a message. The engine behind is a whole one, on a memory store that lives through the run, so that
+ * requests meet what others have made. Its loop goes round only as long as there is something to do: nothing waits, and
+ * no time passes. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "server/api.h"
@@ -25,13 +26,9 @@ static struct still_loop *still(struct loop *loop)
 	return (struct still_loop *)(void *)loop;
 }
 
-static void watch(struct loop *loop, struct loop_watch *watch, int fd, unsigned events)
-{
-}
+static void watch(struct loop *loop, struct loop_watch *watch, int fd, unsigned events) {}
 
-static void unwatch(struct loop *loop, struct loop_watch *watch)
-{
-}
+static void unwatch(struct loop *loop, struct loop_watch *watch) {}
 
 static void timer_set(struct loop *loop, struct loop_timer *timer, int64_t delay_ms)
 {
@@ -60,9 +57,7 @@ static void set_turn(struct loop *loop, bool (*callback)(void *data), void *data
 	still(loop)->turn_data = data;
 }
 
-static void no_run(struct loop *loop)
-{
-}
+static void no_run(struct loop *loop) {}
 
 /* One round; false when nothing is left to do. */
 static bool go_round(struct still_loop *loop)
@@ -85,8 +80,15 @@ static bool go_round(struct still_loop *loop)
 /* ---- the engine ------------------------------------------------------------------------------------------------ */
 
 static struct still_loop loop = {
-	.loop = { .watch = watch, .unwatch = unwatch, .timer_set = timer_set, .timer_clear = timer_clear, .post = post, .set_turn = set_turn,
-		  .run = no_run, .stop = no_run, .free = no_run },
+	.loop = { .watch = watch,
+		  .unwatch = unwatch,
+		  .timer_set = timer_set,
+		  .timer_clear = timer_clear,
+		  .post = post,
+		  .set_turn = set_turn,
+		  .run = no_run,
+		  .stop = no_run,
+		  .free = no_run },
 	.tail = &loop.first,
 };
 static struct clock_manual now;

@@ -200,7 +200,8 @@ static int assert_pair(const char *sentence, const struct value *pair)
 	bool prefix = str_ends(wanted, STR("*"));
 	if (prefix ? str_starts(got, str_sub(wanted, 0, wanted.len - 1)) : str_eq(got, wanted))
 		return 0;
-	print_error("%s:\n  %s\n  gives  %.*s\n  wanted %.*s\n", sentence, template_text, STR_FMT(got), STR_FMT(wanted));
+	print_error("%s:\n  %s\n  gives  %.*s\n  wanted %.*s\n", sentence, template_text, STR_FMT(got),
+		    STR_FMT(wanted));
 	return 1;
 }
 

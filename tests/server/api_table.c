@@ -1,4 +1,5 @@
-/* api_table.c: prints the tables that other tests compare with what stands elsewhere, as JSON: the API's operations, the settings, the limits. */
+/* api_table.c: prints the tables that other tests compare with what stands elsewhere, as JSON: the API's operations,
+ * the settings, the limits. */
 #include "server/api.h"
 #include "server/config.h"
 #include <stdio.h>
@@ -26,9 +27,9 @@ static void print_operation(const struct api_operation *operation)
 {
 	printf("\"%s\":{", operation->name);
 	for (const struct api_member *m = operation->members; m->name; m++)
-		printf("%s\"%s\":{\"type\":\"%s\",\"required\":%s,\"least\":%lld,\"most\":%lld,\"choices\":\"%s\"}", m == operation->members ? "" : ",",
-		       m->name, type_name(m->type), m->required ? "true" : "false", (long long)m->least, (long long)m->most,
-		       m->choices ? m->choices : "");
+		printf("%s\"%s\":{\"type\":\"%s\",\"required\":%s,\"least\":%lld,\"most\":%lld,\"choices\":\"%s\"}",
+		       m == operation->members ? "" : ",", m->name, type_name(m->type), m->required ? "true" : "false",
+		       (long long)m->least, (long long)m->most, m->choices ? m->choices : "");
 	printf("}");
 }
 

@@ -1,6 +1,6 @@
 /* test_config.c: where settings come from, which wins, and what is said of those that are wrong. */
-#include "server/config.h"
 #include "base/mem.h"
+#include "server/config.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,7 +58,8 @@ static void without_anything_the_defaults_hold(void **state)
 	for (unsigned i = 0; i < config_rows_count; i++)
 		assert_string_equal(*(char **)(void *)((char *)&config + config_rows[i].offset), config_rows[i].value);
 	for (unsigned i = 0; i < limit_rows_count; i++)
-		assert_int_equal(*(int64_t *)(void *)((char *)&config.limits + limit_rows[i].offset), limit_rows[i].value);
+		assert_int_equal(*(int64_t *)(void *)((char *)&config.limits + limit_rows[i].offset),
+				 limit_rows[i].value);
 	config_finish(&config);
 	_cleanup_free_ char *store = mem_printf("sqlite:%s/data/ratchet/ratchet.db", folder);
 	_cleanup_free_ char *work = mem_printf("%s/data/ratchet/ratchet.db.work", folder);
@@ -127,9 +128,12 @@ static void a_named_file_must_be_there(void **state)
 
 static void mistakes_have_a_place(void **state)
 {
-	assert_refused("region: x\nlisten_on: y\n", "line 2, column 1: /listen_on", "there is no setting named 'listen_on'");
-	assert_refused("limits:\n  states: 20\n  stats: 20\n", "line 3, column 3: /limits/stats", "there is no limit named 'stats'");
-	assert_refused("limits: {states: 1}\n", "line 1, column 10: /limits/states", "states must be a whole number from 10 to 1000000");
+	assert_refused("region: x\nlisten_on: y\n", "line 2, column 1: /listen_on",
+		       "there is no setting named 'listen_on'");
+	assert_refused("limits:\n  states: 20\n  stats: 20\n", "line 3, column 3: /limits/stats",
+		       "there is no limit named 'stats'");
+	assert_refused("limits: {states: 1}\n", "line 1, column 10: /limits/states",
+		       "states must be a whole number from 10 to 1000000");
 	assert_refused("limits: {states: many}\n", "line 1, column 10: /limits/states", "whole number");
 	assert_refused("limits: {states: 10.5}\n", "line 1, column 10: /limits/states", "whole number");
 	assert_refused("limits: {states: 99999999999999999999}\n", "line 1, column 10: /limits/states", "whole number");
@@ -233,10 +237,15 @@ static void numbers_are_taken_as_texts_where_a_text_is_due(void **state)
 static void paths_of_programs_are_relative_to_the_file(void **state)
 {
 	struct config config;
-	assert_int_equal(load(&config, "exec:\n  a: {program: ./bin/x, cwd: work}\n  b: {program: ffmpeg}\n  c: {program: /bin/true}\n", NULL), 0);
+	assert_int_equal(
+	    load(&config,
+		 "exec:\n  a: {program: ./bin/x, cwd: work}\n  b: {program: ffmpeg}\n  c: {program: /bin/true}\n",
+		 NULL),
+	    0);
 	_cleanup_free_ char *wanted =
-		mem_printf("{\"a\":{\"program\":\"%s/./bin/x\",\"cwd\":\"%s/work\"},\"b\":{\"program\":\"ffmpeg\"},\"c\":{\"program\":\"/bin/true\"}}",
-			   folder, folder);
+	    mem_printf("{\"a\":{\"program\":\"%s/./bin/x\",\"cwd\":\"%s/"
+		       "work\"},\"b\":{\"program\":\"ffmpeg\"},\"c\":{\"program\":\"/bin/true\"}}",
+		       folder, folder);
 	_cleanup_(buffer_done) struct buffer text = { 0 };
 	buffer_add(&text, value_text(config.exec));
 	assert_string_equal(text.data, wanted);

@@ -5,12 +5,14 @@ import json
 import os
 import random
 import signal
+import shutil
 import socket
 import struct
+import subprocess
 import threading
 import time
 
-from driver import STATES, Server, Skipped, main, tests_of
+from driver import STATES, Server, Skipped, clean_environment, main, tests_of
 
 LIST = "X-Amz-Target: AWSStepFunctions.ListStateMachines\r\n"
 # Slow enough that a call on it waits: an activity has no task for a worker.
@@ -152,7 +154,6 @@ def pages_of_others_are_refused(context):
 
 
 def nobody_outside_is_listened_to(context):
-    import subprocess
     for listen, words in (("0.0.0.0:0", "loopback"), ("[::]:0", "loopback"), ("nonsense", "HOST:PORT"), ("localhost:99999", "0 to 65535"),
                           (":80", "HOST:PORT"), ("127.0.0.1:x", "0 to 65535"), ("127.0.0.1:", "0 to 65535")):
         run = subprocess.run([context.process.args[0], "serve", "--listen", listen, "--store", "memory:"], capture_output=True, text=True,
@@ -274,6 +275,27 @@ def a_body_that_is_no_json_is_refused(context):
         assert name == "SerializationException" and message, body
     deep = '{"a":' * 1000 + "1" + "}" * 1000
     assert context.refused("ListStateMachines", deep)[0] == "SerializationException"
+
+
+def the_aws_command_line_is_served(context):
+    aws = shutil.which("aws")
+    if not aws:
+        raise Skipped("aws is not here")
+    env = clean_environment(context.folder, AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="y", AWS_DEFAULT_REGION="us-east-1", AWS_PAGER="",
+                            AWS_EC2_METADATA_DISABLED="true")
+
+    def call(*arguments, refused=False):
+        done = subprocess.run([aws, "--endpoint-url", context.url, "stepfunctions", *arguments], capture_output=True, text=True, timeout=60, env=env)
+        assert refused == (done.returncode != 0), (arguments, done)
+        return done.stderr if refused else json.loads(done.stdout or "{}")
+
+    arn = call("create-state-machine", "--name", "é", "--role-arn", "arn:aws:iam::000000000000:role/x", "--definition",
+               json.dumps(dict(PASSES, Comment="ü" * 5000)))["stateMachineArn"]
+    execution = call("start-execution", "--state-machine-arn", arn, "--name", "e", "--input", '{"a": "ö"}')["executionArn"]
+    context.wait(execution)
+    assert json.loads(call("describe-execution", "--execution-arn", execution)["output"]) == {"a": "ö"}
+    assert [event["type"] for event in call("get-execution-history", "--execution-arn", execution)["events"]][-1] == "ExecutionSucceeded"
+    assert "(StateMachineDoesNotExist)" in call("describe-state-machine", "--state-machine-arn", STATES + "stateMachine:none", refused=True)
 
 
 # ---- clients that vanish, wait, crawl ---------------------------------------------------------------------------
@@ -398,6 +420,23 @@ def who_waits_is_answered_when_it_ends(context):
         assert status in (200, 503) and headers["connection"] == "close", (status, headers, body)
         assert poll.recv(1) == b""
     assert server.stop(0) == 0
+
+
+def two_signals_at_once_leave_nobody_hanging(context):
+    """Whether the engine still answers or not: who waits gets an answer."""
+    for _ in range(5):
+        server = _server(context)
+        arn = server.call("CreateActivity", name="a")["activityArn"]
+        polls = [_long_poll(server, arn, f"w{i}") for i in range(20)]
+        time.sleep(0.2)
+        server.process.send_signal(signal.SIGTERM)
+        server.process.send_signal(signal.SIGINT)
+        for poll in polls:
+            with poll:
+                assert _read_answer(poll)[0] in (200, 503)
+        # Once the loop is gone the signal has its usual effect.
+        status = server.stop(0, timeout=2)
+        assert status in (0, -signal.SIGINT, -signal.SIGTERM), (status, server.log())
 
 
 def a_second_signal_ends_it_at_once(context):

@@ -1,6 +1,6 @@
 /* test_yaml_reader.c: YAML as values: what reads as what, what is refused and where, and places by pointer. */
-#include "server/yaml_reader.h"
 #include "base/mem.h"
+#include "server/yaml_reader.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,7 +35,8 @@ static void plain_scalars_are_what_they_look_like(void **state)
 	assert_reads("a: 1\nb: -2.5e3\nc: true\nd: false\ne: null\nf: ~\ng:\nh: text\n",
 		     "{\"a\":1,\"b\":-2.5e3,\"c\":true,\"d\":false,\"e\":null,\"f\":null,\"g\":null,\"h\":\"text\"}");
 	assert_reads("[007, 0x1f, .5, +1, 1., 1_000, yes, no, on, True, NULL, -, --, tru, truely, 1e, nan, .inf]",
-		     "[\"007\",\"0x1f\",\".5\",\"+1\",\"1.\",\"1_000\",\"yes\",\"no\",\"on\",\"True\",\"NULL\",\"-\",\"--\",\"tru\","
+		     "[\"007\",\"0x1f\",\".5\",\"+1\",\"1.\",\"1_000\",\"yes\",\"no\",\"on\",\"True\",\"NULL\",\"-\","
+		     "\"--\",\"tru\","
 		     "\"truely\",\"1e\",\"nan\",\".inf\"]");
 	assert_reads("[127.0.0.1:8083, 10:30:00, 2026-01-01, 123456789012, 1e400, 99999999999999999999]",
 		     "[\"127.0.0.1:8083\",\"10:30:00\",\"2026-01-01\",123456789012,1e400,99999999999999999999]");
@@ -44,7 +45,8 @@ static void plain_scalars_are_what_they_look_like(void **state)
 static void quoted_scalars_are_texts(void **state)
 {
 	assert_reads("['1', \"true\", 'it''s', \"\\u00e9\\n\\x41\", \"\"]", "[\"1\",\"true\",\"it's\",\"é\\nA\",\"\"]");
-	assert_reads("a: |\n  two\n  lines\nb: >-\n  folded\n  text\n", "{\"a\":\"two\\nlines\\n\",\"b\":\"folded text\"}");
+	assert_reads("a: |\n  two\n  lines\nb: >-\n  folded\n  text\n",
+		     "{\"a\":\"two\\nlines\\n\",\"b\":\"folded text\"}");
 	assert_reads("\"a\\0b\"", "\"a\\u0000b\"");
 }
 
@@ -131,7 +133,8 @@ static void assert_place(const char *yaml, const char *pointer, size_t line, siz
 
 static void a_pointer_has_a_place(void **state)
 {
-	const char *yaml = "listen: x\nlimits: {a: 1,\n  b: 2}\nexec:\n  probe:\n    program: p\n    args:\n      - one\n      - [two, three]\n"
+	const char *yaml = "listen: x\nlimits: {a: 1,\n  b: 2}\nexec:\n  probe:\n    program: p\n    args:\n      - "
+			   "one\n      - [two, three]\n"
 			   "  args: [4]\n";
 	assert_place(yaml, "/listen", 1, 1);
 	assert_place(yaml, "/limits", 2, 1);
