@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the shared conformance cases (answers recorded from the real service) against the server, when their folder is there.
-#   shared.sh RATCHET NAME RUN_OPTIONS...
-# NAME says which set it is; known misses are in known-misses beside this file.
+#   shared.sh RATCHET RUN_OPTIONS...
+# Known misses are in known-misses beside this file.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 ratchet=$(realpath "$1")
