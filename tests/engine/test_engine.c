@@ -585,8 +585,10 @@ static uint64_t bytes_of_map(void **state, int items)
 static void a_map_of_tasks_writes_bytes_in_proportion_to_its_items(void **state)
 {
 	uint64_t some = bytes_of_map(state, 250), many = bytes_of_map(state, 1000);
+	/* Four times the items: in proportion is four times the bytes, squared would be sixteen. What lies between is the share of whole pages
+	 * that a commit writes, which depends on how many batches happen to share one. */
 	if (some) /* counted by this back end */
-		assert_true(many < some * 5);
+		assert_true(many < some * 8);
 }
 
 /* ---- what is asked --------------------------------------------------------------------------------------------- */
