@@ -273,7 +273,7 @@ static bool drain(struct exec_task *task, int fd, size_t most, void (*take)(stru
 		sum += (size_t)n;
 		take(task, (struct str){ bytes, (size_t)n });
 		if ((size_t)n < sizeof bytes)
-			break; /* the pipe is empty, for now */
+			break; /* the pipe is empty */
 	}
 	return true;
 }

@@ -226,6 +226,7 @@ static void loop_free_(struct loop *loop)
 {
 	struct test_loop *self = (struct test_loop *)loop;
 	assert(test_loop_armed(loop) == 0);
+	run_posts(self); /* what is held frees itself (store.h, store_close) */
 	slots_sweep(&self->watches);
 	slots_sweep(&self->timers);
 	free(self->watches.items);

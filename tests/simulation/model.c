@@ -272,7 +272,7 @@ static void take_snapshot(struct model *model, struct fact *fact, const struct s
 	if (!str_eq(buffer_str(&bytes), snapshot->bytes))
 		WRONG(fact, "a snapshot is not what folding its records gives");
 	free(fact->snapshot);
-	fact->snapshot = own(snapshot->bytes).ptr ? mem_strndup(snapshot->bytes.ptr, snapshot->bytes.len) : NULL;
+	fact->snapshot = mem_strndup(snapshot->bytes.ptr, snapshot->bytes.len);
 	fact->snapshot_len = snapshot->bytes.len;
 	fact->snapshot_next = snapshot->next_record;
 	model->sim->snapshots++;
