@@ -13,7 +13,7 @@
  * connection is closed. */
 #include "base/mem.h"
 #include "server/api.h"
-#include "server/pages.h"
+#include "server/route.h"
 #include "server/server.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -36,7 +36,7 @@ struct server {
 	struct MHD_Daemon *daemon;
 	struct loop_watch watch;
 	struct loop_timer timer;
-	struct pages_info info;
+	struct services services;
 	char *url;
 	char *host; /* as in the URL, without the port */
 	uint16_t port;
@@ -53,12 +53,13 @@ struct exchange {
 	struct server *server;
 	struct MHD_Connection *connection;
 	struct api_call call;
+	struct route_call route; /* the call, where it is not the API's */
 	struct buffer body;
-	struct page page;
 	struct exchange *next, *previous; /* in server->suspended */
 	uint64_t body_bytes;              /* read, kept or not */
+	char *path; /* as sent, without the query */
 	char request_id[37];
-	bool is_api, begun, suspended;
+	bool is_api, headed, begun, suspended;
 };
 
 /* ---- who may ask ------------------------------------------------------------------------------ */
@@ -118,7 +119,10 @@ static enum MHD_Result respond(struct exchange *exchange, unsigned status, const
 	if (status == 413 || exchange->server->draining)
 		MHD_add_response_header(response, "Connection", "close");
 	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-	MHD_add_response_header(response, "Cache-Control", "no-store");
+	for (unsigned i = 0; i < exchange->route.headers_count; i++)
+		MHD_add_response_header(response, exchange->route.headers[i].name, exchange->route.headers[i].value);
+	if (!MHD_get_response_header(response, "Cache-Control"))
+		MHD_add_response_header(response, "Cache-Control", "no-store");
 	enum MHD_Result result = MHD_queue_response(exchange->connection, status, response);
 	MHD_destroy_response(response);
 	return result;
@@ -138,6 +142,12 @@ static enum MHD_Result respond_call(struct exchange *exchange)
 {
 	struct api_call *call = &exchange->call;
 	return respond(exchange, call->status, "application/x-amz-json-1.0", call->error, &call->body);
+}
+
+static enum MHD_Result respond_route(struct exchange *exchange)
+{
+	struct route_call *call = &exchange->route;
+	return respond(exchange, call->status, call->type ? call->type : "application/json", NULL, &call->out);
 }
 
 static enum MHD_Result respond_too_large(struct exchange *exchange)
@@ -198,24 +208,54 @@ static void resume(struct exchange *exchange)
 
 /* The answer of a suspended call is there: its connection goes on in the next iteration, with all others that were
  * answered in this turn. */
-static void answered(struct api_call *call)
+static void go_on(struct exchange *exchange)
 {
-	struct exchange *exchange = call->data;
 	if (!exchange->suspended)
 		return;
 	resume(exchange);
 	loop_timer_set(exchange->server->loop, &exchange->server->timer, 0);
 }
 
-/* Whether the client has hung up: what it would read is at its end. */
-static bool client_gone(struct api_call *call)
+static void call_answered(struct api_call *call)
 {
-	struct exchange *exchange = call->data;
+	go_on(call->data);
+}
+
+static void route_answered(struct route_call *call)
+{
+	go_on(call->data);
+}
+
+/* Whether the client has hung up: what it would read is at its end. */
+static bool has_hung_up(struct exchange *exchange)
+{
 	const union MHD_ConnectionInfo *info =
 	    MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	char byte;
 	ssize_t got = info ? recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) : 1;
 	return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+static bool call_gone(struct api_call *call)
+{
+	return has_hung_up(call->data);
+}
+
+static bool route_gone(struct route_call *call)
+{
+	return has_hung_up(call->data);
+}
+
+static const char *route_query_text(struct route_call *call, const char *name)
+{
+	const struct exchange *exchange = call->data;
+	return MHD_lookup_connection_value(exchange->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+static const char *route_header_text(struct route_call *call, const char *name)
+{
+	const struct exchange *exchange = call->data;
+	return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
 }
 
 /* ---- one request -------------------------------------------------------------------------------- */
@@ -228,7 +268,7 @@ static enum MHD_Result begin_call(struct exchange *exchange)
 		return respond_error(exchange, 400, "UnknownOperationException",
 				     "X-Amz-Target must be AWSStepFunctions.OPERATION");
 	exchange->call = (struct api_call){
-		.engine = exchange->server->engine, .gone = client_gone, .answered = answered, .data = exchange
+		.engine = exchange->server->engine, .gone = call_gone, .answered = call_answered, .data = exchange
 	};
 	api_begin(&exchange->call, str_of(target + sizeof prefix - 1), buffer_str(&exchange->body));
 	buffer_done(&exchange->body);
@@ -238,7 +278,32 @@ static enum MHD_Result begin_call(struct exchange *exchange)
 	return MHD_YES;
 }
 
-static enum MHD_Result answer_request(struct exchange *exchange, const char *url, const char *method)
+static enum MHD_Result begin_route(struct exchange *exchange, const char *method)
+{
+	struct route_call *call = &exchange->route;
+	*call = (struct route_call){ .services = &exchange->server->services,
+				     .engine = exchange->server->engine,
+				     .identity = { .role = ROLE_ADMINISTER },
+				     .body = buffer_str(&exchange->body),
+				     .query = route_query_text,
+				     .header = route_header_text,
+				     .gone = route_gone,
+				     .answered = route_answered,
+				     .data = exchange };
+	unsigned status;
+	call->route = routes_find(call, method, exchange->path, &status);
+	if (!call->route)
+		route_refuse(call, status, status == 405 ? "MethodNotAllowed" : "NotFound",
+			     status == 405 ? "%s cannot be done here" : "there is nothing here for %s", method);
+	else
+		call->route->handle(call);
+	if (call->status)
+		return respond_route(exchange);
+	suspend(exchange);
+	return MHD_YES;
+}
+
+static enum MHD_Result answer_request(struct exchange *exchange, const char *method)
 {
 	struct server *server = exchange->server;
 	if (!is_allowed(exchange))
@@ -250,19 +315,18 @@ static enum MHD_Result answer_request(struct exchange *exchange, const char *url
 		return server->draining
 			   ? respond_error(exchange, 503, "ServiceUnavailable", "the server is ending; try again")
 			   : begin_call(exchange);
-	exchange->page = (struct page){ 0 };
-	pages_answer(&server->info, method, url, &exchange->page);
-	return respond(exchange, exchange->page.status, exchange->page.type, NULL, &exchange->page.body);
+	return begin_route(exchange, method);
 }
 
 /* The headers are there. A body that is announced as too large is refused before it is sent, if the client waits for
  * our word (Expect: 100-continue) or if it is more than we would read on and drop. */
-static enum MHD_Result begin_exchange(struct exchange *exchange, const char *url, const char *method)
+static enum MHD_Result begin_exchange(struct exchange *exchange, const char *method)
 {
 	const char *length = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "Content-Length");
 	uint64_t announced = length ? strtoull(length, NULL, 10) : 0;
 	uint64_t most = (uint64_t)engine_limits(exchange->server->engine)->request_bytes;
-	exchange->is_api = strcmp(method, "POST") == 0 && strcmp(url, "/") == 0;
+	exchange->headed = true;
+	exchange->is_api = strcmp(method, "POST") == 0 && strcmp(exchange->path, "/") == 0;
 	random_uuid(&exchange->server->random, exchange->request_id);
 	if (MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "Expect") == NULL)
 		most *= 2;
@@ -280,18 +344,24 @@ static enum MHD_Result take_body(struct exchange *exchange, const char *bytes, s
 	return exchange->body_bytes <= most * 2 ? MHD_YES : MHD_NO;
 }
 
+/* The request line is there. The library decodes the path that it hands on later, so that "%2F" could not be told from
+ * "/": this is the one as it was sent. */
+static void *on_line(void *data, const char *uri, struct MHD_Connection *connection)
+{
+	struct exchange *exchange = NEW(struct exchange);
+	exchange->server = data;
+	exchange->connection = connection;
+	exchange->path = mem_strndup(uri, strcspn(uri, "?"));
+	return exchange;
+}
+
 static enum MHD_Result on_request(void *data, struct MHD_Connection *connection, const char *url, const char *method,
 				  const char *version, const char *upload, size_t *upload_size, void **state)
 {
 	struct server *server = data;
 	struct exchange *exchange = *state;
-	if (!exchange) {
-		exchange = NEW(struct exchange);
-		exchange->server = server;
-		exchange->connection = connection;
-		*state = exchange;
-		return begin_exchange(exchange, url, method);
-	}
+	if (!exchange->headed)
+		return begin_exchange(exchange, method);
 	if (*upload_size) {
 		size_t length = *upload_size;
 		*upload_size = 0;
@@ -299,11 +369,13 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
 	}
 	if (exchange->call.status)
 		return respond_call(exchange); /* resumed */
+	if (exchange->route.status)
+		return respond_route(exchange);
 	if (exchange->begun)
 		return MHD_YES;
 	exchange->begun = true;
 	server->under_way++;
-	return answer_request(exchange, url, method);
+	return answer_request(exchange, method);
 }
 
 static void on_completed(void *data, struct MHD_Connection *connection, void **state,
@@ -317,7 +389,9 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **s
 		server->idle(server->idle_data);
 	api_call_done(&exchange->call);
 	buffer_done(&exchange->body);
-	buffer_done(&exchange->page.body);
+	buffer_done(&exchange->route.out);
+	arena_done(&exchange->route.arena);
+	free(exchange->path);
 	free(exchange);
 	*state = NULL;
 }
@@ -419,10 +493,10 @@ int server_new(const struct server_options *options, struct server **ret_server,
 	struct server *server = NEW(struct server);
 	server->engine = options->engine;
 	server->loop = options->loop;
-	server->info = (struct pages_info){ .engine = options->engine,
-					    .clock = options->clock,
-					    .started_us = options->clock->monotonic_us(options->clock),
-					    .store_name = mem_strdup(options->store_name) };
+	server->services = (struct services){ .engine = options->engine,
+					      .clock = options->clock,
+					      .started_us = options->clock->monotonic_us(options->clock),
+					      .store_name = options->store_name };
 	uint64_t seed;
 	random_secure(&seed, sizeof seed);
 	random_seed(&server->random, seed);
@@ -433,8 +507,8 @@ int server_new(const struct server_options *options, struct server **ret_server,
 	}
 	server->daemon = MHD_start_daemon(
 	    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, server,
-	    MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED,
-	    on_completed, server, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	    MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK,
+	    on_line, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 	    (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT, connections_most(options->engine), MHD_OPTION_END);
 	if (!server->daemon) {
 		close(fd);
@@ -457,7 +531,7 @@ const char *server_url(const struct server *server)
 
 void server_drain(struct server *server)
 {
-	server->draining = server->info.draining = true;
+	server->draining = server->services.draining = true;
 }
 
 void server_when_idle(struct server *server, void (*idle)(void *data), void *data)
@@ -466,6 +540,15 @@ void server_when_idle(struct server *server, void (*idle)(void *data), void *dat
 	server->idle_data = data;
 	if (server->under_way == 0)
 		idle(data);
+}
+
+/* What still waits for the engine when the server ends. */
+static void give_up(struct exchange *exchange)
+{
+	if (exchange->is_api)
+		api_refuse(&exchange->call, "ServiceUnavailable", "the server has ended; try again");
+	else
+		route_refuse(&exchange->route, 503, "ServiceUnavailable", "the server has ended; try again");
 }
 
 void server_free(struct server *server)
@@ -478,12 +561,11 @@ void server_free(struct server *server)
 		/* The engine will not answer these any more, and the daemon must not be stopped with connections
 		 * suspended. */
 		while (server->suspended)
-			api_refuse(&server->suspended->call, "ServiceUnavailable", "the server has ended; try again");
+			give_up(server->suspended);
 		MHD_run(server->daemon);
 		loop_timer_clear(server->loop, &server->timer);
 		MHD_stop_daemon(server->daemon);
 	}
-	free(server->info.store_name);
 	free(server->host);
 	free(server->url);
 	free(server);

@@ -1,6 +1,6 @@
-/* pages.c: /, /v1/info, /healthz, /metrics (pages.h). */
-#include "server/pages.h"
+/* pages.c: /, /v1/info, /healthz, /metrics. */
 #include "server/api.h"
+#include "server/route.h"
 #include <stdio.h>
 #include <unistd.h>
 
@@ -29,10 +29,11 @@ static uint64_t resident_bytes(void)
 	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static void write_metrics(const struct pages_info *info, struct buffer *out)
+static void answer_metrics(struct route_call *call)
 {
+	struct buffer *out = &call->out;
 	struct engine_stats stats;
-	engine_stats(info->engine, &stats);
+	engine_stats(call->engine, &stats);
 	simple_metric(out, "executions_started_total", "counter", "executions started by this process", stats.started);
 	metric(out, "executions_ended_total", "counter", "executions that ended in this process, by status");
 	const struct {
@@ -77,64 +78,54 @@ static void write_metrics(const struct pages_info *info, struct buffer *out)
 	buffer_printf(
 	    out, "ratchet_accept_to_end_seconds_bucket{le=\"+Inf\"} %llu\nratchet_accept_to_end_seconds_count %llu\n",
 	    (unsigned long long)below, (unsigned long long)below);
+	call->type = "text/plain; version=0.0.4";
+	route_answer(call);
 }
 
 /* ---- pages ------------------------------------------------------------------------------------ */
 
-static void write_info(const struct pages_info *info, struct buffer *out)
+static void answer_info(struct route_call *call)
 {
+	const struct services *services = call->services;
+	struct buffer *out = &call->out;
 	struct engine_stats stats;
-	engine_stats(info->engine, &stats);
+	engine_stats(call->engine, &stats);
 	buffer_byte(out, '{');
 	api_put_text(out, "version", STR(RATCHET_VERSION));
-	api_put_text(out, "region", str_of(engine_region(info->engine)));
-	api_put_text(out, "account", str_of(engine_account(info->engine)));
-	api_put_text(out, "store", str_of(info->store_name));
+	api_put_text(out, "region", str_of(engine_region(call->engine)));
+	api_put_text(out, "account", str_of(engine_account(call->engine)));
+	api_put_text(out, "store", str_of(services->store_name));
 	api_put_flag(out, "durable", stats.store.durable);
-	api_put_number(out, "uptime_s", (info->clock->monotonic_us(info->clock) - info->started_us) / 1000000);
+	api_put_number(out, "uptime_s",
+		       (services->clock->monotonic_us(services->clock) - services->started_us) / 1000000);
 	buffer_byte(out, '}');
+	route_answer(call);
 }
 
-static void write_root(const struct pages_info *info, struct buffer *out)
+static void answer_root(struct route_call *call)
 {
-	buffer_addz(out, "<!doctype html><meta charset=utf-8><title>Ratchet</title>"
-			 "<body style=\"font:16px/1.5 system-ui;max-width:40em;margin:4em auto;padding:0 1em\">"
-			 "<h1>Ratchet " RATCHET_VERSION "</h1>"
-			 "<p>This is the address of the Step Functions API. Point a client at it:</p>"
-			 "<pre>aws --endpoint-url http://HOST:PORT stepfunctions list-state-machines\nratchet ls</pre>"
-			 "<p><a href=\"/metrics\">Figures</a> · <a href=\"/v1/info\">Information</a></p>\n");
+	buffer_addz(&call->out, "<!doctype html><meta charset=utf-8><title>Ratchet</title>"
+				"<body style=\"font:16px/1.5 system-ui;max-width:40em;margin:4em auto;padding:0 1em\">"
+				"<h1>Ratchet " RATCHET_VERSION "</h1>"
+				"<p>This is the address of the Step Functions API. Point a client at it:</p>"
+				"<pre>aws --endpoint-url http://HOST:PORT stepfunctions list-state-machines\nratchet ls</pre>"
+				"<p><a href=\"/metrics\">Figures</a> · <a href=\"/v1/info\">Information</a></p>\n");
+	call->type = "text/html; charset=utf-8";
+	route_answer(call);
 }
 
-static void write_health(const struct pages_info *info, struct buffer *out)
+static void answer_health(struct route_call *call)
 {
-	buffer_addz(out, info->draining ? "ending\n" : "ok\n");
+	bool draining = call->services->draining;
+	buffer_addz(&call->out, draining ? "ending\n" : "ok\n");
+	call->type = "text/plain; charset=utf-8";
+	route_answer_status(call, draining ? 503 : 200);
 }
 
-static const struct {
-	const char *path, *type;
-	void (*write)(const struct pages_info *info, struct buffer *out);
-} routes[] = {
-	{ "/", "text/html; charset=utf-8", write_root },
-	{ "/v1/info", "application/json", write_info },
-	{ "/healthz", "text/plain; charset=utf-8", write_health },
-	{ "/metrics", "text/plain; version=0.0.4", write_metrics },
+const struct route routes_pages[] = {
+	{ "GET", "/", ROLE_NONE, answer_root },
+	{ "GET", "/v1/info", ROLE_READ, answer_info },
+	{ "GET", "/healthz", ROLE_NONE, answer_health },
+	{ "GET", "/metrics", ROLE_READ, answer_metrics },
+	{ 0 },
 };
-
-void pages_answer(const struct pages_info *info, const char *method, const char *path, struct page *page)
-{
-	bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-	for (unsigned i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-		if (strcmp(path, routes[i].path) != 0)
-			continue;
-		page->status = !reads ? 405 : info->draining && routes[i].write == write_health ? 503 : 200;
-		page->type = reads ? routes[i].type : "text/plain; charset=utf-8";
-		if (reads)
-			routes[i].write(info, &page->body);
-		else
-			buffer_printf(&page->body, "%s cannot be done here\n", method);
-		return;
-	}
-	page->status = 404;
-	page->type = "text/plain; charset=utf-8";
-	buffer_addz(&page->body, "there is nothing here\n");
-}

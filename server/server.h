@@ -19,7 +19,7 @@ struct server_options {
 	struct loop *loop;
 	struct clock_source *clock;
 	const char *listen;     /* "HOST:PORT", "[::1]:PORT"; port 0: any */
-	const char *store_name; /* shown by /v1/info */
+	const char *store_name; /* shown by /v1/info; borrowed */
 };
 
 /* Listens. ERR(INVALID): the address is wrong or not loopback; ERR(BUSY): it is taken. */

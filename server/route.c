@@ -1,0 +1,205 @@
+/* route.c: finding the row of a request, and answering it (route.h). */
+#include "server/route.h"
+#include "base/mem.h"
+#include "server/api.h"
+#include <assert.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct route *const tables[] = { routes_pages };
+
+/* ---- finding ---------------------------------------------------------------------------------- */
+
+static int hex(char digit)
+{
+	if (digit >= '0' && digit <= '9')
+		return digit - '0';
+	digit |= 0x20;
+	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+/* What is no good escape stays as it is. */
+static struct str decode(struct arena *arena, const char *text, size_t length)
+{
+	char *out = arena_alloc(arena, length + 1);
+	size_t used = 0;
+	for (size_t i = 0; i < length; i++) {
+		if (text[i] == '%' && i + 2 < length && hex(text[i + 1]) >= 0 && hex(text[i + 2]) >= 0) {
+			out[used++] = (char)(hex(text[i + 1]) << 4 | hex(text[i + 2]));
+			i += 2;
+		} else {
+			out[used++] = text[i];
+		}
+	}
+	out[used] = '\0';
+	return (struct str){ out, used };
+}
+
+/* Part by part; the stars' matches are decoded only when the whole path fits. */
+static bool matches(const char *pattern, const char *path, struct str *parts, unsigned *ret_count)
+{
+	unsigned count = 0;
+	while (*pattern) {
+		if (*pattern != '*') {
+			if (*pattern++ != *path++)
+				return false;
+			continue;
+		}
+		size_t length = strcspn(path, "/");
+		if (!length || count == ROUTE_PARTS_MOST)
+			return false;
+		parts[count++] = (struct str){ path, length };
+		path += length;
+		pattern++;
+	}
+	*ret_count = count;
+	return *path == '\0';
+}
+
+static bool method_fits(const struct route *route, const char *method)
+{
+	return strcmp(route->method, method) == 0 ||
+	       (strcmp(route->method, "GET") == 0 && strcmp(method, "HEAD") == 0);
+}
+
+const struct route *routes_find(struct route_call *call, const char *method, const char *path, unsigned *ret_status)
+{
+	*ret_status = 404;
+	for (unsigned t = 0; t < sizeof tables / sizeof tables[0]; t++) {
+		for (const struct route *route = tables[t]; route->method; route++) {
+			struct str parts[ROUTE_PARTS_MOST];
+			unsigned count;
+			if (!matches(route->pattern, path, parts, &count))
+				continue;
+			if (!method_fits(route, method)) {
+				*ret_status = 405;
+				continue;
+			}
+			for (unsigned i = 0; i < count; i++)
+				call->parts[i] = decode(&call->arena, parts[i].ptr, parts[i].len);
+			call->parts_count = count;
+			return route;
+		}
+	}
+	return NULL;
+}
+
+/* ---- reading ---------------------------------------------------------------------------------- */
+
+struct str route_query(struct route_call *call, const char *name)
+{
+	const char *text = call->query(call, name);
+	return text ? str_of(text) : (struct str){ NULL, 0 };
+}
+
+int64_t route_query_number(struct route_call *call, const char *name, int64_t otherwise)
+{
+	const char *text = call->query(call, name);
+	char *rest;
+	if (!text || !*text)
+		return otherwise;
+	long long number = strtoll(text, &rest, 10);
+	return *rest ? otherwise : number;
+}
+
+struct value *route_body(struct route_call *call)
+{
+	struct value *value = NULL;
+	struct wf_error err = { 0 };
+	if (value_parse(call->body.len ? call->body : STR("{}"), &(struct value_parse_options){ .depth_max = 64 }, &value,
+			&err) != 0) {
+		route_refuse(call, 400, "InvalidRequest", "the body is no JSON: %s (%s)", err.message, err.where);
+		return NULL;
+	}
+	if (!value_is(value, VALUE_OBJECT)) {
+		value_unref(value);
+		route_refuse(call, 400, "InvalidRequest", "the body must be a JSON object");
+		return NULL;
+	}
+	return value;
+}
+
+/* ---- answering -------------------------------------------------------------------------------- */
+
+void route_header(struct route_call *call, const char *name, const char *value)
+{
+	assert(call->headers_count < ROUTE_HEADERS_MOST);
+	call->headers[call->headers_count].name = name;
+	call->headers[call->headers_count++].value = value;
+}
+
+void route_answer_status(struct route_call *call, unsigned status)
+{
+	assert(!call->status);
+	call->status = status;
+	call->answered(call);
+}
+
+void route_answer(struct route_call *call)
+{
+	route_answer_status(call, 200);
+}
+
+void route_refuse(struct route_call *call, unsigned status, const char *code, const char *format, ...)
+{
+	_cleanup_(buffer_done) struct buffer message = { 0 };
+	va_list args;
+	va_start(args, format);
+	buffer_vprintf(&message, format, args);
+	va_end(args);
+	buffer_done(&call->out);
+	call->out = (struct buffer){ 0 };
+	call->type = NULL;
+	buffer_addz(&call->out, "{\"error\":{");
+	api_put_text(&call->out, "code", str_of(code));
+	api_put_text(&call->out, "message", buffer_str(&message));
+	buffer_addz(&call->out, "}}");
+	route_answer_status(call, status);
+}
+
+static unsigned status_of(enum engine_error_code code)
+{
+	switch (code) {
+	case ENGINE_STATE_MACHINE_DOES_NOT_EXIST:
+	case ENGINE_EXECUTION_DOES_NOT_EXIST:
+	case ENGINE_TASK_DOES_NOT_EXIST:
+	case ENGINE_ACTIVITY_DOES_NOT_EXIST:
+	case ENGINE_RESOURCE_NOT_FOUND:
+		return 404;
+	case ENGINE_CONFLICT:
+	case ENGINE_EXECUTION_ALREADY_EXISTS:
+	case ENGINE_STATE_MACHINE_ALREADY_EXISTS:
+	case ENGINE_ACTIVITY_ALREADY_EXISTS:
+	case ENGINE_EXECUTION_NOT_REDRIVABLE:
+		return 409;
+	case ENGINE_UNAVAILABLE:
+		return 503;
+	case ENGINE_INTERNAL:
+		return 500;
+	case ENGINE_OK:
+	case ENGINE_INVALID_ARN:
+	case ENGINE_INVALID_NAME:
+	case ENGINE_INVALID_DEFINITION:
+	case ENGINE_INVALID_EXECUTION_INPUT:
+	case ENGINE_INVALID_TOKEN:
+	case ENGINE_INVALID_OUTPUT:
+	case ENGINE_STATE_MACHINE_DELETING:
+	case ENGINE_STATE_MACHINE_TYPE_NOT_SUPPORTED:
+	case ENGINE_STATE_MACHINE_LIMIT_EXCEEDED:
+	case ENGINE_EXECUTION_LIMIT_EXCEEDED:
+	case ENGINE_TASK_TIMED_OUT:
+	case ENGINE_MISSING_REQUIRED_PARAMETER:
+	case ENGINE_VALIDATION:
+	case ENGINE_ACTIVITY_WORKER_LIMIT_EXCEEDED:
+	case ENGINE_TOO_MANY_TAGS:
+	case ENGINE_SERVICE_QUOTA_EXCEEDED:
+		return 400;
+	}
+	return 400;
+}
+
+void route_refuse_engine(struct route_call *call, const struct engine_error *error)
+{
+	route_refuse(call, status_of(error->code), engine_error_name(error->code), "%.*s", STR_FMT(error->message));
+}
