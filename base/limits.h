@@ -40,6 +40,7 @@
 	X(http_connections, 20000, 10, 1000000, "client connections to the server")                                       \
 	X(exec_output_bytes, 262144, 1024, 1073741824, "what an exec task may print on stdout")                           \
 	X(exec_log_bytes, 1048576, 1024, 1073741824, "what is kept of an exec task's stderr (its end)")                   \
+	X(function_workers, 100, 1, 100000, "workers of all functions together")                                           \
 	X(http_response_bytes, 6291556, 1024, 1073741824, "the body of an http or lambda answer")                         \
 	X(retention_days, 90, 1, 36500, "days that an ended execution is kept")
 

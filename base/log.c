@@ -56,10 +56,14 @@ static void write_all(struct str line)
 	}
 }
 
-void log_message(enum log_level level, const char *area, const char *format, ...)
+bool log_wanted(enum log_level level)
 {
-	if ((int)level < atomic_load_explicit(&log_threshold, memory_order_relaxed))
-		return;
+	return (int)level >= atomic_load_explicit(&log_threshold, memory_order_relaxed);
+}
+
+static void write_line(enum log_level level, const char *area, const struct log_field *fields, size_t count, const char *format,
+		       va_list args)
+{
 	int errno_before = errno;
 	bool json = atomic_load_explicit(&log_json, memory_order_relaxed);
 	_cleanup_(buffer_done) struct buffer line = { 0 };
@@ -67,10 +71,7 @@ void log_message(enum log_level level, const char *area, const char *format, ...
 	char time[TIMESTAMP_TEXT_MAX];
 	struct clock_source *clock = clock_system();
 
-	va_list args;
-	va_start(args, format);
 	buffer_vprintf(&message, format, args);
-	va_end(args);
 	timestamp_format(clock->wall_ms(clock), time);
 	if (json)
 		buffer_printf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"area\":\"%s\",\"message\":\"", time,
@@ -78,9 +79,35 @@ void log_message(enum log_level level, const char *area, const char *format, ...
 	else
 		buffer_printf(&line, "%s %-5s %s: ", time, level_names[level], area);
 	add_escaped(&line, buffer_str(&message), json);
+	for (size_t i = 0; i < count; i++) {
+		if (!fields[i].value.len)
+			continue;
+		buffer_printf(&line, json ? "\",\"%s\":\"" : " %s=", fields[i].name);
+		add_escaped(&line, fields[i].value, json);
+	}
 	buffer_addz(&line, json ? "\"}\n" : "\n");
 	write_all(buffer_str(&line));
 	errno = errno_before;
+}
+
+void log_message(enum log_level level, const char *area, const char *format, ...)
+{
+	if (!log_wanted(level))
+		return;
+	va_list args;
+	va_start(args, format);
+	write_line(level, area, NULL, 0, format, args);
+	va_end(args);
+}
+
+void log_fields(enum log_level level, const char *area, const struct log_field *fields, size_t count, const char *format, ...)
+{
+	if (!log_wanted(level))
+		return;
+	va_list args;
+	va_start(args, format);
+	write_line(level, area, fields, count, format, args);
+	va_end(args);
 }
 
 bool log_level_parse(const char *text, enum log_level *ret_level)

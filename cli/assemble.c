@@ -2,6 +2,7 @@
 #include "cli/assemble.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "connectors/logs/logs.h"
 #include "engine/loop_libev.h"
 #include <errno.h>
 #include <ftw.h>
@@ -92,6 +93,26 @@ static int add_connectors(struct assembly *assembly, const struct config *config
 	return code;
 }
 
+static void warn_of_logs(void *data, const char *message)
+{
+	log_warn("logs", "%s", message);
+}
+
+static int add_logs(struct assembly *assembly, const struct config *config, struct wf_error *err)
+{
+	struct logs_options options = { .loop = assembly->loop,
+					.clock = clock_system(),
+					.config = config->logs,
+					.endpoint = getenv("AWS_ENDPOINT_URL_LOGS"),
+					.warn = warn_of_logs };
+	int code = logs_new(&options, &assembly->logs, err);
+	if (code)
+		locate(config, "logs", err);
+	else
+		engine_set_log(assembly->engine, logs_sink(assembly->logs));
+	return code;
+}
+
 /* The work folder: as configured, or (memory store) a temporary one. Returns its path, to be freed; NULL and *err on
  * failure. */
 static char *work_folder(struct assembly *assembly, const struct config *config, struct wf_error *err)
@@ -157,6 +178,8 @@ int assemble(struct assembly *assembly, const struct config *config, double time
 	}
 	if (code == 0)
 		code = add_connectors(assembly, config, locks, err);
+	if (code == 0)
+		code = add_logs(assembly, config, err);
 	if (code) {
 		assembly_done(assembly);
 		return code;
@@ -188,6 +211,7 @@ void assembly_done(struct assembly *assembly)
 {
 	if (assembly->engine)
 		engine_free(assembly->engine);
+	logs_free(assembly->logs);
 	if (assembly->store)
 		store_close(assembly->store);
 	if (assembly->loop) {

@@ -7,6 +7,7 @@ struct assembly {
 	struct loop *loop;
 	struct store *store;
 	struct engine *engine;
+	struct logs *logs; /* NULL: executions are not logged */
 	char *scratch; /* a temporary folder of its own, removed at the end; NULL: none */
 };
 

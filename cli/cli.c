@@ -26,6 +26,7 @@ static const struct subcommand *const commands[] = {
 	&command_serve,   &command_run,   &command_validate, &command_explain, &command_eval,
 	&command_deploy,  &command_start, &command_stop,     &command_ls,      &command_show,
 	&command_history, &command_check, &command_backup,   &command_graph,
+	&command_keys,
 };
 #define COMMANDS_COUNT (sizeof commands / sizeof commands[0])
 
@@ -33,6 +34,21 @@ static const struct option_row common_options[] = {
 	{ .name = "help", .help = "show this help" },
 	{ 0 },
 };
+
+/* Of every command that asks a server. */
+static const struct option_row remote_options[] = {
+	{ .name = "ca-file", .argument = "FILE", .help = "certificates to trust, PEM (RATCHET_CA_FILE, else the system's)" },
+	{ 0 },
+};
+static const struct option_row no_options[] = { { 0 } };
+
+static const struct option_row *more_options(const struct subcommand *command)
+{
+	for (const struct option_row *row = command->options; row->name; row++)
+		if (strcmp(row->name, "endpoint") == 0)
+			return remote_options;
+	return no_options;
+}
 
 /* ---- help ----------------------------------------------------------------------------------- */
 
@@ -69,6 +85,7 @@ static void print_help(const struct subcommand *command)
 		printf("\n%s\n", command->details);
 	printf("\noptions:\n");
 	print_rows(stdout, command->options);
+	print_rows(stdout, more_options(command));
 	print_rows(stdout, common_options);
 }
 
@@ -102,6 +119,8 @@ static int parse_option(struct command_line *line, int argc, char **argv, int *i
 	const char *equals = strchr(text, '=');
 	struct str name = { text, equals ? (size_t)(equals - text) : strlen(text) };
 	const struct option_row *row = find_row(line->command->options, name);
+	if (!row)
+		row = find_row(more_options(line->command), name);
 	if (!row)
 		row = find_row(common_options, name);
 	if (!row)
@@ -189,6 +208,8 @@ static int run_command(const struct subcommand *command, int argc, char **argv)
 	}
 	if (line.arguments_count < command->arguments_min)
 		return cli_failf(EXIT_USAGE, "usage: ratchet %s [OPTIONS] %s", command->name, command->arguments);
+	if (line_option(&line, "ca-file"))
+		setenv("RATCHET_CA_FILE", line_option(&line, "ca-file"), 1);
 	return command->run(&line);
 }
 

@@ -1,7 +1,9 @@
 /* client.c: blocking API calls with libcurl (client.h). */
 #include "cli/client.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "server/sigv4.h"
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,13 +62,20 @@ static struct str text_of(const struct value *json, const char *key)
 /* An error answer's name and text: {"__type": "…#Name", "message": "…"}. */
 static int refused(long status, const struct value *answer, struct wf_error *err)
 {
-	struct str type = text_of(answer, "__type");
+	const struct value *inner = value_getz(answer, "error"); /* /v1's: {"error": {"code": …, "message": …}} */
+	if (inner && value_is(inner, VALUE_OBJECT))
+		answer = inner;
+	struct str type = text_of(answer, inner == answer ? "code" : "__type");
 	const char *hash = type.len ? memrchr(type.ptr, '#', type.len) : NULL;
 	struct str name = hash ? (struct str){ hash + 1, type.len - (size_t)(hash + 1 - type.ptr) } : type;
 	struct str message = text_of(answer, "message");
 	if (!message.len)
 		message = text_of(answer, "Message");
-	if (message.len)
+	if (str_starts(name, STR("MissingAuthenticationToken")))
+		error_set(err, ERR(INVALID),
+			  "the server wants signed requests: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to an access key of it (see "
+			  "`ratchet keys --help`)");
+	else if (message.len)
 		error_set(err, ERR(INVALID), "%.*s", STR_FMT(message));
 	else
 		error_set(err, ERR(INVALID), "the server answered with status %ld", status);
@@ -85,14 +94,79 @@ static char *without_proxy(void)
 	return mem_printf("localhost,127.0.0.1,::1%s%s", named && *named ? "," : "", named ? named : "");
 }
 
-static int perform(struct client *client, const char *path, struct curl_slist *headers, const char *body,
+/* ---- signing ------------------------------------------------------------------------------------ */
+
+static const char *variable(const char *name)
+{
+	const char *text = getenv(name);
+	return text && *text ? text : NULL;
+}
+
+#define SIGNED_MOST 8
+
+/* Adds X-Amz-Date and Authorization, if there is a key. `host` and what is in `headers` ("Name: value") is signed. */
+static struct curl_slist *sign(struct arena *arena, const char *method, const char *host, const char *path, const char *body,
+			       struct curl_slist *headers)
+{
+	bool own = variable("RATCHET_ACCESS_KEY_ID");
+	const char *id = own ? variable("RATCHET_ACCESS_KEY_ID") : variable("AWS_ACCESS_KEY_ID");
+	const char *secret = own ? variable("RATCHET_SECRET_ACCESS_KEY") : variable("AWS_SECRET_ACCESS_KEY");
+	const char *region = variable("AWS_REGION") ? variable("AWS_REGION") : variable("AWS_DEFAULT_REGION");
+	if (!id || !secret)
+		return headers;
+	char timestamp[17];
+	struct sigv4_header signed_headers[SIGNED_MOST + 2];
+	unsigned count = 0;
+	sigv4_timestamp(clock_system()->wall_ms(clock_system()), timestamp);
+	signed_headers[count++] = (struct sigv4_header){ STR("Host"), str_of(host) };
+	signed_headers[count++] = (struct sigv4_header){ STR("X-Amz-Date"), str_of(timestamp) };
+	for (const struct curl_slist *row = headers; row && count < SIGNED_MOST; row = row->next) {
+		const char *colon = strchr(row->data, ':');
+		if (!colon || !colon[1])
+			continue; /* "Expect:": is not sent */
+		signed_headers[count++] = (struct sigv4_header){ { row->data, (size_t)(colon - row->data) }, str_of(colon + 2) };
+	}
+	size_t length = strcspn(path, "?");
+	struct sigv4_request request = { .method = str_of(method),
+					 .path = { path, length },
+					 .query = str_of(path[length] ? path + length + 1 : ""),
+					 .headers = signed_headers,
+					 .headers_count = count };
+	struct str authorization = sigv4_authorization(arena, &request, str_of(id), str_of(secret), str_of(region ? region : "us-east-1"),
+						       STR("states"), str_of(timestamp), str_of(body));
+	headers = curl_slist_append(headers, arena_printf(arena, "X-Amz-Date: %s", timestamp));
+	return curl_slist_append(headers, arena_printf(arena, "Authorization: %.*s", STR_FMT(authorization)));
+}
+
+/* "HOST[:PORT]" of a URL without a path, and where its path begins. */
+static struct str host_of(const char *url, const char **ret_path)
+{
+	const char *host = strstr(url, "://");
+	host = host ? host + 3 : url;
+	const char *end = host + strcspn(host, "/?#"), *at = memrchr(host, '@', (size_t)(end - host));
+	*ret_path = *end == '/' ? end : "";
+	if (at)
+		host = at + 1;
+	return (struct str){ host, (size_t)(end - host) };
+}
+
+/* ---- requests ----------------------------------------------------------------------------------- */
+
+/* Takes the headers. */
+static int perform(struct client *client, const char *method, const char *path, struct curl_slist *headers, const char *body,
 		   struct value **ret_answer, struct wf_error *err)
 {
 	_cleanup_(buffer_done) struct buffer text = { 0 };
 	_cleanup_free_ char *url = mem_printf("%s%s", client->endpoint, path);
 	_cleanup_free_ char *direct = without_proxy();
+	_cleanup_(arena_done) struct arena arena = { 0 };
+	const char *prefix;
+	struct str host = host_of(client->endpoint, &prefix);
+	char *host_text = arena_strdup(&arena, host);
 	char curl_message[CURL_ERROR_SIZE] = "";
 	CURL *curl = client->curl;
+	headers = sign(&arena, method, host_text, arena_printf(&arena, "%s%s", prefix, path), body, headers);
+	headers = curl_slist_append(headers, arena_printf(&arena, "Host: %s", host_text));
 
 	curl_easy_reset(curl);
 	curl_easy_setopt(curl, CURLOPT_URL, url);
@@ -106,9 +180,18 @@ static int perform(struct client *client, const char *path, struct curl_slist *h
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, SILENCE_S_MAX);
 	curl_easy_setopt(curl, CURLOPT_NOPROXY, direct);
+	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
+	if (variable("RATCHET_CA_FILE"))
+		curl_easy_setopt(curl, CURLOPT_CAINFO, variable("RATCHET_CA_FILE"));
 	if (body)
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
+	if (strcmp(method, body ? "POST" : "GET") != 0)
+		curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
 	CURLcode failed = curl_easy_perform(curl);
+	curl_slist_free_all(headers);
+	if (failed == CURLE_PEER_FAILED_VERIFICATION || failed == CURLE_SSL_CACERT_BADFILE)
+		return error_set(err, ERR(UNREACHABLE), "%s shows a certificate that is not trusted: %s (--ca-file, RATCHET_CA_FILE)",
+				 client->endpoint, *curl_message ? curl_message : curl_easy_strerror(failed));
 	if (failed)
 		return error_set(
 		    err, ERR(UNREACHABLE),
@@ -121,7 +204,7 @@ static int perform(struct client *client, const char *path, struct curl_slist *h
 		return error_set(err, ERR(UNREACHABLE),
 				 "%s is no Ratchet server: it answered with status %ld and no JSON", client->endpoint,
 				 status);
-	if (status != 200)
+	if (status < 200 || status > 299)
 		return refused(status, answer, err);
 	*ret_answer = TAKE(answer);
 	return 0;
@@ -136,14 +219,25 @@ int client_call(struct client *client, const char *operation, const struct value
 	headers = curl_slist_append(headers, "Expect:");
 	struct str text = value_text(request);
 	_cleanup_free_ char *body = mem_strndup(text.ptr, text.len);
-	int code = perform(client, "/", headers, body, ret_answer, err);
-	curl_slist_free_all(headers);
-	return code;
+	return perform(client, "POST", "/", headers, body, ret_answer, err);
 }
 
 int client_get(struct client *client, const char *path, struct value **ret_answer, struct wf_error *err)
 {
-	return perform(client, path, NULL, NULL, ret_answer, err);
+	return perform(client, "GET", path, NULL, NULL, ret_answer, err);
+}
+
+int client_send(struct client *client, const char *method, const char *path, const struct value *body, struct value **ret_answer,
+		struct wf_error *err)
+{
+	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+	_cleanup_free_ char *text = NULL;
+	if (body) {
+		struct str json = value_text(body);
+		text = mem_strndup(json.ptr, json.len);
+		headers = curl_slist_append(headers, "Expect:");
+	}
+	return perform(client, method, path, headers, text, ret_answer, err);
 }
 
 int client_exit_status(int code)

@@ -1,4 +1,7 @@
-/* client.h: the command line's side of the API: blocking calls over HTTP to a server. */
+/* client.h: the command line's side of the API: blocking calls over HTTP to a server.
+ *
+ * Requests are signed when the environment has a key: RATCHET_ACCESS_KEY_ID and RATCHET_SECRET_ACCESS_KEY, else
+ * AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. RATCHET_CA_FILE: certificates to trust instead of the system's. */
 #pragma once
 #include "base/error.h"
 #include "value/value.h"
@@ -14,6 +17,9 @@ void client_freep(struct client **client);
  * cannot answer now (5xx); ERR(INVALID) for another error answer. For an error answer err->where is its name
  * ("StateMachineDoesNotExist"), err->message its text. */
 int client_call(struct client *client, const char *operation, const struct value *request, struct value **ret_answer,
+		struct wf_error *err);
+/* Any other request ("PUT", "/v1/keys/AKIA…"): `body` is JSON, or NULL; *ret_answer too. */
+int client_send(struct client *client, const char *method, const char *path, const struct value *body, struct value **ret_answer,
 		struct wf_error *err);
 /* GET of a JSON document ("/v1/info"). */
 int client_get(struct client *client, const char *path, struct value **ret_answer, struct wf_error *err);

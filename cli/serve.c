@@ -1,6 +1,8 @@
 /* serve.c: `ratchet serve`: the server, until a signal ends it. */
+#include "cli/access.h"
 #include "cli/assemble.h"
 #include "cli/cli.h"
+#include "connectors/logs/logs.h"
 #include "server/server.h"
 #include <signal.h>
 #include <stdio.h>
@@ -22,11 +24,18 @@ static void stop_loop(void *data)
 	serving->assembly.loop->stop(serving->assembly.loop);
 }
 
+/* Every reply is sent, and what was to be logged has left. */
+static void server_idle(void *data)
+{
+	struct serving *serving = data;
+	logs_drain(serving->assembly.logs, stop_loop, serving);
+}
+
 /* Every reply is there; now they are to be sent. */
 static void engine_drained(void *data)
 {
 	struct serving *serving = data;
-	server_when_idle(serving->server, stop_loop, serving);
+	server_when_idle(serving->server, server_idle, serving);
 }
 
 static void out_of_patience(struct loop_timer *timer)
@@ -71,12 +80,23 @@ static int serve(struct serving *serving, const struct config *config)
 	struct wf_error err = { 0 };
 	if (assemble(&serving->assembly, config, 1, on_signal, serving, &err))
 		return cli_fail(EXIT_USAGE, &err);
+	struct access access;
+	if (access_init(&access, serving->assembly.engine, config, &err)) {
+		assembly_done(&serving->assembly);
+		return cli_fail(EXIT_USAGE, &err);
+	}
 	struct server_options options = {
 		.engine = serving->assembly.engine,
 		.loop = serving->assembly.loop,
 		.clock = clock_system(),
 		.listen = config->listen,
 		.store_name = config->store,
+		.keys = access.keys,
+		.auth = access.auth,
+		.hosts = config->hosts,
+		.tls_certificate = config->tls_certificate,
+		.tls_key = config->tls_key,
+		.logs = serving->assembly.logs,
 	};
 	int status = EXIT_GOOD;
 	if (server_new(&options, &serving->server, &err) == 0) {
@@ -91,6 +111,7 @@ static int serve(struct serving *serving, const struct config *config)
 		status = cli_fail(EXIT_USAGE, &err);
 	}
 	assembly_done(&serving->assembly);
+	access_done(&access);
 	return status;
 }
 

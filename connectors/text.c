@@ -1,6 +1,7 @@
 /* Cleaning, cutting and comparing text that programs and servers gave us. */
 #include "connectors/text.h"
 #include "base/utf8.h"
+#include <stdio.h>
 
 void text_clean(struct str bytes, struct buffer *out)
 {
@@ -64,4 +65,13 @@ bool text_same(struct str a, struct str b)
 			return false;
 	}
 	return true;
+}
+
+void text_trace_id(struct str trace_parent, char *ret_text, size_t size)
+{
+	const char *at = trace_parent.ptr;
+	if (trace_parent.len != 55)
+		*ret_text = 0;
+	else
+		snprintf(ret_text, size, "Root=1-%.8s-%.24s;Parent=%.16s;Sampled=%c", at + 3, at + 11, at + 36, at[54]);
 }

@@ -15,5 +15,8 @@ struct str text_head(struct str text, size_t len);
 /* Without white space at both ends. */
 struct str text_trim(struct str text);
 
+/* X-Ray's form of a traceparent (version 00): "Root=1-8hex-24hex;Parent=16hex;Sampled=0|1". Empty if it is none. */
+void text_trace_id(struct str trace_parent, char *ret_text, size_t size);
+
 /* Equality that ignores the case of ASCII letters: names of headers. */
 bool text_same(struct str a, struct str b);

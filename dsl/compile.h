@@ -7,6 +7,7 @@
  * error. */
 #pragma once
 #include "base/map.h"
+#include "dsl/definition_yaml.h"
 #include "dsl/fields.h"
 #include "dsl/program.h"
 
@@ -28,7 +29,9 @@ struct assigned {
 };
 
 struct compiler {
-	struct str source;
+	struct str source;      /* JSON */
+	struct str given;       /* what it was made of, if that was YAML; else the same */
+	struct yaml_json *yaml; /* how the two belong together; NULL: it was JSON */
 	const struct limits *limits;
 	bool express, distributed;
 	struct arena *scratch; /* the caller's: diagnostics and the tree */

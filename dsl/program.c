@@ -290,6 +290,27 @@ static void compile_machine(struct compiler *c, const struct djson *root)
 	}
 }
 
+/* JSON of a definition in YAML; false after a complaint. */
+static bool read_yaml(struct compiler *c)
+{
+	struct wf_error err = { 0 };
+	size_t offset = 0;
+	if (!definition_is_yaml(c->given))
+		return true;
+	if (yaml_to_json(c->given, c->yaml, &offset, &err) == 0) {
+		c->source = buffer_str(&c->yaml->text);
+		return true;
+	}
+	c->yaml = NULL;
+	report(c,
+	       &(struct report){ .offset = offset,
+				 .length = 1,
+				 .code = DIAGNOSTIC_INVALID_JSON_DESCRIPTION,
+				 .expected = STR("YAML without anchors and tags") },
+	       "Invalid YAML: %s", err.message);
+	return false;
+}
+
 /* False after a complaint about the text as a whole. */
 static bool read_text(struct compiler *c, struct djson **ret_root)
 {
@@ -301,6 +322,8 @@ static bool read_text(struct compiler *c, struct djson **ret_root)
 		       "The definition has %zu bytes", c->source.len);
 		return false;
 	}
+	if (!read_yaml(c))
+		return false;
 	bool blank = true;
 	for (size_t i = 0; i < c->source.len && blank; i++)
 		blank = c->source.ptr[i] && strchr(" \t\r\n", c->source.ptr[i]);
@@ -337,6 +360,17 @@ static void settle(struct program *program)
 	free(scopes);
 }
 
+/* Places of states in the text that was given. */
+static void settle_places(const struct compiler *c, struct program *program)
+{
+	for (uint32_t i = 0; i < program->states_count; i++) {
+		struct state *state = &program->states[i];
+		size_t end = yaml_json_end(c->yaml, state->offset + state->length), length;
+		yaml_json_place(c->yaml, c->given, state->offset, state->length, &state->offset, &length);
+		state->length = end > state->offset ? end - state->offset : length;
+	}
+}
+
 int program_compile(struct str text, const struct program_options *options, struct arena *arena,
 		    struct diagnostics *diagnostics, struct program **ret_program)
 {
@@ -344,7 +378,10 @@ int program_compile(struct str text, const struct program_options *options, stru
 	struct program *program = NEW(struct program);
 	*program = (struct program){ .refs = 1, .comment = STR_EMPTY, .version = STR_EMPTY };
 	*diagnostics = (struct diagnostics){ .tail = &diagnostics->first };
+	struct yaml_json yaml = { 0 };
 	struct compiler c = { .source = text,
+			      .given = text,
+			      .yaml = &yaml,
 			      .scratch = arena,
 			      .program = program,
 			      .arena = &program->arena,
@@ -356,11 +393,16 @@ int program_compile(struct str text, const struct program_options *options, stru
 	struct djson *root;
 	if (read_text(&c, &root))
 		compile_machine(&c, root);
+	if (!yaml.count)
+		c.yaml = NULL;
 	reports_finish(&c);
 	str_map_done(&c.names);
 	str_map_done(&c.labels);
 	program->source = arena_str(&program->arena, text);
 	settle(program);
+	if (c.yaml)
+		settle_places(&c, program);
+	yaml_json_done(&yaml);
 	if (diagnostics->errors) {
 		program_unref(program);
 		return ERR(INVALID);

@@ -245,7 +245,7 @@ struct program_options {
 	const struct limits *limits; /* NULL: defaults */
 };
 
-/* Compiles JSON text. Always fills *ret_diagnostics (living in `arena`; errors and warnings in source order). Returns 0 and
+/* Compiles JSON text, or YAML (definition_yaml.h). Always fills *ret_diagnostics (living in `arena`; errors and warnings in source order). Returns 0 and
  * *ret_program (yours; program_unref) when there are no errors, else ERR(INVALID). */
 int program_compile(struct str text, const struct program_options *options, struct arena *arena,
 		    struct diagnostics *ret_diagnostics, struct program **ret_program);

@@ -59,6 +59,8 @@ void reports_finish(struct compiler *c)
 	struct diagnostics *list = c->diagnostics;
 	struct ranked *sorted = ARENA_ARRAY(c->scratch, struct ranked, c->stored + 1);
 	unsigned count = 0;
+	for (struct diagnostic *d = list->first; d && c->yaml; d = d->next)
+		yaml_json_place(c->yaml, c->given, d->offset, d->length, &d->offset, &d->length);
 	for (struct diagnostic *d = list->first; d; d = d->next, count++)
 		sorted[count] = (struct ranked){ d, count };
 	qsort(sorted, count, sizeof *sorted, ranked_compare);
@@ -67,11 +69,11 @@ void reports_finish(struct compiler *c)
 	size_t at = 0;
 	for (unsigned i = 0; i < count; i++) {
 		struct diagnostic *d = sorted[i].diagnostic;
-		for (; at < d->offset && at < c->source.len; at++) {
-			if (c->source.ptr[at] == '\n') {
+		for (; at < d->offset && at < c->given.len; at++) {
+			if (c->given.ptr[at] == '\n') {
 				line++;
 				column = 1;
-			} else if (((unsigned char)c->source.ptr[at] & 0xc0) != 0x80) {
+			} else if (((unsigned char)c->given.ptr[at] & 0xc0) != 0x80) {
 				column++;
 			}
 		}

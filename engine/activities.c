@@ -368,6 +368,7 @@ static void unlink_poll(struct engine *engine, struct activity_poll *poll)
 	*(poll->next ? &poll->next->previous : &activity->polls_last) = poll->previous;
 	*(poll->earlier ? &poll->earlier->later : &all->polls_first) = poll->later;
 	*(poll->later ? &poll->later->earlier : &all->polls_last) = poll->earlier;
+	all->polls_count--;
 }
 
 /* In the order of the deadlines; one that comes back goes to its old place. */
@@ -390,6 +391,7 @@ static void link_poll(struct engine *engine, struct activity_poll *poll)
 	poll->later = before ? before->later : all->polls_first;
 	*(before ? &before->later : &all->polls_first) = poll;
 	*(poll->later ? &poll->later->earlier : &all->polls_last) = poll;
+	all->polls_count++;
 }
 
 static void settle_poll(struct request *request, struct resident *resident, enum core_outcome outcome)

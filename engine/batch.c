@@ -25,6 +25,8 @@ static void on_done(struct store_batch *store_batch, enum store_result result, c
 	}
 	batch->answered = true;
 	batch->result = result;
+	engine_histogram_add(&batch->engine->stats.commit,
+			     batch->engine->clock->monotonic_us(batch->engine->clock) - batch->submitted_us);
 	if (err)
 		batch->err = *err;
 }
@@ -59,6 +61,7 @@ void batch_submit(struct batch *batch)
 	engine->next_sequence++;
 	engine->outstanding++;
 	engine->stats.batches++;
+	batch->submitted_us = engine->clock->monotonic_us(engine->clock);
 	store_submit(engine->store, batch->store);
 }
 
@@ -79,15 +82,21 @@ struct batch *batch_find(struct engine *engine, uint64_t sequence)
 
 /* ---- committed ------------------------------------------------------------------------------------ */
 
+void engine_histogram_add(struct engine_histogram *histogram, int64_t us)
+{
+	unsigned i = 0;
+	for (int64_t bound_us = ENGINE_HISTOGRAM_FIRST_US; i < ENGINE_HISTOGRAM_BUCKETS - 1 && us > bound_us; bound_us *= 2)
+		i++;
+	histogram->counts[i]++;
+	histogram->sum_us += us > 0 ? (uint64_t)us : 0;
+}
+
 static void count_latency(struct engine *engine, const struct resident *resident)
 {
 	int64_t us = resident->accepted_us
 			 ? engine->clock->monotonic_us(engine->clock) - resident->accepted_us
 			 : (execution_stop_ms(resident->execution) - execution_start_ms(resident->execution)) * 1000;
-	unsigned i = 0;
-	for (int64_t bound_us = 125; i < 23 && us > bound_us; bound_us *= 2)
-		i++;
-	engine->stats.latency_counts[i]++;
+	engine_histogram_add(&engine->stats.accept_to_end, us);
 }
 
 void batch_count_end(struct engine *engine, const struct resident *resident, enum execution_status status)
@@ -109,6 +118,8 @@ void batch_count_end(struct engine *engine, const struct resident *resident, enu
 	case EXECUTION_PENDING_REDRIVE:
 		return;
 	}
+	log_fields(LOG_LEVEL_DEBUG, "engine", LOG_FIELDS({ "execution_arn", resident->arn }), "the execution has ended: %s",
+		   execution_status_name(status));
 	engine->stats.open--;
 	count_latency(engine, resident);
 }
@@ -119,6 +130,7 @@ static void release_execution(struct engine *engine, const struct release *relea
 	struct resident *resident = release->resident;
 	resident->uncommitted--;
 	if (release->begun) {
+		log_fields(LOG_LEVEL_DEBUG, "engine", LOG_FIELDS({ "execution_arn", resident->arn }), "the execution has started");
 		engine->stats.started++;
 		engine->stats.open++;
 		naming_done(engine, resident);
@@ -154,11 +166,16 @@ static void commit(struct engine *engine, struct batch *batch)
 	engine->no_space = false;
 	for (const struct release *release = batch->releases.first; release; release = release->next)
 		release_execution(engine, release);
+	children_committed(engine, batch->store);
 	watch_committed(engine, batch->store);
+	commit_tell(engine, batch);
+	execution_log_committed(engine, batch->store);
 	for (struct request *request; (request = LIST_TAKE(&batch->requests));)
 		LIST_ADD(&engine->due, request);
-	for (struct input *input; (input = LIST_TAKE(&batch->inputs));)
+	for (struct input *input; (input = LIST_TAKE(&batch->inputs));) {
+		children_message_done(engine, input);
 		input_free(input);
+	}
 	for (struct change *change; (change = LIST_TAKE(&batch->changes));)
 		free(change);
 	/* Last: who only waits now is forgotten. */

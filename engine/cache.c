@@ -130,8 +130,9 @@ void cache_remove(struct engine *engine, struct resident *resident)
 	u64_map_remove(&engine->residents, resident->id);
 	engine->residents_count--;
 	lru_remove(engine, resident);
-	if (resident->machine)
-		resident->machine->residents--;
+	if (resident->machine && --resident->machine->residents == 0 && resident->machine->info.deleting &&
+	    resident->state == RESIDENT_ENDED)
+		engine->housekeeping_ms = 0; /* perhaps the last that a deleted machine waited for: looked at in the next turn */
 	free_resident(resident);
 }
 
@@ -183,6 +184,8 @@ static void refuse_inputs(struct engine *engine, struct resident *resident, bool
 				       STR_FMT(request->execution_arn));
 		else if (request)
 			request_refuse(request, ENGINE_INTERNAL, "The execution could not be loaded: %s", reason);
+		if (missing)
+			children_message_done(engine, input);
 		input_free(input);
 	}
 }
@@ -358,11 +361,26 @@ struct str attributes_encode(struct arena *arena, const struct attributes *attri
 	buffer_byte(&out, ATTRIBUTES_VERSION);
 	buffer_varint(&out, attributes->revision);
 	buffer_append(&out, attributes->input_hash, sizeof attributes->input_hash);
-	buffer_blob(&out, attributes->trace_header);
+	/* The trace is kept behind the header: what was stored before there was one has none. */
+	_cleanup_(buffer_done) struct buffer trace = { 0 };
+	struct str header = attributes->trace_header;
+	const char *nul = header.len ? memchr(header.ptr, 0, header.len) : NULL;
+	buffer_add(&trace, nul ? str_sub(header, 0, (size_t)(nul - header.ptr)) : header);
+	if (attributes->trace_parent.len) {
+		buffer_byte(&trace, 0);
+		buffer_add(&trace, attributes->trace_parent);
+	}
+	buffer_blob(&out, buffer_str(&trace));
 	buffer_varint(&out, attributes->version);
 	buffer_blob(&out, attributes->alias);
 	buffer_varint(&out, attributes->parent.execution_id);
 	buffer_varint(&out, attributes->parent.event_id);
+	buffer_varint(&out, attributes->waited_for);
+	if (attributes->redrives) {
+		buffer_varint(&out, attributes->redrives);
+		buffer_varint(&out, attributes->redriven_ms);
+		buffer_blob(&out, attributes->redrive_token);
+	}
 	return arena_str(arena, buffer_str(&out));
 }
 
@@ -378,9 +396,20 @@ bool attributes_decode(struct str bytes, struct attributes *ret_attributes)
 	in.at += sizeof attributes.input_hash;
 	if (!reader_blob(&in, &attributes.trace_header))
 		return false;
+	struct str trace = attributes.trace_header;
+	const char *nul = trace.len ? memchr(trace.ptr, 0, trace.len) : NULL;
+	attributes.trace_parent = nul ? str_sub(trace, (size_t)(nul - trace.ptr) + 1, trace.len) : STR_EMPTY;
+	if (nul)
+		attributes.trace_header.len = (size_t)(nul - trace.ptr);
 	attributes.alias = STR_EMPTY;
 	if (in.at < in.end && (!reader_varint(&in, &attributes.version) || !reader_blob(&in, &attributes.alias) ||
 			       !reader_varint(&in, &attributes.parent.execution_id) || !reader_varint(&in, &attributes.parent.event_id)))
+		return false;
+	if (in.at < in.end && !reader_varint(&in, &attributes.waited_for))
+		return false;
+	attributes.redrive_token = STR_EMPTY;
+	if (in.at < in.end && (!reader_varint(&in, &attributes.redrives) || !reader_varint(&in, &attributes.redriven_ms) ||
+			       !reader_blob(&in, &attributes.redrive_token)))
 		return false;
 	*ret_attributes = attributes;
 	return true;

@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -35,7 +36,7 @@ struct task {
 	struct task *next, *previous; /* in the queue, among those whose start is not yet told, or among the ended */
 	bool again;                   /* started again by a recovery */
 	bool untold;                  /* that it has started */
-	int64_t started_ms;
+	int64_t started_ms, began_us;
 	struct buffer log;
 	double progress;       /* < 0: none */
 	int64_t beat_given_ms; /* when the core last had a heartbeat, or the task began */
@@ -144,9 +145,38 @@ static void end_task(struct engine *engine, struct task *task)
 
 /* ---- answers ------------------------------------------------------------------------------- */
 
+/* Lines about a task say which. */
+static void log_task(enum log_level level, const struct task *task, const char *what, struct str error)
+{
+	char number[24];
+	if (!log_wanted(level))
+		return;
+	snprintf(number, sizeof number, "%llu", (unsigned long long)task->request.key.event_id);
+	log_fields(level, "engine",
+		   LOG_FIELDS({ "execution_arn", task->request.execution_arn }, { "state", task->request.state_name },
+			      { "task", str_of(number) }, { "resource", task->request.resource_arn },
+			      { "trace_parent", task->request.trace_parent }, { "error", error }),
+		   "%s", what);
+}
+
+/* How long it took, to the histogram of its connector. */
+static void count_task(struct engine *engine, const struct task *task)
+{
+	struct dispatch *dispatch = &engine->dispatch;
+	size_t i = 0;
+	while (i < dispatch->connectors_count && dispatch->connectors[i] != task->connector)
+		i++;
+	if (i < dispatch->connectors_count && i < ENGINE_CONNECTORS_MAX)
+		engine_histogram_add(&engine->stats.tasks[i].took,
+				     engine->clock->monotonic_us(engine->clock) - task->began_us);
+}
+
 static void answer(struct engine *engine, const struct task *task, const struct task_result *result)
 {
 	static const struct str absent = { NULL, 0 };
+	log_task(LOG_LEVEL_DEBUG, task, result->end == TASK_SUCCEEDED ? "the task has succeeded" : "the task has failed",
+		 result->error);
+	count_task(engine, task);
 	if (task->trial) {
 		task->trial->done(task->trial->data, result);
 		return;
@@ -256,6 +286,8 @@ static void run(struct engine *engine, struct task *task)
 	}
 	int64_t now_ms = engine_now_ms(engine);
 	task->beat_given_ms = task->started_ms = now_ms;
+	task->began_us = engine->clock->monotonic_us(engine->clock);
+	log_task(LOG_LEVEL_DEBUG, task, "the task starts", STR_EMPTY);
 	if (task->deadline_ms != INT64_MAX) {
 		int64_t left_ms = task->deadline_ms > now_ms ? task->deadline_ms - now_ms : 0;
 		task->request.timeout_ms = (int64_t)((double)left_ms / engine->time_scale);
@@ -348,7 +380,11 @@ void dispatch_start(struct engine *engine, struct resident *resident, const stru
 		dispatch->ended_count--;
 		forget(engine, task);
 	}
-	queue(engine, new_task(key, command, resident->arn, resident->name, resident->machine->info.name))->again = again;
+	task = queue(engine, new_task(key, command, resident->arn, resident->name, resident->machine->info.name));
+	task->again = again;
+	struct attributes attributes;
+	if (attributes_decode(resident->attributes, &attributes))
+		task->request.trace_parent = trace_parent_of_task(&task->arena, attributes.trace_parent, key);
 }
 
 void engine_try_task(struct engine *engine, const struct command *command, int64_t timeout_ms,

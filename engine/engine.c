@@ -20,19 +20,6 @@ static void on_timer(struct loop_timer *timer)
 	engine->timer_at_ms = INT64_MAX; /* that the loop woke is all: the turn looks what is due */
 }
 
-static void on_open_counted(void *data, uint64_t count, int code, const struct wf_error *err)
-{
-	struct engine *engine = errand_done(data, NULL);
-	if (!engine)
-		return;
-	if (code < 0) {
-		engine_halt(engine, "the open executions cannot be counted: %s", err ? err->message : error_code_text(code));
-		return;
-	}
-	engine->counting = false;
-	engine->stats.open = count;
-}
-
 /* A setting of the store wins; a different one that was asked for is a mistake. */
 static int settle_setting(char **setting, const char *wanted, const char *fallback, const char *what,
 			  struct wf_error *err)
@@ -114,8 +101,7 @@ int engine_new(const struct engine_options *options, struct engine **ret_engine,
 	engine->recovery.active =
 	    true; /* until engine_recover has gone through: what is loaded is brought back to life */
 	engine->housekeeping_ms = engine_now_ms(engine) + 1000;
-	engine->counting = true;
-	store_count_open(engine->store, on_open_counted, errand_new(engine, NULL));
+	recovery_count(engine);
 	engine->loop->set_turn(engine->loop, engine_turn, engine);
 	*ret_engine = engine;
 	return 0;
@@ -136,9 +122,11 @@ void engine_free(struct engine *engine)
 		return;
 	engine->loop->set_turn(engine->loop, NULL, NULL);
 	loop_timer_clear(engine->loop, &engine->timer);
+	loop_timer_clear(engine->loop, &engine->recovery.again);
 	crash_notes_close(engine);
 	dispatch_free(engine);
 	activities_free(engine);
+	records_free(engine);
 	batches_free(engine);
 	for (struct change *change; (change = LIST_TAKE(&engine->changes));)
 		free(change);
@@ -255,5 +243,16 @@ void engine_stats(struct engine *engine, struct engine_stats *ret_stats)
 	ret_stats->queued_inputs = engine->inputs_queued;
 	ret_stats->tasks_in_flight = engine->dispatch.running;
 	ret_stats->recovering = engine->recovery.active;
+	ret_stats->tasks_queued = engine->dispatch.queued;
+	ret_stats->activity_polls = engine->activities.polls_count;
+	ret_stats->activity_tasks = engine->activities.tasks.count;
+	ret_stats->batches_outstanding = engine->outstanding;
+	ret_stats->memory_bytes = engine->memory_bytes;
+	for (size_t i = 0; i < engine->dispatch.connectors_count && i < ENGINE_CONNECTORS_MAX; i++) {
+		const struct connector *connector = engine->dispatch.connectors[i];
+		ret_stats->tasks[i].connector = connector->class->name;
+		ret_stats->tasks[i].running = connector->class->running(connector);
+		ret_stats->tasks_count = (uint32_t)i + 1;
+	}
 	store_stats(engine->store, &ret_stats->store);
 }

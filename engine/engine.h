@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "connectors/connector.h"
+#include "connectors/log_sink.h"
 #include "engine/core/core.h"
 #include "state-store/store.h"
 
@@ -64,6 +65,7 @@ const char *engine_error_name(enum engine_error_code code);
 struct engine_error {
 	enum engine_error_code code;
 	struct str message;
+	bool passing; /* of this moment (a full disk, a read that failed): the same request may go well in a while */
 };
 
 typedef void engine_done_fn(void *data, const struct engine_error *error);
@@ -94,6 +96,8 @@ int engine_new(const struct engine_options *options, struct engine **ret_engine,
 struct connector_host *engine_host(struct engine *engine);
 /* Takes ownership. */
 void engine_add_connector(struct engine *engine, struct connector *connector);
+/* Where the log of executions goes (loggingConfiguration); borrowed, NULL: nowhere. It must live until engine_free. */
+void engine_set_log(struct engine *engine, struct log_sink *sink);
 /* Begins recovery: loads the ACTIVE open rows, wakes one horizon ahead; goes on in the background in turns. Call once; new starts are served at once. */
 void engine_recover(struct engine *engine);
 /* Stops taking starts; calls done when every batch is stored and no reply is outstanding (running tasks are left to the next process). */
@@ -195,8 +199,9 @@ struct start_request {
 	struct str name; /* empty: a name is made */
 	struct str input; /* JSON text; ptr NULL: {}. Given but empty is refused, as on AWS. */
 	struct str trace_header;
+	struct str trace_parent; /* traceparent, as it came: one that is none is ignored; empty: what trace_header says */
 	struct task_key parent; /* the task of another execution that starts it; zero: none. A repeat for the same task is the same execution, always */
-	bool waited_for; /* by that task: Express executions cannot be */
+	enum integration_pattern waited_for; /* by that task: PATTERN_SYNC or PATTERN_SYNC2 (Express executions cannot be); any other: it is not */
 };
 struct execution_info {
 	struct str arn, name, machine_arn, machine_name;
@@ -215,6 +220,7 @@ struct execution_info {
 	size_t memory_bytes; /* engine_start_sync: what its state held at its end */
 	uint32_t redrive_count;
 	int64_t redrive_ms;
+	bool tells; /* engine_start with a parent: the task's wait is on the execution's row, and its end comes as a message */
 };
 typedef void engine_execution_fn(void *data, const struct engine_error *error, const struct execution_info *execution);
 /* Replies when the start is durable (with the first step already taken). Idempotent as on AWS: the same name and input while it runs gives the same execution. */
@@ -225,6 +231,8 @@ void engine_start_sync(struct engine *engine, const struct start_request *reques
 void engine_stop(struct engine *engine, struct str execution_arn, struct str error, struct str cause, engine_execution_fn *done, void *data);
 /* An execution that failed, timed out or was aborted goes on from where it stood, in the same history; redrive_ms says when. */
 void engine_redrive(struct engine *engine, struct str execution_arn, engine_execution_fn *done, void *data);
+/* The same, once for a client token: a repeat with the token of its last redrive, within 15 minutes, is answered as that was. */
+void engine_redrive_once(struct engine *engine, struct str execution_arn, struct str client_token, engine_execution_fn *done, void *data);
 void engine_describe(struct engine *engine, struct str execution_arn, engine_execution_fn *done, void *data);
 
 struct list_request {
@@ -240,6 +248,7 @@ void engine_list(struct engine *engine, const struct list_request *request, engi
 struct history_request {
 	struct str execution_arn;
 	bool reverse;
+	bool private_too; /* private events among them, for who folds */
 	uint32_t count; /* at most */
 	struct str token;
 };
@@ -302,15 +311,71 @@ struct str engine_task_log(struct engine *engine, struct str execution_arn, uint
 typedef void engine_trial_fn(void *data, const struct task_result *result);
 void engine_try_task(struct engine *engine, const struct command *command, int64_t timeout_ms, engine_trial_fn *done, void *data);
 
+/* ---- records: small named things that the rooms above keep in the store --------------------------- */
+
+/* Keys are short texts, of a room's own prefix ("keys/AKIA…"); bytes are its own to encode. All are in memory from the start on. */
+typedef void engine_record_fn(void *data, struct str key, struct str bytes);
+/* Those whose key begins with `prefix`, in no order. Borrowed for the call. */
+void engine_each_record(struct engine *engine, struct str prefix, engine_record_fn *visit, void *data);
+/* Writes one (bytes.ptr NULL: deletes it). In memory at once; `done`, which may be NULL, when it is stored. */
+void engine_put_record(struct engine *engine, struct str key, struct str bytes, engine_done_fn *done, void *data);
+
+/* ---- what was committed, for who keeps something beside the store (search/) ---------------------- */
+
+/* What one execution had in a batch that is durable. Borrowed for the call. */
+struct engine_commit {
+	uint64_t execution_id, machine; /* machine: machine_info.number */
+	struct str name;                /* made or given */
+	enum execution_status status;
+	int64_t start_ms, stop_ms;      /* stop_ms 0: runs */
+	bool begun;                     /* its first batch */
+	uint64_t version;               /* it was started by; 0: none */
+	struct task_key parent;         /* the task that started it; zero: none */
+	const struct store_record *const *records; /* that were appended */
+	uint32_t records_count;
+};
+typedef void engine_commit_fn(void *data, const struct engine_commit *commit);
+/* One for an engine; called on the loop's thread, in the order of commits; must not call the engine. Express executions are not told. */
+void engine_on_commit(struct engine *engine, engine_commit_fn *told, void *data);
+/* What the row of an execution says beside its columns: name (made into `ret_name` if the row has none), version, parent. */
+#define ENGINE_MADE_NAME 37
+void engine_read_row(struct engine *engine, const struct store_execution *row, char ret_made[ENGINE_MADE_NAME], struct str *ret_name,
+		     uint64_t *ret_version, struct task_key *ret_parent);
+/* A machine by its number, deleted ones too (program is NULL); NULL if there is none. Borrowed until the next turn. */
+const struct machine_info *engine_machine_by_number(struct engine *engine, uint64_t number);
+/* Appends the ARN of an execution. */
+void engine_write_execution_arn(struct engine *engine, struct str machine, struct str name, struct buffer *out);
+
 /* ---- figures --------------------------------------------------------------------------------------- */
+
+/* counts[i] of those that took at most ENGINE_HISTOGRAM_FIRST_US << i; the last: all others. */
+#define ENGINE_HISTOGRAM_BUCKETS 24
+#define ENGINE_HISTOGRAM_FIRST_US 125
+struct engine_histogram {
+	uint64_t counts[ENGINE_HISTOGRAM_BUCKETS];
+	uint64_t sum_us;
+};
+#define ENGINE_CONNECTORS_MAX 16
 
 struct engine_stats {
 	uint64_t started, succeeded, failed, timed_out, aborted; /* since this process began */
 	uint64_t open, cached, queued_inputs, tasks_in_flight;
 	uint64_t turns, steps, events, batches, batches_failed;
 	struct store_stats store;
-	/* accept to terminal commit, in ms, of executions that ended: a histogram: counts[i] of those <= 2^(i-3) ms (i = 0 … 23; last: all others) */
-	uint64_t latency_counts[24];
+	/* From the acceptance of a start to the commit of its terminal event, of executions that ended. */
+	struct engine_histogram accept_to_end;
+	struct engine_histogram commit; /* a batch, from its submission to the store's answer */
+	/* Tasks that connectors ran, from the call of start() to the report, in the order the connectors were added. */
+	struct {
+		const char *connector;
+		uint64_t running;
+		struct engine_histogram took;
+	} tasks[ENGINE_CONNECTORS_MAX];
+	uint32_t tasks_count;
+	uint64_t tasks_queued; /* behind the bound on tasks in flight */
+	uint64_t activity_polls, activity_tasks; /* workers that wait; tasks that no worker has */
+	uint64_t batches_outstanding;
+	uint64_t memory_bytes; /* of executions in memory, about */
 	bool recovering;
 };
 void engine_stats(struct engine *engine, struct engine_stats *ret_stats);

@@ -63,6 +63,7 @@ void express_begin(struct request *request, bool synchronous)
 	const struct str absent = { NULL, 0 };
 	struct attributes attributes = { .revision = request->target.revision->number,
 					 .trace_header = request->trace_header,
+					 .trace_parent = request->trace_parent,
 					 .version = request->target.version,
 					 .alias = request->target.alias };
 	struct resident *resident = cache_add_new(engine, request->machine, new_id(engine), request->name,
@@ -118,6 +119,7 @@ uint32_t express_step(struct engine *engine, struct resident *resident, uint32_t
 	uint32_t taken = 0;
 	if (!turn_env(engine, resident, now_ms, &env)) /* it compiled when it was started */
 		return 1;
+	uint64_t events_before = execution_next_event_id(resident->execution);
 	struct core_step *step = core_begin(resident->execution, &env, &arena);
 	while (resident->inputs.first && taken < inputs_max) {
 		struct input *input = turn_take_input(engine, resident);
@@ -133,6 +135,8 @@ uint32_t express_step(struct engine *engine, struct resident *resident, uint32_t
 	struct core_result result;
 	core_finish(step, &result);
 	engine->stats.steps++;
+	engine->stats.events += execution_next_event_id(resident->execution) - events_before;
+	execution_log_express(engine, resident, &result);
 	for (uint32_t i = 0; i < result.commands_count; i++) {
 		const struct command *command = &result.commands[i];
 		if (command->kind == COMMAND_START_TASK)

@@ -112,9 +112,9 @@ static struct record *copy_record(struct arena *arena, const struct store_record
 	return record;
 }
 
-/* The public events of a record, in order; they live in `arena`. */
-static int read_events(struct arena *arena, const struct store_record *stored, struct event **ret_events,
-		       uint32_t *ret_count, struct wf_error *err)
+/* The public events of a record (with the private ones if asked), in order; they live in `arena`. */
+static int read_events(struct arena *arena, const struct store_record *stored, bool private_too,
+		       struct event **ret_events, uint32_t *ret_count, struct wf_error *err)
 {
 	struct record_reader reader;
 	int r = record_open(copy_record(arena, stored), arena, &reader, err);
@@ -124,7 +124,7 @@ static int read_events(struct arena *arena, const struct store_record *stored, s
 	uint32_t count = 0, left = reader.events_left;
 	struct event event;
 	while (left-- && (r = record_next(&reader, &event, err)) > 0)
-		if (event_is_public(event.type))
+		if (private_too || event_is_public(event.type))
 			events[count++] = event;
 	if (r < 0)
 		return r;
@@ -135,7 +135,8 @@ static int read_events(struct arena *arena, const struct store_record *stored, s
 
 static void refuse_damaged(struct request *request, const struct wf_error *err)
 {
-	log_error("engine", "the history of %.*s cannot be read: %s", STR_FMT(request->execution_arn), err->message);
+	log_fields(LOG_LEVEL_ERROR, "engine", LOG_FIELDS({ "execution_arn", request->execution_arn }),
+		   "the history cannot be read: %s", err->message);
 	request_refuse(request, ENGINE_INTERNAL, "The history of the execution cannot be read: %s", err->message);
 }
 
@@ -166,6 +167,8 @@ static void fill_info(struct request *request)
 	if (!attributes_decode(row->attributes, &attributes))
 		return;
 	info->trace_header = attributes.trace_header;
+	info->redrive_count = (uint32_t)attributes.redrives;
+	info->redrive_ms = (int64_t)attributes.redriven_ms;
 	info->version_arn = version_arn(&request->arena, machine, attributes.version);
 	info->alias_arn = alias_arn(&request->arena, machine, attributes.alias);
 	struct revision *revision = registry_revision(request->machine, attributes.revision);
@@ -237,7 +240,7 @@ static void on_last_records(void *data, const struct store_record *records, uint
 		struct event *events;
 		uint32_t events_count;
 		struct wf_error damage = { 0 };
-		if (read_events(&request->arena, &records[i], &events, &events_count, &damage) < 0) {
+		if (read_events(&request->arena, &records[i], false, &events, &events_count, &damage) < 0) {
 			refuse_damaged(request, &damage);
 			return;
 		}
@@ -272,7 +275,7 @@ static void on_first_records(void *data, const struct store_record *records, uin
 	struct event *events = NULL;
 	uint32_t events_count = 0;
 	struct wf_error damage = { 0 };
-	if (read_events(&request->arena, records, &events, &events_count, &damage) < 0) {
+	if (read_events(&request->arena, records, false, &events, &events_count, &damage) < 0) {
 		refuse_damaged(request, &damage);
 		return;
 	}
@@ -354,10 +357,26 @@ void engine_stop(struct engine *engine, struct str execution_arn, struct str err
 
 /* ---- redrive --------------------------------------------------------------------------------------- */
 
+#define REDRIVE_TOKEN_MS (15 * 60000) /* so long is a clientToken known, as on AWS */
+
+/* Whether this request has been granted already: then it is answered as it was. */
+static bool is_repeat(struct request *request, struct str attributes_bytes)
+{
+	struct attributes attributes;
+	if (!request->token.len || !attributes_decode(attributes_bytes, &attributes) || !attributes.redrives ||
+	    !str_eq(attributes.redrive_token, request->token) ||
+	    engine_now_ms(request->engine) - (int64_t)attributes.redriven_ms > REDRIVE_TOKEN_MS)
+		return false;
+	request->info.redrive_ms = (int64_t)attributes.redriven_ms;
+	return true;
+}
+
 static void settle_redrive(struct request *request, struct resident *resident, enum core_outcome outcome)
 {
 	bool readable = resident->execution;
 	enum execution_status status = readable ? execution_status(resident->execution) : resident->row_status;
+	if (outcome != CORE_ACCEPTED && is_repeat(request, resident->attributes))
+		return;
 	if (outcome != CORE_ACCEPTED)
 		request_fail(request, ENGINE_EXECUTION_NOT_REDRIVABLE, "Execution is %s and cannot be redriven",
 			     execution_status_name(status));
@@ -372,6 +391,10 @@ static void redrive_found(struct request *request)
 	fill_info(request);
 	struct resident *resident = cache_find(engine, request->row.id);
 	bool readable = resident_readable(resident);
+	if (is_repeat(request, resident && resident->attributes.len ? resident->attributes : request->row.attributes)) {
+		request_hold(request, resident ? resident->newest : 0);
+		return;
+	}
 	enum execution_status status =
 	    readable ? execution_status(resident->execution) : (enum execution_status)request->row.status;
 	int64_t stop_ms = readable ? execution_stop_ms(resident->execution) : request->row.stop_ms;
@@ -391,7 +414,7 @@ static void redrive_found(struct request *request)
 	}
 	if (resident && resident->state == RESIDENT_ENDED)
 		cache_reload(engine, resident);
-	struct input *input = input_new(INPUT_REDRIVE, 0, NULL, absent, absent, absent);
+	struct input *input = input_new(INPUT_REDRIVE, 0, NULL, request->token, absent, absent);
 	input->request = request;
 	request->carried = true;
 	request->settle = settle_redrive;
@@ -400,8 +423,15 @@ static void redrive_found(struct request *request)
 
 void engine_redrive(struct engine *engine, struct str execution_arn, engine_execution_fn *done, void *data)
 {
+	engine_redrive_once(engine, execution_arn, STR_EMPTY, done, data);
+}
+
+void engine_redrive_once(struct engine *engine, struct str execution_arn, struct str client_token, engine_execution_fn *done,
+			 void *data)
+{
 	struct request *request = execution_request(engine, execution_arn, resolve, request_answer_execution, data);
 	request->done.execution = done;
+	request->token = arena_str(&request->arena, client_token);
 	request->found = redrive_found;
 	resolve(request);
 }
@@ -448,6 +478,8 @@ static void add_listed(struct request *request, const struct store_execution *ro
 		.stop_ms = row->stop_ms,
 		.version_arn = version_arn(arena, machine, attributes.version),
 		.alias_arn = alias_arn(arena, machine, attributes.alias),
+		.redrive_count = (uint32_t)attributes.redrives,
+		.redrive_ms = (int64_t)attributes.redriven_ms,
 	};
 }
 
@@ -571,7 +603,7 @@ static int give_record(struct request *request, const struct store_record *store
 	struct event *events;
 	uint32_t count;
 	struct wf_error damage = { 0 };
-	if (read_events(&request->arena, stored, &events, &count, &damage) < 0) {
+	if (read_events(&request->arena, stored, request->history.private_too, &events, &count, &damage) < 0) {
 		refuse_damaged(request, &damage);
 		return -1;
 	}

@@ -13,9 +13,63 @@
 #define HORIZON_MS 60000         /* wake times are in memory this far ahead … */
 #define HORIZON_REFRESH_MS 30000 /* … and at least this far */
 #define HOUSEKEEPING_MS 60000
+#define READ_RETRY_MS 1000
 #define PURGE_EXECUTIONS 100 /* in one transaction */
 
 static void list_active(struct engine *engine);
+static void list_horizon(struct engine *engine);
+
+/* ---- reads that failed ------------------------------------------------------------------------- */
+
+static void read_again(struct loop_timer *timer)
+{
+	struct engine *engine = timer->data;
+	struct recovery *recovery = &engine->recovery;
+	bool count = recovery->count_failed, active = recovery->active_failed, horizon = recovery->horizon_failed;
+	recovery->count_failed = recovery->active_failed = recovery->horizon_failed = false;
+	if (count)
+		recovery_count(engine);
+	if (active)
+		list_active(engine);
+	if (horizon)
+		list_horizon(engine);
+}
+
+/* What may pass is asked again in a while; anything else is for the next process. */
+static void read_failed(struct engine *engine, const char *what, int code, const struct wf_error *err, bool *failed)
+{
+	struct recovery *recovery = &engine->recovery;
+	const char *reason = err ? err->message : error_code_text(code);
+	if (code != ERR(IO) && code != ERR(BUSY) && code != ERR(NO_SPACE)) {
+		engine_halt(engine, "%s cannot be read: %s", what, reason);
+		return;
+	}
+	log_warn("engine", "%s cannot be read: %s; trying again", what, reason);
+	*failed = true;
+	if (!recovery->again.active) {
+		recovery->again = (struct loop_timer){ .callback = read_again, .data = engine };
+		loop_timer_set(engine->loop, &recovery->again, READ_RETRY_MS);
+	}
+}
+
+static void on_open_counted(void *data, uint64_t count, int code, const struct wf_error *err)
+{
+	struct engine *engine = errand_done(data, NULL);
+	if (!engine)
+		return;
+	if (code < 0) {
+		read_failed(engine, "the number of open executions", code, err, &engine->recovery.count_failed);
+		return;
+	}
+	engine->counting = false;
+	engine->stats.open = count;
+}
+
+void recovery_count(struct engine *engine)
+{
+	engine->counting = true;
+	store_count_open(engine->store, on_open_counted, errand_new(engine, NULL));
+}
 
 /* ---- ACTIVE rows -------------------------------------------------------------------------------- */
 
@@ -38,8 +92,7 @@ static void on_active(void *data, const struct store_open_row *rows, uint32_t co
 		return;
 	struct recovery *recovery = &engine->recovery;
 	if (code < 0) {
-		engine_halt(engine, "the open executions cannot be read: %s",
-			    err ? err->message : error_code_text(code));
+		read_failed(engine, "the open executions", code, err, &recovery->active_failed);
 		return;
 	}
 	recovery->page_last = count < PAGE_ROWS;
@@ -111,8 +164,6 @@ void recovery_loaded(struct engine *engine, struct resident *resident)
 
 /* ---- the horizon ---------------------------------------------------------------------------------- */
 
-static void list_horizon(struct engine *engine);
-
 static void on_horizon(void *data, const struct store_open_row *rows, uint32_t count, int code,
 		       const struct wf_error *err)
 {
@@ -121,7 +172,7 @@ static void on_horizon(void *data, const struct store_open_row *rows, uint32_t c
 		return;
 	struct recovery *recovery = &engine->recovery;
 	if (code < 0) {
-		engine_halt(engine, "the wake times cannot be read: %s", err ? err->message : error_code_text(code));
+		read_failed(engine, "the wake times", code, err, &recovery->horizon_failed);
 		return;
 	}
 	for (uint32_t i = 0; i < count; i++) {

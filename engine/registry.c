@@ -315,6 +315,7 @@ static bool create(struct request *request, const struct machine_request *asked)
 	    revision_new(machine, asked->definition, asked->role_arn, STR_EMPTY, machine->info.created_ms);
 	revision->program = program;
 	set_value(&revision->logging, asked->logging);
+	revision_logged(engine, revision);
 	set_value(&revision->tracing, asked->tracing);
 	set_value(&revision->encryption, asked->encryption);
 	request->machine = machine;
@@ -376,6 +377,7 @@ static bool update(struct request *request, const struct machine_request *asked)
 				 machine->info.updated_ms);
 		revision->program = program ? program : current->program ? program_ref(current->program) : NULL;
 		set_value(&revision->logging, asked->logging ? asked->logging : current->logging);
+		revision_logged(engine, revision);
 		set_value(&revision->tracing, asked->tracing ? asked->tracing : current->tracing);
 		set_value(&revision->encryption, asked->encryption ? asked->encryption : current->encryption);
 	}

@@ -117,6 +117,7 @@ struct revision *revision_decode(struct engine *engine, struct str bytes)
 	if (in.at < in.end && (!get_value(&in, &revision->logging) || !get_value(&in, &revision->tracing) ||
 			       !get_value(&in, &revision->encryption)))
 		return NULL;
+	revision_logged(engine, revision);
 	return revision;
 }
 
@@ -149,9 +150,12 @@ void registry_write(struct engine *engine, struct store_batch *batch, struct cha
 		activities_write(batch, change);
 		return;
 	}
-	if (change->message_target) {
-		store_batch_add(batch, STORE_DELETE_MESSAGE)->message =
-		    (struct store_message){ .target_id = change->message_target, .sequence = change->message_sequence };
+	if (change->record) {
+		records_write(batch, change);
+		return;
+	}
+	if (change->message.sender) {
+		children_delete_message(batch, &change->message);
 		return;
 	}
 	if (!machine) {
@@ -222,6 +226,9 @@ static void visit(void *data, const struct store_item *item)
 	case ITEM_ACTIVITY:
 	case ITEM_ACTIVITY_TASK:
 		good = engine->region && activities_load(engine, item);
+		break;
+	case ITEM_RECORD:
+		good = records_load(engine, item);
 		break;
 	}
 	if (!good && loading->code == 0) {

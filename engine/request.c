@@ -80,7 +80,7 @@ void requests_answer(struct engine *engine)
 
 struct engine_error request_error(const struct request *request)
 {
-	return (struct engine_error){ request->error, request->message };
+	return (struct engine_error){ request->error, request->message, request->error && request->passing };
 }
 
 void request_answer_execution(struct request *request)
@@ -113,6 +113,7 @@ bool request_read_done(struct request *request)
 void request_store_failed(struct request *request, int code, const struct wf_error *err)
 {
 	log_error("engine", "reading the store failed: %s", err ? err->message : error_code_text(code));
+	request->passing = true;
 	request_refuse(request, ENGINE_INTERNAL, "The store could not be read: %s",
 		       err ? err->message : error_code_text(code));
 }

@@ -24,11 +24,13 @@
 #include "engine/arn.h"
 #include "engine/engine.h"
 #include "engine/timers.h"
+#include "engine/trace.h"
 #include <dirent.h>
 
 #define ENGINE_KEY_BYTES 32
 
 struct activity;
+struct room_record;
 struct alias;
 struct version;
 struct activity_poll;
@@ -56,6 +58,11 @@ struct task;
 
 /* ---- inputs and the mailbox (mailbox.c) ----------------------------------------------------- */
 
+/* A message of the store, as it is deleted. */
+struct message_key {
+	uint64_t target, sender, event;
+};
+
 struct input {
 	struct input *next;
 	struct resident *resident;
@@ -66,6 +73,8 @@ struct input {
 	struct value *value;
 	struct str raw, error, cause; /* ptr NULL: absent; point behind the struct */
 	bool token, start_failed;
+	struct message_key message; /* it came as this message; zero: it did not */
+	bool message_taken;         /* whose deletion is in the batch of its effect */
 };
 
 /* Texts are copied, the value is referenced. */
@@ -166,9 +175,14 @@ struct attributes {
 	uint64_t revision;
 	uint8_t input_hash[16];
 	struct str trace_header;
+	struct str trace_parent; /* trace.h; empty: none */
 	uint64_t version; /* 0: none */
 	struct str alias; /* empty: none */
 	struct task_key parent; /* zero: none */
+	uint64_t waited_for; /* by that task: PATTERN_SYNC or PATTERN_SYNC2; 0: it is not, or the row is of a time when this was not kept */
+	uint64_t redrives; /* how often it was redriven … */
+	uint64_t redriven_ms; /* … when last … */
+	struct str redrive_token; /* … and with which clientToken; empty: none */
 };
 struct str attributes_encode(struct arena *arena, const struct attributes *attributes);
 bool attributes_decode(struct str bytes, struct attributes *ret_attributes);
@@ -208,6 +222,7 @@ struct request {
 	void *data;
 
 	enum engine_error_code error;
+	bool passing; /* struct engine_error */
 	struct str message;
 
 	/* what is asked */
@@ -216,11 +231,12 @@ struct request {
 	const struct version_info *version; /* that was published */
 	const struct alias_info *alias;
 	struct target target; /* start, list */
-	struct task_key parent; /* start: the task that begins it */
+	struct task_key parent; /* start: the task that begins it … */
+	enum integration_pattern waited_for; /* … and waits for it, or REQUEST_RESPONSE */
 	struct activity_poll *poll; /* GetActivityTask */
 	struct naming *naming;      /* start: the name it waits for */
 	struct str execution_arn, name, error_text, cause_text;
-	struct str input, trace_header; /* start */
+	struct str input, trace_header, trace_parent; /* start */
 	struct value *value;            /* start: the parsed input; a task's output */
 	int64_t accepted_us;
 	uint64_t task_id;
@@ -272,6 +288,15 @@ void request_store_failed(struct request *request, int code, const struct wf_err
 
 /* ---- state machines (registry.c, registry_store.c) ------------------------------------------------- */
 
+/* What a loggingConfiguration says (execution_log.c). */
+enum logging_level { LOGGING_OFF, LOGGING_FATAL, LOGGING_ERROR, LOGGING_ALL };
+struct logging {
+	enum logging_level level;
+	bool include_data;
+	struct str group_arn; /* of the configuration's value */
+};
+void logging_read(const struct value *logging, struct logging *ret_logging);
+
 struct revision {
 	struct revision *next; /* older */
 	struct machine *machine;
@@ -279,6 +304,7 @@ struct revision {
 	int64_t created_ms;
 	struct str definition, role_arn, revision_id; /* point into `texts` */
 	struct value *logging, *tracing, *encryption; /* as the machine had them then; NULL: default */
+	struct logging logged; /* what `logging` says; read by revision_logged */
 	char *texts;
 	struct program *program; /* compiled when first asked for */
 	bool broken;             /* it does not compile with this binary */
@@ -307,12 +333,13 @@ struct machine {
 	bool reaping;       /* the store is asked whether it has executions */
 };
 
-/* A write of a machine's items, or an activity's; of neither: the settings. */
+/* A write of a machine's items, an activity's, or a record; of none of them: the settings. */
 struct change {
 	struct change *next;
 	struct machine *machine;
 	struct activity *activity;
-	uint64_t message_target, message_sequence; /* a message to be deleted; 0: none */
+	struct room_record *record;
+	struct message_key message; /* to be deleted; zero: none */
 	struct request *request; /* or NULL */
 };
 
@@ -335,6 +362,8 @@ void registry_free(struct engine *engine);
 struct machine *registry_find(struct engine *engine, struct str name);
 struct machine *registry_by_number(struct engine *engine, uint64_t number);
 struct revision *registry_revision(struct machine *machine, uint64_t number);
+/* To be called when `logging` has been set. */
+void revision_logged(struct engine *engine, struct revision *revision);
 /* Compiled; NULL if it does not compile. */
 const struct program *revision_program(struct engine *engine, struct revision *revision);
 void registry_put_change(struct engine *engine, struct machine *machine, struct request *request);
@@ -343,7 +372,14 @@ void registry_write(struct engine *engine, struct store_batch *batch, struct cha
 /* Ends the deleting of machines that have no running executions, and forgets those that have none at all. */
 void registry_reap(struct engine *engine);
 /* Encoding of the items, and their keys. */
-enum item_kind { ITEM_SETTINGS = 1, ITEM_MACHINE = 2, ITEM_REVISION = 3, ITEM_ACTIVITY = 4, ITEM_ACTIVITY_TASK = 5 };
+enum item_kind {
+	ITEM_SETTINGS = 1,
+	ITEM_MACHINE = 2,
+	ITEM_REVISION = 3,
+	ITEM_ACTIVITY = 4,
+	ITEM_ACTIVITY_TASK = 5,
+	ITEM_RECORD = 16, /* of the rooms above (records.c) */
+};
 void registry_put_item(struct store_batch *batch, enum store_op_kind op_kind, enum item_kind kind, const char *key,
 		       const struct buffer *bytes);
 void machine_encode(const struct machine *machine, struct buffer *out);
@@ -412,6 +448,7 @@ struct activity_task;
 struct activities {
 	struct str_map by_name; /* → struct activity */
 	struct str_map tasks;   /* 16 bytes of key → struct activity_task: committed, no worker has it */
+	uint64_t polls_count;
 	struct activity_poll *polls_first, *polls_last; /* all that wait; the one that began first in front */
 };
 bool activities_load(struct engine *engine, const struct store_item *item);
@@ -435,6 +472,12 @@ struct activity *activities_find(struct engine *engine, struct str name); /* NUL
 struct value **activity_tags(struct activity *activity);
 void activities_put_change(struct engine *engine, struct activity *activity, struct request *request);
 
+/* ---- records of the rooms above (records.c) --------------------------------------------------------------------- */
+
+bool records_load(struct engine *engine, const struct store_item *item);
+void records_write(struct store_batch *batch, const struct change *change);
+void records_free(struct engine *engine);
+
 /* ---- Express executions (express.c) -------------------------------------------------------------------------------- */
 
 /* Starts one; `synchronous`: the request is answered at its end. */
@@ -450,19 +493,32 @@ struct children {
 	struct connector connector;
 	struct engine *engine;
 	struct str_map by_parent; /* 16 bytes of key → struct child */
-	struct u64_map by_id; /* of the child → the first of those who wait for its end */
+	struct u64_map by_id; /* of the child → the first of those who listen for its end */
+	struct child *all;
+	struct search *searches;
+	struct loop_timer recovery; /* the messages could not be read: again */
+	uint64_t recovered;         /* the last one that was */
 };
 void children_init(struct engine *engine);
 /* aws-sdk:sfn (sdk_sfn.c): its connector; how it words an error of ours. */
 void sdk_sfn_init(struct engine *engine);
 void sdk_sfn_error(struct engine *engine, struct arena *arena, const struct engine_error *error, struct str *ret_error, struct str *ret_cause);
-/* The messages that stop children, in the batch of the step that cancels their tasks; those that the last process left. */
-void children_step(struct engine *engine, struct store_batch *batch, struct resident *resident, const struct core_result *result);
+/* The messages of a step, in its batch: that stop children whose tasks it cancels, and that tell its parent of its end. */
+void children_step(struct engine *engine, struct store_batch *batch, const struct resident *resident, const struct core_result *result);
+/* The messages of a batch that is committed go to those they are for; so do those that the last process left. */
+void children_committed(struct engine *engine, const struct store_batch *batch);
 void children_recover(struct engine *engine);
+/* An input that may have come as a message has had its effect, whose batch this is: the message goes with it. */
+void children_take_message(struct store_batch *batch, struct input *input);
+/* What the message meant is committed, or there is nobody left whom it could mean: it goes if it has not. */
+void children_message_done(struct engine *engine, const struct input *input);
+void children_delete_message(struct store_batch *batch, const struct message_key *key);
 /* An execution's end is committed. */
 void children_ended(struct engine *engine, const struct resident *resident);
-/* A task is over that may have begun one and waits for it: stops it. */
+/* A task is over that may be beginning one. */
 void children_cancel(struct engine *engine, uint64_t execution_id, uint64_t task_id);
+/* Whether something of it is still to be asked for again (tests). */
+bool children_at_rest(const struct engine *engine);
 
 /* ---- the turn and its batches (turn.c, batch.c) -------------------------------------------------------------- */
 
@@ -475,6 +531,8 @@ struct release {
 	bool begun;                     /* its row is new */
 	bool reopened;                  /* it had ended */
 	enum execution_status status; /* RUNNING, or how it ended */
+	const struct store_op *first_op; /* its rows and records in the batch */
+	uint32_t ops_count;
 };
 
 struct batch {
@@ -482,6 +540,7 @@ struct batch {
 	struct engine *engine;
 	struct store_batch *store;
 	uint64_t sequence;
+	int64_t submitted_us;
 	bool answered, asking; /* the store has answered; its sequence is being read again */
 	enum store_result result;
 	struct wf_error err;
@@ -491,6 +550,7 @@ struct batch {
 	LIST(struct release) releases;
 };
 
+void engine_histogram_add(struct engine_histogram *histogram, int64_t us);
 /* The loop's callback: true if there is more to do at once. */
 bool engine_turn(void *data);
 struct batch *batch_new(struct engine *engine);
@@ -511,6 +571,10 @@ void batch_count_end(struct engine *engine, const struct resident *resident, enu
 bool turn_env(struct engine *engine, struct resident *resident, int64_t now_ms, struct core_env *ret_env);
 /* Events of a committed batch, to who watches (watch.c). */
 void watch_committed(struct engine *engine, const struct store_batch *batch);
+void commit_tell(struct engine *engine, const struct batch *batch);
+/* The same events, and those of an Express execution's step, to the log of executions (execution_log.c). */
+void execution_log_committed(struct engine *engine, const struct store_batch *batch);
+void execution_log_express(struct engine *engine, const struct resident *resident, const struct core_result *result);
 void watch_log(struct engine *engine, struct str execution_arn, uint64_t task_id, struct str line, double fraction);
 
 /* ---- executions that end the process (crash.c) ---------------------------------------------------------------------
@@ -542,7 +606,11 @@ struct recovery {
 	int64_t horizon_ms; /* wake times up to here are in the heap */
 	bool horizon_listing;
 	struct store_open_row horizon_after;
+	struct loop_timer again; /* what could not be read is asked for again */
+	bool count_failed, active_failed, horizon_failed;
 };
+/* Counts the open executions; nothing is decided before it is done. */
+void recovery_count(struct engine *engine);
 /* A loaded execution is brought back to life: its tasks start again (once), it goes on, its timer is set. */
 void recovery_loaded(struct engine *engine, struct resident *resident);
 /* The load of a resident of the page has ended, well or not. */
@@ -629,10 +697,15 @@ struct engine {
 	DIR *sweep; /* reading work_root through */
 	struct dispatch dispatch;
 	struct activities activities;
+	struct str_map records; /* key → struct room_record */
 	struct children *children; /* owned by dispatch, as a connector */
 	uint64_t next_express;
 	bool express_drained;
+	engine_commit_fn *committed_told; /* NULL: nobody */
+	void *committed_data;
 	struct str_map watchers; /* execution ARN → first struct engine_watcher */
+	struct log_sink *log_sink; /* NULL: none */
+	bool logging_machines;     /* some definition is logged */
 
 	bool draining;
 	void (*drained)(void *data);

@@ -36,6 +36,20 @@ bool request_parse_json(struct request *request, struct str text, enum engine_er
 	return request_fail(request, code, "%s: '%.*s'", problem, STR_FMT(buffer_str(&words)));
 }
 
+/* ---- who begins it ----------------------------------------------------------------------- */
+
+/* A task that starts its child again, after a recovery, finds it, even ended. */
+static bool same_parent(const struct request *request, struct str row_attributes, bool *ret_tells)
+{
+	struct attributes attributes;
+	if (!request->parent.execution_id || !attributes_decode(row_attributes, &attributes) ||
+	    attributes.parent.execution_id != request->parent.execution_id ||
+	    attributes.parent.event_id != request->parent.event_id)
+		return false;
+	*ret_tells = attributes.waited_for;
+	return true;
+}
+
 /* ---- beginning ------------------------------------------------------------------------------ */
 
 static void settle_start(struct request *request, struct resident *resident, enum core_outcome outcome)
@@ -51,6 +65,7 @@ static void settle_start(struct request *request, struct resident *resident, enu
 		.start_ms = execution_start_ms(resident->execution),
 		.stop_ms = execution_stop_ms(resident->execution),
 	};
+	(void)same_parent(request, resident->attributes, &request->info.tells);
 }
 
 /* Named ones are spread by their name, so that any node finds the shard; the others by their number. */
@@ -67,9 +82,11 @@ static struct resident *begin(struct request *request)
 	struct engine *engine = request->engine;
 	struct attributes attributes = { .revision = request->target.revision->number,
 					 .trace_header = request->trace_header,
+					 .trace_parent = request->trace_parent,
 					 .version = request->target.version,
 					 .alias = request->target.alias,
-					 .parent = request->parent };
+					 .parent = request->parent,
+					 .waited_for = request->waited_for };
 	token_hash(request->input, attributes.input_hash);
 	struct resident *resident = cache_add_new(engine, request->machine, new_id(engine, request), request->name,
 						  attributes_encode(&request->arena, &attributes));
@@ -93,15 +110,6 @@ static bool same_input(const struct request *request, struct str row_attributes)
 	return attributes_decode(row_attributes, &attributes) && memcmp(hash, attributes.input_hash, sizeof hash) == 0;
 }
 
-/* A task that starts its child again, after a recovery, finds it, even ended. */
-static bool same_parent(const struct request *request, struct str row_attributes)
-{
-	struct attributes attributes;
-	return request->parent.execution_id && attributes_decode(row_attributes, &attributes) &&
-	       attributes.parent.execution_id == request->parent.execution_id &&
-	       attributes.parent.event_id == request->parent.event_id;
-}
-
 static void fail_existing(struct request *request)
 {
 	struct engine *engine = request->engine;
@@ -120,7 +128,8 @@ static void answer_from_row(struct request *request, const struct store_executio
 	bool runs =
 	    readable ? execution_status(resident->execution) == EXECUTION_RUNNING : row->status == EXECUTION_RUNNING;
 	request->carried = false;
-	if (!same_parent(request, row->attributes) && (!runs || !same_input(request, row->attributes)))
+	bool tells = false;
+	if (!same_parent(request, row->attributes, &tells) && (!runs || !same_input(request, row->attributes)))
 		fail_existing(request);
 	request->info = (struct execution_info){
 		.arn = arena_format(&request->arena, "arn:aws:states:%s:%s:execution:%.*s:%.*s", engine->region,
@@ -129,7 +138,9 @@ static void answer_from_row(struct request *request, const struct store_executio
 		.machine_arn = request->machine->info.arn,
 		.machine_name = request->machine->info.name,
 		.id = row->id,
+		.status = runs ? EXECUTION_RUNNING : readable ? execution_status(resident->execution) : (enum execution_status)row->status,
 		.start_ms = row->start_ms,
+		.tells = tells,
 	};
 	request_hold(request, readable ? resident->newest : 0);
 }
@@ -140,6 +151,17 @@ static void drop_naming(struct engine *engine, struct naming *naming)
 	str_map_remove(&engine->namings, naming->key);
 	free((char *)naming->key.ptr);
 	free(naming);
+}
+
+static bool limit_reached(const struct engine *engine)
+{
+	return engine->stats.open >= (uint64_t)engine->limits.open_executions;
+}
+
+static bool fail_at_limit(struct request *request)
+{
+	return request_fail(request, ENGINE_EXECUTION_LIMIT_EXCEEDED, "The maximum number of open executions, %lld, is reached",
+			    (long long)request->engine->limits.open_executions);
 }
 
 static void look_up(struct naming *naming);
@@ -175,6 +197,14 @@ static void on_looked_up(void *data, const struct store_execution *rows, uint32_
 		for (struct request *request; (request = LIST_TAKE(&naming->waiting));)
 			request_refuse(request, ENGINE_STATE_MACHINE_DELETING, "State Machine is being deleted: '%.*s'",
 				       STR_FMT(request->machine->info.arn));
+		drop_naming(engine, naming);
+		return;
+	}
+	if (limit_reached(engine)) {
+		for (struct request *request; (request = LIST_TAKE(&naming->waiting));) {
+			fail_at_limit(request);
+			request_hold(request, 0);
+		}
 		drop_naming(engine, naming);
 		return;
 	}
@@ -260,18 +290,26 @@ static void ask_name(struct request *request)
 
 /* ---- StartExecution ------------------------------------------------------------------------------ */
 
+/* For now: whoever can wait asks again. */
+static bool request_fail_now(struct request *request, const char *why)
+{
+	request->passing = true;
+	return request_fail(request, ENGINE_UNAVAILABLE, "%s", why);
+}
+
 static bool check(struct request *request, const struct start_request *asked)
 {
 	struct engine *engine = request->engine;
 	if (engine->draining || engine->halted)
 		return request_fail(request, ENGINE_UNAVAILABLE, "The server is shutting down");
 	if (engine->no_space)
-		return request_fail(request, ENGINE_UNAVAILABLE, "The disk is full");
+		return request_fail_now(request, "The disk is full");
 	if (mailbox_full(engine))
-		return request_fail(request, ENGINE_UNAVAILABLE, "Too many requests are waiting");
+		return request_fail_now(request, "Too many requests are waiting");
 	if (!(request->machine = registry_ask_target(request, asked->machine_arn, &request->target)))
 		return false;
-	if (request->machine->info.deleting)
+	bool again = asked->parent.execution_id; /* perhaps: what forbids a new one is asked when it is known that there is none */
+	if (request->machine->info.deleting && !again)
 		return request_fail(request, ENGINE_STATE_MACHINE_DELETING, "State Machine is being deleted: '%.*s'",
 				    STR_FMT(asked->machine_arn));
 	if (!revision_program(engine, request->target.revision))
@@ -279,10 +317,8 @@ static bool check(struct request *request, const struct start_request *asked)
 				    "The definition of the state machine cannot be run by this version");
 	if (asked->name.len && !arn_name_valid(asked->name, &engine->limits))
 		return request_fail(request, ENGINE_INVALID_NAME, "Invalid Name: '%.*s'", STR_FMT(asked->name));
-	if (engine->stats.open >= (uint64_t)engine->limits.open_executions)
-		return request_fail(request, ENGINE_EXECUTION_LIMIT_EXCEEDED,
-				    "The maximum number of open executions, %lld, is reached",
-				    (long long)engine->limits.open_executions);
+	if (!again && limit_reached(engine))
+		return fail_at_limit(request);
 	return request_parse_json(request, request->input, ENGINE_INVALID_EXECUTION_INPUT,
 				  "Invalid State Machine Execution Input");
 }
@@ -295,13 +331,18 @@ static void start(struct engine *engine, const struct start_request *asked, bool
 	request->name = arena_str(&request->arena, asked->name);
 	request->input = asked->input.ptr ? arena_str(&request->arena, asked->input) : STR("{}");
 	request->trace_header = arena_str(&request->arena, asked->trace_header);
+	request->trace_parent = trace_parent_read(&request->arena, asked->trace_parent);
+	if (!request->trace_parent.len)
+		request->trace_parent = trace_parent_from_xray(&request->arena, asked->trace_header);
 	request->parent = asked->parent;
 	if (!check(request, asked)) {
 		request_hold(request, 0);
 		return;
 	}
 	bool express = str_eqz(request->machine->info.type, "EXPRESS");
-	if (express ? asked->waited_for : synchronous) {
+	bool awaited = asked->waited_for == PATTERN_SYNC || asked->waited_for == PATTERN_SYNC2;
+	request->waited_for = awaited ? asked->waited_for : PATTERN_REQUEST_RESPONSE;
+	if (express ? awaited : synchronous) {
 		request_refuse(request, ENGINE_STATE_MACHINE_TYPE_NOT_SUPPORTED,
 			       "This operation is not supported by this type of state machine");
 		return;

@@ -9,6 +9,7 @@
 #include "engine/runtime.h"
 #include "engine/token.h"
 #include <assert.h>
+#include <stdlib.h>
 
 #define SLEEP_MAX_MS 10000 /* the wall clock may jump: look at least this often */
 
@@ -52,6 +53,20 @@ int64_t execution_open_wake_ms(const struct execution *execution)
 		return STORE_WAKE_ACTIVE;
 	int64_t wake_ms = execution_wake_ms(execution);
 	return wake_ms == INT64_MAX ? STORE_WAKE_NEVER : wake_ms;
+}
+
+/* A redrive is kept in the row: lists count it, and a repeat of the request is known. */
+static void keep_redrive(struct batch *batch, struct resident *resident, struct str token)
+{
+	struct attributes attributes;
+	if (!attributes_decode(resident->attributes, &attributes))
+		return;
+	attributes.redrives = execution_redrives(resident->execution);
+	attributes.redriven_ms = (uint64_t)execution_redriven_ms(resident->execution);
+	attributes.redrive_token = token;
+	struct str bytes = attributes_encode(&batch->store->arena, &attributes);
+	free((char *)resident->attributes.ptr);
+	resident->attributes = (struct str){ mem_strndup(bytes.ptr, bytes.len), bytes.len };
 }
 
 /* The row in the list of executions, and the open row, as far as they change. */
@@ -124,8 +139,10 @@ static void keep_input(struct engine *engine, struct resident *resident, struct 
 	struct batch *keeper = batch_find(engine, resident->newest);
 	if (keeper)
 		LIST_ADD(&keeper->inputs, input);
-	else
+	else {
+		children_message_done(engine, input);
 		input_free(input);
+	}
 }
 
 struct input *turn_take_input(struct engine *engine, struct resident *resident)
@@ -184,7 +201,8 @@ static uint32_t refuse_step(struct engine *engine, struct resident *resident)
 		keep_input(engine, resident, input);
 	}
 	if (resident->state == RESIDENT_READY)
-		log_error("engine", "execution %.*s stands: its definition does not compile", STR_FMT(resident->arn));
+		log_fields(LOG_LEVEL_ERROR, "engine", LOG_FIELDS({ "execution_arn", resident->arn }),
+			   "the execution stands: its definition does not compile");
 	else
 		cache_release(engine, resident, true);
 	return taken;
@@ -204,9 +222,11 @@ static uint32_t step_execution(struct engine *engine, struct batch *batch, struc
 
 	uint32_t taken = 0;
 	bool reopened = false;
+	struct str redrive_token = STR_EMPTY;
 	LIST(struct input) inputs;
 	LIST_INIT(&inputs);
 	engine->stepping = resident->id;
+	uint64_t events_before = execution_next_event_id(resident->execution);
 	struct core_step *step = core_begin(resident->execution, &env, &batch->store->arena);
 	if (resident->stored && crash_quarantine(engine, resident->id) != QUARANTINE_NONE)
 		stop_quarantined(step);
@@ -214,7 +234,10 @@ static uint32_t step_execution(struct engine *engine, struct batch *batch, struc
 		struct input *input = turn_take_input(engine, resident);
 		input->outcome = turn_apply(step, input);
 		resident->started |= input->kind == INPUT_START;
-		reopened |= input->kind == INPUT_REDRIVE && input->outcome == CORE_ACCEPTED;
+		if (input->kind == INPUT_REDRIVE && input->outcome == CORE_ACCEPTED) {
+			reopened = true;
+			redrive_token = input->raw;
+		}
 		LIST_ADD(&inputs, input);
 		taken++;
 	}
@@ -222,6 +245,7 @@ static uint32_t step_execution(struct engine *engine, struct batch *batch, struc
 	core_finish(step, &result);
 	engine->stepping = 0;
 	engine->stats.steps++;
+	engine->stats.events += execution_next_event_id(resident->execution) - events_before;
 
 	if (result.changed || !resident->stored) {
 		struct release *release = ARENA_NEW(&batch->store->arena, struct release);
@@ -232,9 +256,17 @@ static uint32_t step_execution(struct engine *engine, struct batch *batch, struc
 					     .reopened = reopened,
 					     .status = execution_status(resident->execution) };
 		LIST_ADD(&batch->releases, release);
+		struct store_op **ops = batch->store->tail;
+		uint32_t ops_before = batch->store->ops_count;
+		if (reopened)
+			keep_redrive(batch, resident, redrive_token);
 		write_rows(batch, resident, reopened);
 		write_journal(batch, resident, &result);
+		release->first_op = *ops;
+		release->ops_count = batch->store->ops_count - ops_before;
 		children_step(engine, batch->store, resident, &result);
+		for (struct input *input = inputs.first; input; input = input->next)
+			children_take_message(batch->store, input);
 		activities_step(engine, batch->store, resident, &result, inputs.first, now_ms);
 		resident->stored = true;
 		resident->newest = batch->sequence;

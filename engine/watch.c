@@ -91,3 +91,73 @@ void watch_log(struct engine *engine, struct str execution_arn, uint64_t task_id
 			watcher->log(watcher, task_id, line, fraction);
 	}
 }
+
+/* ---- what was committed -------------------------------------------------------------------------- */
+
+void engine_on_commit(struct engine *engine, engine_commit_fn *told, void *data)
+{
+	engine->committed_told = told;
+	engine->committed_data = data;
+}
+
+static void tell_release(struct engine *engine, const struct release *release, struct arena *arena)
+{
+	const struct resident *resident = release->resident;
+	const struct store_record **records = ARENA_ARRAY(arena, const struct store_record *, release->ops_count + 1);
+	struct attributes attributes = { .alias = STR_EMPTY };
+	attributes_decode(resident->attributes, &attributes);
+	struct engine_commit commit = { .execution_id = resident->id,
+					.machine = resident->machine->info.number,
+					.name = resident->name,
+					.status = release->status,
+					.start_ms = execution_start_ms(resident->execution),
+					.begun = release->begun,
+					.version = attributes.version,
+					.parent = attributes.parent,
+					.records = records };
+	const struct store_op *op = release->first_op;
+	for (uint32_t i = 0; i < release->ops_count; i++, op = op->next) {
+		if (op->kind == STORE_APPEND_RECORD)
+			records[commit.records_count++] = &op->record;
+		else if (op->kind == STORE_INSERT_EXECUTION || op->kind == STORE_END_EXECUTION)
+			commit.stop_ms = op->execution.stop_ms;
+	}
+	engine->committed_told(engine->committed_data, &commit);
+}
+
+void commit_tell(struct engine *engine, const struct batch *batch)
+{
+	if (!engine->committed_told)
+		return;
+	_cleanup_(arena_done) struct arena arena = { 0 };
+	for (const struct release *release = batch->releases.first; release; release = release->next) {
+		tell_release(engine, release, &arena);
+		arena_reset(&arena);
+	}
+}
+
+void engine_read_row(struct engine *engine, const struct store_execution *row, char ret_made[ENGINE_MADE_NAME],
+		     struct str *ret_name, uint64_t *ret_version, struct task_key *ret_parent)
+{
+	struct attributes attributes = { .alias = STR_EMPTY };
+	attributes_decode(row->attributes, &attributes);
+	*ret_name = row->name;
+	*ret_version = attributes.version;
+	*ret_parent = attributes.parent;
+	if (row->name.len)
+		return;
+	execution_name_make(engine->key, row->id, ret_made);
+	*ret_name = (struct str){ ret_made, EXECUTION_NAME_LENGTH };
+}
+
+const struct machine_info *engine_machine_by_number(struct engine *engine, uint64_t number)
+{
+	const struct machine *machine = registry_by_number(engine, number);
+	return machine ? &machine->info : NULL;
+}
+
+void engine_write_execution_arn(struct engine *engine, struct str machine, struct str name, struct buffer *out)
+{
+	buffer_printf(out, "arn:aws:states:%s:%s:execution:%.*s:%.*s", engine->region, engine->account,
+		      STR_FMT(machine), STR_FMT(name));
+}

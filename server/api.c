@@ -1,8 +1,10 @@
 /* api.c: the table of operations, the check of a request against it, and answers (api.h). */
 #include "server/api.h"
+#include "server/api_shape.h"
 #include "base/mem.h"
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* ---- the table: operation, members with type, required, bounds, choices -------------------------- */
 
@@ -25,88 +27,184 @@
 
 #define MEMBERS(...) (const struct api_member[]) { __VA_ARGS__, END }
 
+/* What is answered, in the words of api_shape.h, and which errors an operation has beside those that all have (api_shape.c). */
+#define NEEDS(least) .role = ROLE_##least
+#define GIVES(...) .output = __VA_ARGS__
+#define REFUSES(...) .errors = __VA_ARGS__
+#define KMS_KEY " KmsAccessDeniedException KmsThrottlingException"
+#define KMS " KmsInvalidStateException" KMS_KEY
+#define SHAPE_LOGGING ":{level includeExecutionData:flag destinations:[{cloudWatchLogsLogGroup:{logGroupArn}}]}"
+#define SHAPE_TRACING ":{enabled:flag}"
+#define SHAPE_ENCRYPTION ":{kmsKeyId kmsDataKeyReusePeriodSeconds:integer type!}"
+#define SHAPE_COUNTS \
+	":{pending:integer! running:integer! succeeded:integer! failed:integer! timedOut:integer! " \
+	"aborted:integer! total:integer! resultsWritten:integer! failuresNotRedrivable:integer pendingRedrive:integer}"
+
 const struct api_operation api_operations[] = {
 	{ "CreateStateMachine",
 	  MEMBERS(TEXT("name", true, 1, 80), TEXT("definition", true, 1, PAYLOAD_MOST), TEXT("roleArn", true, 1, 256),
 		  CHOICE("type", false, MACHINE_TYPES), OBJECT("loggingConfiguration"), LIST("tags", 0, 0), OBJECT("tracingConfiguration"),
 		  FLAG("publish"), TEXT("versionDescription", false, 0, 256), OBJECT("encryptionConfiguration")),
-	  api_create_state_machine },
-	{ "DescribeStateMachine", MEMBERS(TEXT("stateMachineArn", true, 1, 256), INCLUDED), api_describe_state_machine },
-	{ "ListStateMachines", MEMBERS(PAGE), api_list_state_machines },
+	  api_create_state_machine, NEEDS(ADMINISTER),
+	  GIVES("stateMachineArn! creationDate:time! stateMachineVersionArn"),
+	  REFUSES("InvalidArn InvalidDefinition InvalidName InvalidLoggingConfiguration InvalidTracingConfiguration "
+		  "StateMachineAlreadyExists StateMachineDeleting StateMachineLimitExceeded StateMachineTypeNotSupported TooManyTags "
+		  "ValidationException ConflictException InvalidEncryptionConfiguration" KMS_KEY) },
+	{ "DescribeStateMachine", MEMBERS(TEXT("stateMachineArn", true, 1, 256), INCLUDED), api_describe_state_machine, NEEDS(READ),
+	  GIVES("stateMachineArn! name! status definition! roleArn! type! creationDate:time! loggingConfiguration" SHAPE_LOGGING " "
+		"tracingConfiguration" SHAPE_TRACING " label revisionId description encryptionConfiguration" SHAPE_ENCRYPTION " "
+		"variableReferences:map"),
+	  REFUSES("InvalidArn StateMachineDoesNotExist" KMS) },
+	{ "ListStateMachines", MEMBERS(PAGE), api_list_state_machines, NEEDS(READ),
+	  GIVES("stateMachines:[{stateMachineArn! name! type! creationDate:time!}]! nextToken"),
+	  REFUSES("InvalidToken") },
 	{ "UpdateStateMachine",
 	  MEMBERS(TEXT("stateMachineArn", true, 1, 256), TEXT("definition", false, 1, PAYLOAD_MOST), TEXT("roleArn", false, 1, 256),
 		  OBJECT("loggingConfiguration"), OBJECT("tracingConfiguration"), FLAG("publish"), TEXT("versionDescription", false, 0, 256),
 		  OBJECT("encryptionConfiguration")),
-	  api_update_state_machine },
-	{ "DeleteStateMachine", MEMBERS(TEXT("stateMachineArn", true, 1, 256)), api_delete_state_machine },
+	  api_update_state_machine, NEEDS(ADMINISTER),
+	  GIVES("updateDate:time! revisionId stateMachineVersionArn"),
+	  REFUSES("InvalidArn InvalidDefinition InvalidLoggingConfiguration InvalidTracingConfiguration MissingRequiredParameter "
+		  "StateMachineDeleting StateMachineDoesNotExist ServiceQuotaExceededException ConflictException ValidationException "
+		  "InvalidEncryptionConfiguration" KMS_KEY) },
+	{ "DeleteStateMachine", MEMBERS(TEXT("stateMachineArn", true, 1, 256)), api_delete_state_machine, NEEDS(ADMINISTER),
+	  REFUSES("InvalidArn ValidationException") },
 	{ "ValidateStateMachineDefinition",
 	  MEMBERS(TEXT("definition", true, 1, PAYLOAD_MOST), CHOICE("type", false, MACHINE_TYPES), CHOICE("severity", false, "ERROR, WARNING"),
 		  NUMBER("maxResults", 0, 100)),
-	  api_validate_state_machine_definition },
+	  api_validate_state_machine_definition, NEEDS(READ),
+	  GIVES("result! diagnostics:[{severity! code! message! location}]! truncated:flag"),
+	  REFUSES("ValidationException") },
 	{ "StartExecution",
 	  MEMBERS(TEXT("stateMachineArn", true, 1, 256), TEXT("name", false, 1, 80), TEXT("input", false, 0, PAYLOAD_MOST),
 		  TEXT("traceHeader", false, 0, 256)),
-	  api_start_execution },
+	  api_start_execution, NEEDS(OPERATE),
+	  GIVES("executionArn! startDate:time!"),
+	  REFUSES("ExecutionLimitExceeded ExecutionAlreadyExists InvalidArn InvalidExecutionInput InvalidName StateMachineDoesNotExist "
+		  "StateMachineDeleting ValidationException" KMS) },
 	{ "StartSyncExecution",
 	  MEMBERS(TEXT("stateMachineArn", true, 1, 256), TEXT("name", false, 1, 80), TEXT("input", false, 0, PAYLOAD_MOST),
 		  TEXT("traceHeader", false, 0, 256), INCLUDED),
-	  api_start_sync_execution },
+	  api_start_sync_execution, NEEDS(OPERATE),
+	  GIVES("executionArn! stateMachineArn name startDate:time! stopDate:time! status! error cause input inputDetails:{included:flag} "
+		"output outputDetails:{included:flag} traceHeader billingDetails:{billedMemoryUsedInMB:integer "
+		"billedDurationInMilliseconds:integer}"),
+	  REFUSES("InvalidArn InvalidExecutionInput InvalidName StateMachineDoesNotExist StateMachineDeleting StateMachineTypeNotSupported"
+		  KMS) },
 	{ "StopExecution",
-	  MEMBERS(TEXT("executionArn", true, 1, 256), TEXT("error", false, 0, 256), TEXT("cause", false, 0, 32768)), api_stop_execution },
-	{ "DescribeExecution", MEMBERS(TEXT("executionArn", true, 1, 256), INCLUDED), api_describe_execution },
+	  MEMBERS(TEXT("executionArn", true, 1, 256), TEXT("error", false, 0, 256), TEXT("cause", false, 0, 32768)), api_stop_execution, NEEDS(OPERATE),
+	  GIVES("stopDate:time!"),
+	  REFUSES("ExecutionDoesNotExist InvalidArn ValidationException" KMS) },
+	{ "DescribeExecution", MEMBERS(TEXT("executionArn", true, 1, 256), INCLUDED), api_describe_execution, NEEDS(READ),
+	  GIVES("executionArn! stateMachineArn! name status! startDate:time! stopDate:time input inputDetails:{included:flag} output "
+		"outputDetails:{included:flag} traceHeader mapRunArn error cause stateMachineVersionArn stateMachineAliasArn "
+		"redriveCount:integer redriveDate:time redriveStatus redriveStatusReason"),
+	  REFUSES("ExecutionDoesNotExist InvalidArn" KMS) },
 	{ "ListExecutions",
 	  MEMBERS(TEXT("stateMachineArn", false, 1, 256), CHOICE("statusFilter", false, STATUSES), NUMBER("maxResults", 0, 1000),
 		  TEXT("nextToken", false, 1, 3096), TEXT("mapRunArn", false, 1, 2000),
 		  CHOICE("redriveFilter", false, "REDRIVEN, NOT_REDRIVEN")),
-	  api_list_executions },
+	  api_list_executions, NEEDS(READ),
+	  GIVES("executions:[{executionArn! stateMachineArn! name! status! startDate:time! stopDate:time mapRunArn itemCount:integer "
+		"stateMachineVersionArn stateMachineAliasArn redriveCount:integer redriveDate:time}]! nextToken"),
+	  REFUSES("InvalidArn InvalidToken StateMachineDoesNotExist StateMachineTypeNotSupported ValidationException ResourceNotFound") },
 	{ "GetExecutionHistory",
 	  MEMBERS(TEXT("executionArn", true, 1, 256), NUMBER("maxResults", 0, 1000), FLAG("reverseOrder"), TEXT("nextToken", false, 1, 1024),
 		  FLAG("includeExecutionData")),
-	  api_get_execution_history },
-	{ "SendTaskSuccess", MEMBERS(TEXT("taskToken", true, 1, 2048), TEXT("output", true, 0, PAYLOAD_MOST)), api_send_task_success },
+	  api_get_execution_history, NEEDS(READ),
+	  GIVES("events:any! nextToken"),
+	  REFUSES("ExecutionDoesNotExist InvalidArn InvalidToken" KMS) },
+	{ "SendTaskSuccess", MEMBERS(TEXT("taskToken", true, 1, 2048), TEXT("output", true, 0, PAYLOAD_MOST)), api_send_task_success, NEEDS(OPERATE),
+	  REFUSES("TaskDoesNotExist InvalidOutput InvalidToken TaskTimedOut" KMS) },
 	{ "SendTaskFailure",
-	  MEMBERS(TEXT("taskToken", true, 1, 2048), TEXT("error", false, 0, 256), TEXT("cause", false, 0, 32768)), api_send_task_failure },
-	{ "SendTaskHeartbeat", MEMBERS(TEXT("taskToken", true, 1, 2048)), api_send_task_heartbeat },
-	{ "RedriveExecution", MEMBERS(TEXT("executionArn", true, 1, 256), TEXT("clientToken", false, 1, 64)), api_redrive_execution },
-	{ "DescribeMapRun", MEMBERS(TEXT("mapRunArn", true, 1, 2000)), api_describe_map_run },
+	  MEMBERS(TEXT("taskToken", true, 1, 2048), TEXT("error", false, 0, 256), TEXT("cause", false, 0, 32768)), api_send_task_failure, NEEDS(OPERATE),
+	  REFUSES("TaskDoesNotExist InvalidToken TaskTimedOut" KMS) },
+	{ "SendTaskHeartbeat", MEMBERS(TEXT("taskToken", true, 1, 2048)), api_send_task_heartbeat, NEEDS(OPERATE),
+	  REFUSES("TaskDoesNotExist InvalidToken TaskTimedOut") },
+	{ "RedriveExecution", MEMBERS(TEXT("executionArn", true, 1, 256), TEXT("clientToken", false, 1, 64)), api_redrive_execution, NEEDS(OPERATE),
+	  GIVES("redriveDate:time!"),
+	  REFUSES("ExecutionDoesNotExist ExecutionNotRedrivable ExecutionLimitExceeded InvalidArn ValidationException") },
+	{ "DescribeMapRun", MEMBERS(TEXT("mapRunArn", true, 1, 2000)), api_describe_map_run, NEEDS(READ),
+	  GIVES("mapRunArn! executionArn! status! startDate:time! stopDate:time maxConcurrency:integer! toleratedFailurePercentage:float! "
+		"toleratedFailureCount:integer! itemCounts" SHAPE_COUNTS "! executionCounts" SHAPE_COUNTS "! redriveCount:integer "
+		"redriveDate:time"),
+	  REFUSES("ResourceNotFound InvalidArn") },
 	{ "ListMapRuns",
-	  MEMBERS(TEXT("executionArn", true, 1, 256), NUMBER("maxResults", 0, 1000), TEXT("nextToken", false, 1, 1024)), api_list_map_runs },
+	  MEMBERS(TEXT("executionArn", true, 1, 256), NUMBER("maxResults", 0, 1000), TEXT("nextToken", false, 1, 1024)), api_list_map_runs, NEEDS(READ),
+	  GIVES("mapRuns:[{executionArn! mapRunArn! stateMachineArn! startDate:time! stopDate:time}]! nextToken"),
+	  REFUSES("ExecutionDoesNotExist InvalidArn InvalidToken") },
 	{ "UpdateMapRun",
 	  MEMBERS(TEXT("mapRunArn", true, 1, 2000), NUMBER("maxConcurrency", 0, 0), FRACTION("toleratedFailurePercentage", 0, 100),
 		  NUMBER("toleratedFailureCount", 0, 0)),
-	  api_update_map_run },
-	{ "CreateActivity", MEMBERS(TEXT("name", true, 1, 80), LIST("tags", 0, 0), OBJECT("encryptionConfiguration")), api_create_activity },
-	{ "DescribeActivity", MEMBERS(TEXT("activityArn", true, 1, 256)), api_describe_activity },
-	{ "ListActivities", MEMBERS(PAGE), api_list_activities },
-	{ "DeleteActivity", MEMBERS(TEXT("activityArn", true, 1, 256)), api_delete_activity },
-	{ "GetActivityTask", MEMBERS(TEXT("activityArn", true, 1, 256), TEXT("workerName", false, 1, 80)), api_get_activity_task },
-	{ "TagResource", MEMBERS(TEXT("resourceArn", true, 1, 256), NEEDED_LIST("tags", 0, 0)), api_tag_resource },
-	{ "UntagResource", MEMBERS(TEXT("resourceArn", true, 1, 256), NEEDED_LIST("tagKeys", 0, 0)), api_untag_resource },
-	{ "ListTagsForResource", MEMBERS(TEXT("resourceArn", true, 1, 256)), api_list_tags_for_resource },
-	{ "DescribeStateMachineForExecution", MEMBERS(TEXT("executionArn", true, 1, 256), INCLUDED), api_describe_state_machine_for_execution },
+	  api_update_map_run, NEEDS(OPERATE),
+	  REFUSES("ResourceNotFound InvalidArn ValidationException") },
+	{ "CreateActivity", MEMBERS(TEXT("name", true, 1, 80), LIST("tags", 0, 0), OBJECT("encryptionConfiguration")), api_create_activity, NEEDS(ADMINISTER),
+	  GIVES("activityArn! creationDate:time!"),
+	  REFUSES("ActivityLimitExceeded ActivityAlreadyExists InvalidName TooManyTags InvalidEncryptionConfiguration" KMS_KEY) },
+	{ "DescribeActivity", MEMBERS(TEXT("activityArn", true, 1, 256)), api_describe_activity, NEEDS(READ),
+	  GIVES("activityArn! name! creationDate:time! encryptionConfiguration" SHAPE_ENCRYPTION),
+	  REFUSES("ActivityDoesNotExist InvalidArn") },
+	{ "ListActivities", MEMBERS(PAGE), api_list_activities, NEEDS(READ),
+	  GIVES("activities:[{activityArn! name! creationDate:time!}]! nextToken"),
+	  REFUSES("InvalidToken") },
+	{ "DeleteActivity", MEMBERS(TEXT("activityArn", true, 1, 256)), api_delete_activity, NEEDS(ADMINISTER),
+	  REFUSES("InvalidArn") },
+	{ "GetActivityTask", MEMBERS(TEXT("activityArn", true, 1, 256), TEXT("workerName", false, 1, 80)), api_get_activity_task, NEEDS(OPERATE),
+	  GIVES("taskToken input"),
+	  REFUSES("ActivityDoesNotExist ActivityWorkerLimitExceeded InvalidArn" KMS) },
+	{ "TagResource", MEMBERS(TEXT("resourceArn", true, 1, 256), NEEDED_LIST("tags", 0, 0)), api_tag_resource, NEEDS(ADMINISTER),
+	  REFUSES("InvalidArn ResourceNotFound TooManyTags") },
+	{ "UntagResource", MEMBERS(TEXT("resourceArn", true, 1, 256), NEEDED_LIST("tagKeys", 0, 0)), api_untag_resource, NEEDS(ADMINISTER),
+	  REFUSES("InvalidArn ResourceNotFound") },
+	{ "ListTagsForResource", MEMBERS(TEXT("resourceArn", true, 1, 256)), api_list_tags_for_resource, NEEDS(READ),
+	  GIVES("tags:[{key value}]"),
+	  REFUSES("InvalidArn ResourceNotFound") },
+	{ "DescribeStateMachineForExecution", MEMBERS(TEXT("executionArn", true, 1, 256), INCLUDED), api_describe_state_machine_for_execution, NEEDS(READ),
+	  GIVES("stateMachineArn! name! definition! roleArn! updateDate:time! loggingConfiguration" SHAPE_LOGGING " tracingConfiguration"
+		SHAPE_TRACING " mapRunArn label revisionId encryptionConfiguration" SHAPE_ENCRYPTION " variableReferences:map"),
+	  REFUSES("ExecutionDoesNotExist InvalidArn" KMS) },
 	{ "PublishStateMachineVersion",
 	  MEMBERS(TEXT("stateMachineArn", true, 1, 256), TEXT("revisionId", false, 0, 0), TEXT("description", false, 0, 256)),
-	  api_publish_state_machine_version },
-	{ "DeleteStateMachineVersion", MEMBERS(TEXT("stateMachineVersionArn", true, 1, 2000)), api_delete_state_machine_version },
+	  api_publish_state_machine_version, NEEDS(ADMINISTER),
+	  GIVES("creationDate:time! stateMachineVersionArn!"),
+	  REFUSES("ValidationException StateMachineDeleting StateMachineDoesNotExist ServiceQuotaExceededException ConflictException "
+		  "InvalidArn") },
+	{ "DeleteStateMachineVersion", MEMBERS(TEXT("stateMachineVersionArn", true, 1, 2000)), api_delete_state_machine_version, NEEDS(ADMINISTER),
+	  REFUSES("ValidationException InvalidArn ConflictException") },
 	{ "ListStateMachineVersions",
 	  MEMBERS(TEXT("stateMachineArn", true, 1, 256), TEXT("nextToken", false, 1, 1024), NUMBER("maxResults", 0, 1000)),
-	  api_list_state_machine_versions },
+	  api_list_state_machine_versions, NEEDS(READ),
+	  GIVES("stateMachineVersions:[{stateMachineVersionArn! creationDate:time!}]! nextToken"),
+	  REFUSES("ValidationException InvalidArn InvalidToken") },
 	{ "CreateStateMachineAlias",
 	  MEMBERS(TEXT("description", false, 0, 256), TEXT("name", true, 1, 80), NEEDED_LIST("routingConfiguration", 1, 2)),
-	  api_create_state_machine_alias },
+	  api_create_state_machine_alias, NEEDS(ADMINISTER),
+	  GIVES("stateMachineAliasArn! creationDate:time!"),
+	  REFUSES("InvalidArn InvalidName ValidationException StateMachineDeleting ResourceNotFound ConflictException "
+		  "ServiceQuotaExceededException") },
 	{ "UpdateStateMachineAlias",
 	  MEMBERS(TEXT("stateMachineAliasArn", true, 1, 256), TEXT("description", false, 0, 256), LIST("routingConfiguration", 1, 2)),
-	  api_update_state_machine_alias },
-	{ "DeleteStateMachineAlias", MEMBERS(TEXT("stateMachineAliasArn", true, 1, 256)), api_delete_state_machine_alias },
-	{ "DescribeStateMachineAlias", MEMBERS(TEXT("stateMachineAliasArn", true, 1, 256)), api_describe_state_machine_alias },
+	  api_update_state_machine_alias, NEEDS(ADMINISTER),
+	  GIVES("updateDate:time!"),
+	  REFUSES("ValidationException InvalidArn ResourceNotFound ConflictException StateMachineDeleting") },
+	{ "DeleteStateMachineAlias", MEMBERS(TEXT("stateMachineAliasArn", true, 1, 256)), api_delete_state_machine_alias, NEEDS(ADMINISTER),
+	  REFUSES("ValidationException InvalidArn ResourceNotFound ConflictException") },
+	{ "DescribeStateMachineAlias", MEMBERS(TEXT("stateMachineAliasArn", true, 1, 256)), api_describe_state_machine_alias, NEEDS(READ),
+	  GIVES("stateMachineAliasArn name description routingConfiguration:[{stateMachineVersionArn! weight:integer!}] creationDate:time "
+		"updateDate:time"),
+	  REFUSES("ValidationException InvalidArn ResourceNotFound") },
 	{ "ListStateMachineAliases",
 	  MEMBERS(TEXT("stateMachineArn", true, 1, 256), TEXT("nextToken", false, 1, 1024), NUMBER("maxResults", 0, 1000)),
-	  api_list_state_machine_aliases },
+	  api_list_state_machine_aliases, NEEDS(READ),
+	  GIVES("stateMachineAliases:[{stateMachineAliasArn! creationDate:time!}]! nextToken"),
+	  REFUSES("InvalidArn InvalidToken ResourceNotFound StateMachineDoesNotExist StateMachineDeleting") },
 	{ "TestState",
 	  MEMBERS(TEXT("definition", true, 1, PAYLOAD_MOST), TEXT("roleArn", false, 1, 256), TEXT("input", false, 0, 262144),
 		  CHOICE("inspectionLevel", false, "INFO, DEBUG, TRACE"), FLAG("revealSecrets"), TEXT("variables", false, 0, 262144),
 		  TEXT("stateName", false, 1, 80), OBJECT("mock"), TEXT("context", false, 0, 262144), OBJECT("stateConfiguration")),
-	  api_test_state },
+	  api_test_state, NEEDS(OPERATE),
+	  GIVES("output error cause inspectionData:any nextState status"),
+	  REFUSES("InvalidArn InvalidDefinition InvalidExecutionInput ValidationException") },
 };
 const unsigned api_operations_count = sizeof api_operations / sizeof api_operations[0];
 
@@ -221,12 +319,18 @@ static bool check_request(struct api_call *call)
 	return findings.count == 0;
 }
 
+const struct api_operation *api_find(struct str operation)
+{
+	for (unsigned i = 0; i < api_operations_count; i++)
+		if (str_eqz(operation, api_operations[i].name))
+			return &api_operations[i];
+	return NULL;
+}
+
 void api_begin(struct api_call *call, struct str operation, struct str body)
 {
 	struct wf_error err = { 0 };
-	for (unsigned i = 0; i < api_operations_count && !call->operation; i++)
-		if (str_eqz(operation, api_operations[i].name))
-			call->operation = &api_operations[i];
+	call->operation = api_find(operation);
 	if (!call->operation) {
 		api_refuse(call, "UnknownOperationException", "there is no operation '%.*s'", STR_FMT(str_sub(operation, 0, 80)));
 		return;
@@ -329,6 +433,13 @@ void api_put_json(struct buffer *out, const char *name, struct str json)
 static void finish(struct api_call *call, unsigned status)
 {
 	call->status = status;
+#ifdef RATCHET_CHECK_ANSWERS
+	_cleanup_(buffer_done) struct buffer problem = { 0 };
+	if (!api_answer_fits(call, &problem)) {
+		log_error("api", "%s: %s", problem.data, call->body.data);
+		abort();
+	}
+#endif
 	call->answered(call);
 }
 

@@ -5,6 +5,7 @@
  * answers at once or from the engine's callback: always exactly once, with api_answer or api_refuse. */
 #pragma once
 #include "engine/engine.h"
+#include "server/auth.h"
 
 /* One call under way. Made by the transport, freed by api_call_free after the answer was sent. */
 struct api_call {
@@ -17,6 +18,8 @@ struct api_call {
 	const char *error; /* AWS's name of the error; NULL */
 	/* The transport's, may be NULL: whether the client has closed its connection, as far as is known. */
 	bool (*gone)(struct api_call *call);
+	/* The transport's: headers traceparent and X-Amzn-Trace-Id of the request; empty: none. Borrowed for as long as the call lives. */
+	struct str trace_parent, trace_id;
 	/* The transport's: called once when the answer is there (possibly from within api_begin). */
 	void (*answered)(struct api_call *call);
 	void *data;
@@ -36,10 +39,16 @@ struct api_operation {
 	const char *name;
 	const struct api_member *members; /* ended by a NULL name */
 	void (*handle)(struct api_call *call);
+	const char *output; /* the members of its answer, as server/api_shape.h writes them; NULL: none */
+	const char *errors; /* AWS's names, a blank between them */
+	enum role role; /* the least that may call it */
 };
 
 extern const struct api_operation api_operations[];
 extern const unsigned api_operations_count;
+
+/* The row of an operation; NULL: there is none of that name. */
+const struct api_operation *api_find(struct str operation);
 
 /* Begins a call of `operation` ("StartExecution") with the request's body. The transport has set engine, answered and data of a zeroed `call`. */
 void api_begin(struct api_call *call, struct str operation, struct str body);

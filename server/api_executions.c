@@ -23,13 +23,24 @@ static struct str optional(const struct api_call *call, const char *name)
 	return api_has(call, name) ? api_text(call, name) : (struct str){ 0 };
 }
 
+/* The member, or the header that AWS's clients send; one that is not short, plain text is ignored. */
+static struct str trace_header(const struct api_call *call)
+{
+	struct str header = api_has(call, "traceHeader") ? api_text(call, "traceHeader") : call->trace_id;
+	for (size_t i = 0; i < header.len; i++)
+		if ((unsigned char)header.ptr[i] < 0x20 || (unsigned char)header.ptr[i] > 0x7e)
+			return api_has(call, "traceHeader") ? header : STR_EMPTY;
+	return header.len <= 256 ? header : STR_EMPTY;
+}
+
 void api_start_execution(struct api_call *call)
 {
 	struct start_request request = {
 		.machine_arn = api_text(call, "stateMachineArn"),
 		.name = api_text(call, "name"),
 		.input = optional(call, "input"),
-		.trace_header = api_text(call, "traceHeader"),
+		.trace_header = trace_header(call),
+		.trace_parent = call->trace_parent,
 	};
 	engine_start(call->engine, &request, started, call);
 }
@@ -66,10 +77,10 @@ static void ended(void *data, const struct engine_error *error, const struct exe
 		api_put_text(out, "cause", execution->cause);
 	if (all)
 		api_put_text(out, "input", execution->input);
-	api_put_json(out, "inputDetails", all ? STR("{\"included\":true}") : STR("{\"included\":false}"));
+	api_put_json(out, "inputDetails", STR("{\"included\":true}"));
 	if (all && execution->output)
 		api_put_text(out, "output", value_text(execution->output));
-	api_put_json(out, "outputDetails", all ? STR("{\"included\":true}") : STR("{\"included\":false}"));
+	api_put_json(out, "outputDetails", STR("{\"included\":true}"));
 	if (execution->trace_header.len)
 		api_put_text(out, "traceHeader", execution->trace_header);
 	put_billing(out, execution);
@@ -83,7 +94,8 @@ void api_start_sync_execution(struct api_call *call)
 		.machine_arn = api_text(call, "stateMachineArn"),
 		.name = api_text(call, "name"),
 		.input = optional(call, "input"),
-		.trace_header = api_text(call, "traceHeader"),
+		.trace_header = trace_header(call),
+		.trace_parent = call->trace_parent,
 	};
 	engine_start_sync(call->engine, &request, ended, call);
 }
@@ -121,7 +133,7 @@ static void redriven(void *data, const struct engine_error *error, const struct 
 
 void api_redrive_execution(struct api_call *call)
 {
-	engine_redrive(call->engine, api_text(call, "executionArn"), redriven, call);
+	engine_redrive_once(call->engine, api_text(call, "executionArn"), api_text(call, "clientToken"), redriven, call);
 }
 
 /* ---- describe --------------------------------------------------------------------------------- */
@@ -211,8 +223,7 @@ static void machine_described(void *data, const struct engine_error *error, cons
 	buffer_byte(out, '{');
 	api_put_text(out, "stateMachineArn", execution->machine_arn);
 	api_put_text(out, "name", execution->machine_name);
-	if (all)
-		api_put_text(out, "definition", execution->definition);
+	api_put_text(out, "definition", all ? execution->definition : STR("{}"));
 	api_put_text(out, "roleArn", execution->role_arn);
 	api_put_time(out, "updateDate", execution->updated_ms);
 	api_put_configurations(out, execution->logging, execution->tracing, execution->encryption);

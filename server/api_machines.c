@@ -106,8 +106,7 @@ void api_describe_state_machine(struct api_call *call)
 	api_put_text(out, "stateMachineArn", machine->arn);
 	api_put_text(out, "name", machine->name);
 	api_put_text(out, "status", machine->deleting ? STR("DELETING") : STR("ACTIVE"));
-	if (all)
-		api_put_text(out, "definition", machine->definition);
+	api_put_text(out, "definition", all ? machine->definition : STR("{}"));
 	api_put_text(out, "roleArn", machine->role_arn);
 	api_put_text(out, "type", machine->type);
 	api_put_time(out, "creationDate", machine->created_ms);

@@ -1,7 +1,7 @@
 /* config.c: reads the configuration (config.h). */
 #include "server/config.h"
 #include "base/mem.h"
-#include "server/yaml_reader.h"
+#include "value/yaml_reader.h"
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -73,6 +73,17 @@ static bool is_log_level(const char *text)
 	return log_level_parse(text, &level);
 }
 
+static bool is_auth(const char *text)
+{
+	return strcmp(text, "none") == 0 || strcmp(text, "sigv4") == 0;
+}
+
+/* Names or addresses, without ports: "a.example, [fd00::1]". */
+static bool is_hosts(const char *text)
+{
+	return strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._[]:, ") == strlen(text);
+}
+
 static bool is_log_format(const char *text)
 {
 	return strcmp(text, "text") == 0 || strcmp(text, "json") == 0;
@@ -87,6 +98,8 @@ static const struct {
 	{ "durability", is_durability, "full or relaxed" },
 	{ "region", is_region, "a name of small letters, digits and hyphens, 32 at most" },
 	{ "account", is_account, "twelve digits" },
+	{ "auth", is_auth, "none or sigv4" },
+	{ "hosts", is_hosts, "names with commas between" },
 	{ "lambda_endpoint", is_url, "a URL that begins with http:// or https://" },
 	{ "log_level", is_log_level, "debug, info, warn or error" },
 	{ "log_format", is_log_format, "text or json" },
@@ -197,6 +210,17 @@ static struct value *resolve_exec(const struct value *exec, const char *folder)
 	return resolved;
 }
 
+static struct value *resolve_logs(const struct value *logs, const char *folder)
+{
+	struct value *resolved = value_new_object(value_count(logs));
+	for (size_t i = 0; i < value_count(logs); i++) {
+		struct str key = value_key_at(logs, i);
+		const struct value *value = value_at(logs, i);
+		value_object_take(resolved, key, str_eqz(key, "folder") ? absolute_path(value, folder) : value_ref(value));
+	}
+	return resolved;
+}
+
 static int check_mapping(const struct value *value, struct wf_error *err)
 {
 	return value_is(value, VALUE_OBJECT)
@@ -210,7 +234,9 @@ static int take_section(struct config *config, unsigned index, const struct valu
 	struct value **slot = (struct value **)(void *)((char *)config + sections[index].offset);
 	int code = check_mapping(value, err);
 	if (code == 0)
-		*slot = slot == &config->exec ? resolve_exec(value, folder) : value_ref(value);
+		*slot = slot == &config->exec   ? resolve_exec(value, folder)
+			: slot == &config->logs ? resolve_logs(value, folder)
+						: value_ref(value);
 	return code;
 }
 

@@ -18,13 +18,17 @@
 	X(durability, "full", "WORD", "what acknowledged requests survive: full: a power loss; relaxed: a crash only") \
 	X(region, "", "NAME", "region in ARNs (the store's, else us-east-1)")                                          \
 	X(account, "", "DIGITS", "account in ARNs (the store's, else 000000000000)")                                   \
+	X(auth, "none", "WORD", "who may ask: none: everybody on this machine; sigv4: who signs with an access key")  \
+	X(hosts, "", "NAMES", "names that clients may call the server by, a comma between (with auth any)")           \
+	X(tls_certificate, "", "FILE", "PEM: the server's certificate and those above it; with tls_key: https")      \
+	X(tls_key, "", "FILE", "PEM: its private key")                                                               \
 	X(lambda_endpoint, "", "URL", "Lambda Invoke API (AWS_ENDPOINT_URL_LAMBDA)")                                   \
 	X(work_dir, "", "FOLDER", "executions' work folders (beside the store)")                                       \
 	X(log_level, "info", "WORD", "debug, info, warn or error")                                                     \
 	X(log_format, "text", "WORD", "text or json")
 
 /* X(field): the sections that connectors read. */
-#define CONFIG_SECTIONS(X) X(exec) X(http) X(lambda)
+#define CONFIG_SECTIONS(X) X(exec) X(http) X(lambda) X(logs) X(root_key)
 
 struct config {
 #define X(field, value, argument, text) char *field; /* never NULL after config_load */

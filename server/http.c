@@ -7,16 +7,22 @@
  *     headers → body … → allowed? → route → api_begin ──(answered at once)────────► respond
  *                                              └─ suspended … answered → resume ──► respond
  *
+ * With authentication there is a gate: headers → auth_begin … body → auth_finish → who it is. A body is kept only for
+ * requests whose headers may belong to somebody.
+ *
  * A client that goes away while its connection is suspended is not noticed until its answer is there and cannot be
  * sent; it costs a connection until then, and the engine answers every call. A body beyond request_bytes is read on,
  * and dropped, up to twice that, because a client that still sends does not look for an answer; beyond it the
  * connection is closed. */
+#include "base/log.h"
 #include "base/mem.h"
 #include "server/api.h"
+#include "server/auth.h"
 #include "server/route.h"
 #include "server/server.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <microhttpd.h>
 #include <netdb.h>
@@ -28,6 +34,9 @@
 
 #define CONNECTION_IDLE_S 75
 #define CONNECTION_MEMORY (24 * 1024)
+#define OPEN_BODY_BYTES 4096     /* of a request by who need not say who they are */
+#define HEADERS_MOST 100
+#define PEM_BYTES_MOST (1 << 20)
 #define DESCRIPTORS_KEPT 256 /* for the store, tasks and their like: connections leave them free */
 
 struct server {
@@ -46,6 +55,19 @@ struct server {
 	void (*idle)(void *data);
 	void *idle_data;
 	bool draining, running;
+	const char *hosts;                /* server_options */
+	char *certificate, *private_key;  /* PEM; NULL: no TLS */
+	char trouble[256];                /* what the library said last, while it starts */
+};
+
+/* Who a request comes from, as far as it is known. */
+struct gate {
+	struct arena arena;
+	struct auth_request request;
+	struct auth_proof proof;
+	struct auth_refusal refusal;
+	bool open;    /* nobody need say who they are */
+	bool refused; /* `refusal` says why; the body is not kept */
 };
 
 /* One request, from its first header to its end. */
@@ -57,8 +79,12 @@ struct exchange {
 	struct buffer body;
 	struct exchange *next, *previous; /* in server->suspended */
 	uint64_t body_bytes;              /* read, kept or not */
-	char *path; /* as sent, without the query */
+	char *path;                       /* as sent, without the query */
+	char *query;                      /* as sent; with a gate only */
+	struct gate *gate;                /* NULL: no authentication */
 	char request_id[37];
+	unsigned status; /* of the answer; 0: none was given */
+	int64_t began_us;
 	bool is_api, headed, begun, suspended;
 };
 
@@ -84,17 +110,51 @@ static bool host_is_ours(const struct server *server, const char *text)
 	return host.len == strlen(server->host) && strncasecmp(host.ptr, server->host, host.len) == 0;
 }
 
-/* Browsers send Host, and Origin with requests that other pages make: a rebound name or a foreign page gets no answer.
- */
+static const char *sent_header(const struct exchange *exchange, const char *name)
+{
+	return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
+}
+
+/* Whether "HOST[:PORT]" is one of the names that the configuration lists, whatever the port: what stands before us may have
+ * another. */
+static bool host_is_listed(const struct server *server, const char *text)
+{
+	const char *bracket = text[0] == '[' ? strchr(text, ']') : NULL;
+	size_t length = bracket ? (size_t)(bracket + 1 - text) : strcspn(text, ":");
+	for (const char *at = server->hosts; *at;) {
+		at += strspn(at, ", ");
+		size_t part = strcspn(at, ", ");
+		if (part && part == length && strncasecmp(at, text, length) == 0)
+			return true;
+		at += part;
+	}
+	return false;
+}
+
+/* Where an origin's host begins; NULL: it is no page's of the web. */
+static const char *origin_host(const char *origin)
+{
+	if (strncmp(origin, "http://", 7) == 0)
+		return origin + 7;
+	return strncmp(origin, "https://", 8) == 0 ? origin + 8 : NULL;
+}
+
+/* Browsers send Host, and Origin with requests that other pages make: a rebound name or a foreign page gets no answer. */
 static bool is_allowed(struct exchange *exchange)
 {
-	const char *host = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "Host");
-	const char *origin = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "Origin");
-	if (host && !host_is_ours(exchange->server, host))
+	const struct server *server = exchange->server;
+	const char *host = sent_header(exchange, "Host"), *origin = sent_header(exchange, "Origin");
+	bool any_host = server->services.auth && !*server->hosts;
+	if (host && !any_host && !host_is_ours(server, host) && !host_is_listed(server, host))
 		return false;
 	if (!origin)
 		return true;
-	return strncmp(origin, "http://", 7) == 0 && host_is_ours(exchange->server, origin + 7);
+	const char *origin_name = origin_host(origin);
+	if (!origin_name)
+		return false;
+	if (server->services.auth)
+		return host && strcasecmp(origin_name, host) == 0;
+	return host_is_ours(server, origin_name) || host_is_listed(server, origin_name);
 }
 
 /* ---- answering -------------------------------------------------------------------------------- */
@@ -103,6 +163,7 @@ static enum MHD_Result respond(struct exchange *exchange, unsigned status, const
 			       struct buffer *body)
 {
 	size_t length = body->len;
+	exchange->status = status;
 	struct MHD_Response *response =
 	    MHD_create_response_from_buffer(length, buffer_take(body), MHD_RESPMEM_MUST_FREE);
 	if (!response)
@@ -148,6 +209,21 @@ static enum MHD_Result respond_route(struct exchange *exchange)
 {
 	struct route_call *call = &exchange->route;
 	return respond(exchange, call->status, call->type ? call->type : "application/json", NULL, &call->out);
+}
+
+/* In the words of where it was asked: the API's, the Lambda API's, or those of /v1. */
+static enum MHD_Result respond_refusal(struct exchange *exchange, const struct auth_refusal *refusal)
+{
+	struct buffer body = { 0 };
+	if (exchange->is_api)
+		return respond_error(exchange, 400, refusal->aws, refusal->message);
+	bool lambda = exchange->path[0] && exchange->path[1] >= '0' && exchange->path[1] <= '9';
+	buffer_addz(&body, lambda ? "{" : "{\"error\":{");
+	if (!lambda)
+		api_put_text(&body, "code", str_of(refusal->code));
+	api_put_text(&body, "message", str_of(refusal->message));
+	buffer_addz(&body, lambda ? "}" : "}}");
+	return respond(exchange, lambda ? 403 : refusal->status, "application/json", lambda ? refusal->aws : NULL, &body);
 }
 
 static enum MHD_Result respond_too_large(struct exchange *exchange)
@@ -258,18 +334,124 @@ static const char *route_header_text(struct route_call *call, const char *name)
 	return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
 }
 
+/* ---- the gate ---------------------------------------------------------------------------------- */
+
+struct gathering {
+	struct sigv4_header *headers;
+	unsigned count;
+};
+
+static enum MHD_Result gather_header(void *data, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct gathering *gathering = data;
+	if (gathering->count == HEADERS_MOST)
+		return MHD_NO;
+	gathering->headers[gathering->count++] = (struct sigv4_header){ str_of(name), str_of(value ? value : "") };
+	return MHD_YES;
+}
+
+/* Whether anybody may ask for it; what is not there too. */
+static bool is_open(const struct exchange *exchange, const char *method)
+{
+	struct route_call call = { 0 };
+	unsigned status;
+	if (exchange->is_api)
+		return false;
+	const struct route *route = routes_find(&call, method, exchange->path, &status);
+	arena_done(&call.arena);
+	return !route || route->role == ROLE_NONE;
+}
+
+/* The headers are there: whether they may belong to somebody. */
+static void open_gate(struct exchange *exchange, const char *method)
+{
+	struct gate *gate = exchange->gate = NEW(struct gate);
+	struct gathering gathering = { .headers = ARENA_ARRAY(&gate->arena, struct sigv4_header, HEADERS_MOST) };
+	const char *origin = sent_header(exchange, "Origin"), *host = sent_header(exchange, "Host");
+	MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, gather_header, &gathering);
+	gate->request = (struct auth_request){
+		.http = { .method = str_of(method),
+			  .path = str_of(exchange->path),
+			  .query = str_of(exchange->query),
+			  .headers = gathering.headers,
+			  .headers_count = gathering.count },
+		.cookie = str_of(sent_header(exchange, "Cookie")),
+		.csrf = str_of(sent_header(exchange, "X-Ratchet-Csrf")),
+		.same_origin = origin && host && origin_host(origin) && strcasecmp(origin_host(origin), host) == 0,
+	};
+	gate->open = is_open(exchange, method);
+	if (gathering.count == HEADERS_MOST) {
+		auth_refuse(&gate->refusal, AUTH_INCOMPLETE, "the request has too many headers");
+		gate->refused = true;
+	} else if (!gate->open) {
+		gate->refused = !auth_begin(exchange->server->services.auth, &gate->arena, &gate->request, &gate->proof, &gate->refusal);
+	}
+}
+
+/* The body is there: who it is. Where anybody may ask, a signature or a session that is not good is as if there were none. */
+static bool pass_gate(struct exchange *exchange, struct identity *ret_identity)
+{
+	struct gate *gate = exchange->gate;
+	struct auth *auth = exchange->server->services.auth;
+	if (!gate) {
+		*ret_identity = (struct identity){ .role = ROLE_ADMINISTER };
+		return true;
+	}
+	if (gate->refused)
+		return false;
+	if (gate->open) {
+		*ret_identity = (struct identity){ 0 };
+		if (!sigv4_is_signed(&gate->request.http))
+			auth_peek(auth, &gate->arena, gate->request.cookie, ret_identity);
+		else if (auth_begin(auth, &gate->arena, &gate->request, &gate->proof, &gate->refusal))
+			auth_finish(auth, &gate->arena, &gate->request, &gate->proof, exchange->body.data, &exchange->body.len, ret_identity,
+				    &gate->refusal);
+		return true;
+	}
+	return auth_finish(auth, &gate->arena, &gate->request, &gate->proof, exchange->body.data, &exchange->body.len, ret_identity,
+			   &gate->refusal);
+}
+
+static enum MHD_Result respond_denied(struct exchange *exchange, const struct identity *identity, const char *action, enum role needed)
+{
+	struct auth_refusal refusal;
+	auth_refuse(&refusal, AUTH_DENIED, "User: %.*s (%.*s) is not authorized to perform: %.100s; its role is %s, and %s is needed",
+		    STR_FMT(identity->name), STR_FMT(identity->key_id), action, role_name(identity->role), role_name(needed));
+	return respond_refusal(exchange, &refusal);
+}
+
+static void close_gate(struct gate *gate)
+{
+	if (!gate)
+		return;
+	arena_done(&gate->arena);
+	free(gate);
+}
+
 /* ---- one request -------------------------------------------------------------------------------- */
 
-static enum MHD_Result begin_call(struct exchange *exchange)
+static struct str header_text(const struct exchange *exchange, const char *name)
+{
+	return str_of(MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name));
+}
+
+static enum MHD_Result begin_call(struct exchange *exchange, const struct identity *identity)
 {
 	static const char prefix[] = "AWSStepFunctions.";
 	const char *target = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "X-Amz-Target");
 	if (!target || strncmp(target, prefix, sizeof prefix - 1) != 0)
 		return respond_error(exchange, 400, "UnknownOperationException",
 				     "X-Amz-Target must be AWSStepFunctions.OPERATION");
+	const struct api_operation *operation = api_find(str_of(target + sizeof prefix - 1));
+	if (operation && !role_allows(identity->role, operation->role)) {
+		_cleanup_free_ char *action = mem_printf("states:%s", operation->name);
+		return respond_denied(exchange, identity, action, operation->role);
+	}
 	exchange->call = (struct api_call){
 		.engine = exchange->server->engine, .gone = call_gone, .answered = call_answered, .data = exchange
 	};
+	exchange->call.trace_parent = header_text(exchange, "traceparent");
+	exchange->call.trace_id = header_text(exchange, "X-Amzn-Trace-Id");
 	api_begin(&exchange->call, str_of(target + sizeof prefix - 1), buffer_str(&exchange->body));
 	buffer_done(&exchange->body);
 	if (exchange->call.status)
@@ -278,12 +460,12 @@ static enum MHD_Result begin_call(struct exchange *exchange)
 	return MHD_YES;
 }
 
-static enum MHD_Result begin_route(struct exchange *exchange, const char *method)
+static enum MHD_Result begin_route(struct exchange *exchange, const char *method, const struct identity *identity)
 {
 	struct route_call *call = &exchange->route;
 	*call = (struct route_call){ .services = &exchange->server->services,
 				     .engine = exchange->server->engine,
-				     .identity = { .role = ROLE_ADMINISTER },
+				     .identity = *identity,
 				     .body = buffer_str(&exchange->body),
 				     .query = route_query_text,
 				     .header = route_header_text,
@@ -292,6 +474,10 @@ static enum MHD_Result begin_route(struct exchange *exchange, const char *method
 				     .data = exchange };
 	unsigned status;
 	call->route = routes_find(call, method, exchange->path, &status);
+	if (call->route && !role_allows(identity->role, call->route->role)) {
+		_cleanup_free_ char *action = mem_printf("%s %s", method, exchange->path);
+		return respond_denied(exchange, identity, action, call->route->role);
+	}
 	if (!call->route)
 		route_refuse(call, status, status == 405 ? "MethodNotAllowed" : "NotFound",
 			     status == 405 ? "%s cannot be done here" : "there is nothing here for %s", method);
@@ -311,11 +497,14 @@ static enum MHD_Result answer_request(struct exchange *exchange, const char *met
 				     "Host or Origin does not name this server");
 	if (exchange->body_bytes > (uint64_t)engine_limits(server->engine)->request_bytes)
 		return respond_too_large(exchange);
+	struct identity identity;
+	if (!pass_gate(exchange, &identity))
+		return respond_refusal(exchange, &exchange->gate->refusal);
 	if (exchange->is_api)
 		return server->draining
 			   ? respond_error(exchange, 503, "ServiceUnavailable", "the server is ending; try again")
-			   : begin_call(exchange);
-	return begin_route(exchange, method);
+			   : begin_call(exchange, &identity);
+	return begin_route(exchange, method, &identity);
 }
 
 /* The headers are there. A body that is announced as too large is refused before it is sent, if the client waits for
@@ -326,8 +515,11 @@ static enum MHD_Result begin_exchange(struct exchange *exchange, const char *met
 	uint64_t announced = length ? strtoull(length, NULL, 10) : 0;
 	uint64_t most = (uint64_t)engine_limits(exchange->server->engine)->request_bytes;
 	exchange->headed = true;
+	exchange->began_us = exchange->server->services.clock->monotonic_us(exchange->server->services.clock);
 	exchange->is_api = strcmp(method, "POST") == 0 && strcmp(exchange->path, "/") == 0;
 	random_uuid(&exchange->server->random, exchange->request_id);
+	if (exchange->server->services.auth)
+		open_gate(exchange, method);
 	if (MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "Expect") == NULL)
 		most *= 2;
 	return announced > most ? respond_too_large(exchange) : MHD_YES;
@@ -336,8 +528,11 @@ static enum MHD_Result begin_exchange(struct exchange *exchange, const char *met
 static enum MHD_Result take_body(struct exchange *exchange, const char *bytes, size_t length)
 {
 	uint64_t most = (uint64_t)engine_limits(exchange->server->engine)->request_bytes;
+	const struct gate *gate = exchange->gate;
 	exchange->body_bytes += length;
-	if (exchange->body_bytes <= most)
+	if (gate && gate->open && exchange->body_bytes > OPEN_BODY_BYTES)
+		return MHD_NO;
+	if (exchange->body_bytes <= most && !(gate && gate->refused))
 		buffer_append(&exchange->body, bytes, length);
 	else
 		buffer_done(&exchange->body);
@@ -351,7 +546,10 @@ static void *on_line(void *data, const char *uri, struct MHD_Connection *connect
 	struct exchange *exchange = NEW(struct exchange);
 	exchange->server = data;
 	exchange->connection = connection;
-	exchange->path = mem_strndup(uri, strcspn(uri, "?"));
+	size_t length = strcspn(uri, "?");
+	exchange->path = mem_strndup(uri, length);
+	if (exchange->server->services.auth)
+		exchange->query = mem_strdup(uri[length] ? uri + length + 1 : "");
 	return exchange;
 }
 
@@ -378,6 +576,23 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
 	return answer_request(exchange, method);
 }
 
+static void log_request(const struct exchange *exchange)
+{
+	struct clock_source *clock = exchange->server->services.clock;
+	char status[16], duration[32];
+	if (!log_wanted(LOG_LEVEL_DEBUG) || !exchange->headed)
+		return;
+	snprintf(status, sizeof status, "%u", exchange->status);
+	snprintf(duration, sizeof duration, "%lld", (long long)(clock->monotonic_us(clock) - exchange->began_us));
+	bool named = exchange->is_api && exchange->call.operation;
+	log_fields(LOG_LEVEL_DEBUG, "http",
+		   LOG_FIELDS({ "request_id", str_of(exchange->request_id) },
+			      { "operation", str_of(named ? exchange->call.operation->name : exchange->path) },
+			      { "status", str_of(status) }, { "error", str_of(exchange->call.error) },
+			      { "duration_us", str_of(duration) }),
+		   "request");
+}
+
 static void on_completed(void *data, struct MHD_Connection *connection, void **state,
 			 enum MHD_RequestTerminationCode code)
 {
@@ -387,11 +602,14 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **s
 		return;
 	if (exchange->begun && --server->under_way == 0 && server->idle)
 		server->idle(server->idle_data);
+	log_request(exchange);
 	api_call_done(&exchange->call);
 	buffer_done(&exchange->body);
 	buffer_done(&exchange->route.out);
 	arena_done(&exchange->route.arena);
+	close_gate(exchange->gate);
 	free(exchange->path);
+	free(exchange->query);
 	free(exchange);
 	*state = NULL;
 }
@@ -423,12 +641,17 @@ static bool is_loopback(const struct sockaddr *address)
 }
 
 /* A listening socket, or a negative code. */
-static int open_socket(const char *listen_text, const struct addrinfo *info, struct wf_error *err)
+static int open_socket(const struct server *server, const char *listen_text, const struct addrinfo *info, struct wf_error *err)
 {
-	if (!is_loopback(info->ai_addr))
+	if (!is_loopback(info->ai_addr) && !server->services.auth)
 		return error_set(err, ERR(INVALID),
-				 "%s is not a loopback address: without authentication, only this machine may connect",
+				 "%s is not a loopback address: without authentication, only this machine may connect (--auth sigv4)",
 				 listen_text);
+	if (!is_loopback(info->ai_addr) && !server->services.secure)
+		log_warn("server",
+			 "%s is not a loopback address and there is no TLS (tls_certificate, tls_key): signatures keep requests from being "
+			 "changed, but everybody on the way can read them, and secrets and cookies of who signs in",
+			 listen_text);
 	int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return error_errno(err, errno, "cannot open a socket");
@@ -456,7 +679,7 @@ static int listen_on(struct server *server, const char *listen_text, struct wf_e
 	int fd = ERR(IO);
 	for (const struct addrinfo *info = found; info && fd < 0 && fd != ERR(INVALID) && fd != ERR(BUSY);
 	     info = info->ai_next)
-		fd = open_socket(listen_text, info, err);
+		fd = open_socket(server, listen_text, info, err);
 	freeaddrinfo(found);
 	if (fd < 0)
 		return fd;
@@ -467,7 +690,7 @@ static int listen_on(struct server *server, const char *listen_text, struct wf_e
 	server->port =
 	    ntohs(six ? ((struct sockaddr_in6 *)&address)->sin6_port : ((struct sockaddr_in *)&address)->sin_port);
 	server->host = six ? mem_printf("[%s]", host) : mem_strdup(host);
-	server->url = mem_printf("http://%s:%u", server->host, server->port);
+	server->url = mem_printf("%s://%s:%u", server->services.secure ? "https" : "http", server->host, server->port);
 	return fd;
 }
 
@@ -483,9 +706,82 @@ static unsigned connections_most(const struct engine *engine)
 	return (unsigned)(most < room ? most : room);
 }
 
-static void ignore_log(void *data, const char *format, va_list args)
+/* What the library has to say of clients' mistakes is no news; of its start it is. */
+static void keep_log(void *data, const char *format, va_list args)
+	__attribute__((format(printf, 2, 0)));
+static void keep_log(void *data, const char *format, va_list args)
 {
-	/* What the library has to say of clients' mistakes is no news. */
+	struct server *server = data;
+	if (server->daemon)
+		return;
+	vsnprintf(server->trouble, sizeof server->trouble, format, args);
+	server->trouble[strcspn(server->trouble, "\n")] = 0;
+}
+
+/* A PEM file's text, to be freed. */
+static char *read_pem(const char *path, const char *setting, struct wf_error *err)
+{
+	_cleanup_(buffer_done) struct buffer text = { 0 };
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : 1;
+	while (got > 0 && text.len <= PEM_BYTES_MOST) {
+		got = read(fd, buffer_reserve(&text, 65536), 65536);
+		text.len += got > 0 ? (size_t)got : 0;
+	}
+	int saved = errno;
+	if (fd >= 0)
+		close(fd);
+	if (got < 0)
+		error_errno(err, saved, "cannot read %s (%s)", path, setting);
+	else if (text.len > PEM_BYTES_MOST || !memmem(text.data ? text.data : "", text.len, "-----BEGIN ", 11))
+		error_set(err, ERR(INVALID), "%s (%s) is no PEM file", path, setting);
+	else {
+		buffer_byte(&text, 0);
+		return buffer_take(&text);
+	}
+	if (text.data)
+		explicit_bzero(text.data, text.len);
+	return NULL;
+}
+
+static int take_tls(struct server *server, const struct server_options *options, struct wf_error *err)
+{
+	bool certificate = options->tls_certificate && *options->tls_certificate, key = options->tls_key && *options->tls_key;
+	if (certificate != key)
+		return error_set(err, ERR(INVALID), "tls_certificate and tls_key go together: one is missing");
+	if (!certificate)
+		return 0;
+	if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
+		return error_set(err, ERR(UNSUPPORTED), "the HTTP library was built without TLS");
+	struct wf_error own = { 0 };
+	server->certificate = read_pem(options->tls_certificate, "tls_certificate", &own);
+	if (server->certificate)
+		server->private_key = read_pem(options->tls_key, "tls_key", &own);
+	if (!server->private_key) {
+		if (err)
+			*err = own;
+		return ERR(INVALID);
+	}
+	server->services.secure = true;
+	return 0;
+}
+
+/* Plain, or TLS 1.2 and 1.3. */
+static struct MHD_Daemon *start_daemon(struct server *server, int fd)
+{
+	const struct MHD_OptionItem tls[] = {
+		{ MHD_OPTION_HTTPS_MEM_CERT, 0, server->certificate },
+		{ MHD_OPTION_HTTPS_MEM_KEY, 0, server->private_key },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2" },
+		{ MHD_OPTION_END, 0, NULL },
+	};
+	const struct MHD_OptionItem plain[] = { { MHD_OPTION_END, 0, NULL } };
+	return MHD_start_daemon(
+	    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (server->certificate ? MHD_USE_TLS : 0), 0, NULL, NULL,
+	    on_request, server, MHD_OPTION_EXTERNAL_LOGGER, keep_log, server, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK,
+	    on_line, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_IDLE_S,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT,
+	    connections_most(server->engine), MHD_OPTION_ARRAY, server->certificate ? tls : plain, MHD_OPTION_END);
 }
 
 int server_new(const struct server_options *options, struct server **ret_server, struct wf_error *err)
@@ -496,24 +792,28 @@ int server_new(const struct server_options *options, struct server **ret_server,
 	server->services = (struct services){ .engine = options->engine,
 					      .clock = options->clock,
 					      .started_us = options->clock->monotonic_us(options->clock),
-					      .store_name = options->store_name };
+					      .logs = options->logs,
+					      .store_name = options->store_name,
+					      .auth = options->auth,
+					      .keys = options->keys };
+	server->hosts = options->hosts ? options->hosts : "";
 	uint64_t seed;
 	random_secure(&seed, sizeof seed);
 	random_seed(&server->random, seed);
-	int fd = listen_on(server, options->listen, err);
+	int fd = take_tls(server, options, err);
+	if (fd == 0)
+		fd = listen_on(server, options->listen, err);
 	if (fd < 0) {
 		server_free(server);
 		return fd;
 	}
-	server->daemon = MHD_start_daemon(
-	    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, server,
-	    MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK,
-	    on_line, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-	    (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT, connections_most(options->engine), MHD_OPTION_END);
+	server->daemon = start_daemon(server, fd);
 	if (!server->daemon) {
 		close(fd);
+		int code = error_set(err, server->certificate ? ERR(INVALID) : ERR(INTERNAL), "cannot start the HTTP server%s%s",
+				     *server->trouble ? ": " : "", server->trouble);
 		server_free(server);
-		return error_set(err, ERR(INTERNAL), "cannot start the HTTP server");
+		return code;
 	}
 	server->watch = (struct loop_watch){ .callback = on_ready, .data = server };
 	server->timer = (struct loop_timer){ .callback = on_timer, .data = server };
@@ -566,6 +866,10 @@ void server_free(struct server *server)
 		loop_timer_clear(server->loop, &server->timer);
 		MHD_stop_daemon(server->daemon);
 	}
+	if (server->private_key)
+		explicit_bzero(server->private_key, strlen(server->private_key));
+	free(server->private_key);
+	free(server->certificate);
 	free(server->host);
 	free(server->url);
 	free(server);

@@ -1,4 +1,7 @@
-/* pages.c: /, /v1/info, /healthz, /metrics. */
+/* pages.c: /, /v1/info, /healthz, /metrics.
+ *
+ * What /metrics says has a bounded number of lines: labels are statuses and connectors, never names of machines or states. */
+#include "connectors/logs/logs.h"
 #include "server/api.h"
 #include "server/route.h"
 #include <stdio.h>
@@ -27,6 +30,41 @@ static uint64_t resident_bytes(void)
 		pages = 0;
 	fclose(file);
 	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Buckets are cumulative, and the last is all. `connector` is a label; NULL: none. */
+static void histogram(struct buffer *out, const char *name, const char *connector, const struct engine_histogram *histogram)
+{
+	char label[64] = "", only[64] = "";
+	uint64_t below = 0;
+	if (connector) {
+		snprintf(label, sizeof label, "connector=\"%s\",", connector);
+		snprintf(only, sizeof only, "{connector=\"%s\"}", connector);
+	}
+	for (unsigned i = 0; i < ENGINE_HISTOGRAM_BUCKETS - 1; i++) {
+		below += histogram->counts[i];
+		buffer_printf(out, "ratchet_%s_bucket{%sle=\"%.9g\"} %llu\n", name, label,
+			      ENGINE_HISTOGRAM_FIRST_US * (double)(1u << i) / 1e6, (unsigned long long)below);
+	}
+	below += histogram->counts[ENGINE_HISTOGRAM_BUCKETS - 1];
+	buffer_printf(out, "ratchet_%s_bucket{%sle=\"+Inf\"} %llu\n", name, label, (unsigned long long)below);
+	buffer_printf(out, "ratchet_%s_sum%s %.6f\n", name, only, (double)histogram->sum_us / 1e6);
+	buffer_printf(out, "ratchet_%s_count%s %llu\n", name, only, (unsigned long long)below);
+}
+
+static void log_metrics(struct buffer *out, const struct logs *logs)
+{
+	struct logs_stats stats;
+	logs_stats(logs, &stats);
+	simple_metric(out, "log_lines_total", "counter", "events that state machines log", stats.lines);
+	simple_metric(out, "log_lines_written_total", "counter", "of them, written to files", stats.written);
+	simple_metric(out, "log_lines_sent_total", "counter", "of them, sent to the endpoint", stats.sent);
+	metric(out, "log_lines_dropped_total", "counter", "lines that were dropped, by what was in the way");
+	buffer_printf(out, "ratchet_log_lines_dropped_total{reason=\"queue_full\"} %llu\n",
+		      (unsigned long long)stats.dropped_full);
+	buffer_printf(out, "ratchet_log_lines_dropped_total{reason=\"failed\"} %llu\n",
+		      (unsigned long long)stats.dropped_failed);
+	simple_metric(out, "log_queued_bytes", "gauge", "lines that wait to be written or sent", stats.queued_bytes);
 }
 
 static void answer_metrics(struct route_call *call)
@@ -65,19 +103,26 @@ static void answer_metrics(struct route_call *call)
 	simple_metric(out, "recovering", "gauge", "1 while executions are still being recovered", stats.recovering);
 	simple_metric(out, "resident_bytes", "gauge", "resident memory of this process", resident_bytes());
 
+	simple_metric(out, "executions_memory_bytes", "gauge", "executions in memory, about", stats.memory_bytes);
+	simple_metric(out, "batches_outstanding", "gauge", "batches handed to the store and not answered",
+		      stats.batches_outstanding);
+	simple_metric(out, "tasks_queued", "gauge", "tasks behind the bound on tasks in flight", stats.tasks_queued);
+	simple_metric(out, "activity_polls", "gauge", "workers waiting for an activity's task", stats.activity_polls);
+	simple_metric(out, "activity_tasks", "gauge", "tasks of activities that no worker has", stats.activity_tasks);
+	log_metrics(out, call->services->logs);
+
 	metric(out, "accept_to_end_seconds", "histogram",
 	       "from the acceptance of a start to the commit of its terminal event");
-	uint64_t below = 0;
-	unsigned last = sizeof stats.latency_counts / sizeof stats.latency_counts[0] - 1;
-	for (unsigned i = 0; i < last; i++) {
-		below += stats.latency_counts[i];
-		buffer_printf(out, "ratchet_accept_to_end_seconds_bucket{le=\"%g\"} %llu\n",
-			      0.000125 * (double)(1u << i), (unsigned long long)below);
-	}
-	below += stats.latency_counts[last];
-	buffer_printf(
-	    out, "ratchet_accept_to_end_seconds_bucket{le=\"+Inf\"} %llu\nratchet_accept_to_end_seconds_count %llu\n",
-	    (unsigned long long)below, (unsigned long long)below);
+	histogram(out, "accept_to_end_seconds", NULL, &stats.accept_to_end);
+	metric(out, "commit_seconds", "histogram", "from the submission of a batch to the answer of the store");
+	histogram(out, "commit_seconds", NULL, &stats.commit);
+	metric(out, "connector_tasks_running", "gauge", "tasks that a connector runs");
+	for (uint32_t i = 0; i < stats.tasks_count; i++)
+		buffer_printf(out, "ratchet_connector_tasks_running{connector=\"%s\"} %llu\n", stats.tasks[i].connector,
+			      (unsigned long long)stats.tasks[i].running);
+	metric(out, "task_seconds", "histogram", "tasks of connectors, from their start to their report");
+	for (uint32_t i = 0; i < stats.tasks_count; i++)
+		histogram(out, "task_seconds", stats.tasks[i].connector, &stats.tasks[i].took);
 	call->type = "text/plain; version=0.0.4";
 	route_answer(call);
 }

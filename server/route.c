@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct route *const tables[] = { routes_pages };
+static const struct route *const tables[] = { routes_keys, routes_pages };
 
 /* ---- finding ---------------------------------------------------------------------------------- */
 

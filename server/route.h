@@ -34,10 +34,13 @@ struct services {
 	int64_t started_us; /* monotonic */
 	bool draining;
 	struct auth *auth;           /* NULL: no authentication */
+	struct keys *keys;           /* access keys, whether they are asked for or not */
+	bool secure;                 /* the listener speaks TLS */
 	struct functions *functions; /* connectors/function/function.h */
 	struct search *search;       /* the search file: lists by text, figures by state */
 	struct live *live;           /* the stream of changes */
 	struct dead_letters *dead_letters;
+	struct logs *logs; /* the log of executions; NULL: none */
 };
 
 /* One call under way; the transport makes and frees it. */
@@ -68,6 +71,7 @@ struct route_call {
 
 /* The tables, one a file; ended by a NULL method. */
 extern const struct route routes_pages[]; /* pages.c */
+extern const struct route routes_keys[]; /* routes_keys.c */
 
 /* The row for a request, with call->parts filled; NULL: there is none, and *ret_status is 404 or 405. `path` is as sent
  * (not decoded), without the query. */

@@ -7,8 +7,10 @@
  *     GET  /healthz       200 "ok" once requests are served
  *     GET  /metrics       Prometheus text
  *
- * A listener that is not loopback is refused (there is no authentication yet). Host must name the listener or
- * localhost, and Origin, where there is one, the same: pages of other origins and rebound names get 403. */
+ * Without authentication a listener that is not loopback is refused, and Host must name the listener or localhost, and
+ * Origin, where there is one, the same: pages of other origins and rebound names get 403. With it (auth.h) Host may be any
+ * name, or one of those configured, because a rebound name has neither a signature nor our cookie; and Origin must be
+ * what Host says. */
 #pragma once
 #include "engine/engine.h"
 
@@ -20,6 +22,11 @@ struct server_options {
 	struct clock_source *clock;
 	const char *listen;     /* "HOST:PORT", "[::1]:PORT"; port 0: any */
 	const char *store_name; /* shown by /v1/info; borrowed */
+	struct logs *logs;      /* for /metrics; NULL: none; borrowed */
+	struct keys *keys;      /* access keys; borrowed */
+	struct auth *auth;      /* who may ask what; NULL: no authentication; borrowed */
+	const char *hosts;      /* names that Host may have besides, a comma between them; empty: with authentication any */
+	const char *tls_certificate, *tls_key; /* PEM files; empty: no TLS */
 };
 
 /* Listens. ERR(INVALID): the address is wrong or not loopback; ERR(BUSY): it is taken. */

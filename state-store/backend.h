@@ -55,6 +55,11 @@ enum store_request_kind {
 	REQUEST_LIST_OPEN,
 	REQUEST_COUNT_OPEN,
 	REQUEST_MESSAGES,
+	REQUEST_DEAD_LETTERS,
+	REQUEST_FIND_DEAD_LETTER,
+	REQUEST_DEAD_GROUPS,
+	REQUEST_OUTCOMES,
+	REQUEST_COUNT_OUTCOMES,
 	REQUEST_PURGE,
 	REQUEST_BACKUP,
 };
@@ -74,6 +79,10 @@ struct store_request {
 		store_count_fn *count;
 		store_open_fn *open;
 		store_messages_fn *messages;
+		store_dead_letters_fn *dead_letters;
+		store_dead_groups_fn *dead_groups;
+		store_outcomes_fn *outcomes;
+		store_outcome_counts_fn *outcome_counts;
 		store_done_fn *done;
 	} done;
 
@@ -87,6 +96,10 @@ struct store_request {
 	int64_t until_ms, before_ms;
 	struct store_open_row after_open;
 	uint64_t after;
+	struct store_dead_request dead;
+	struct store_dead_group_request dead_group;
+	uint64_t job;
+	int outcome;
 
 	/* Found. */
 	int code;
@@ -99,6 +112,10 @@ struct store_request {
 	struct store_record *records;
 	struct store_open_row *open;
 	struct store_message *messages;
+	struct store_dead_letter *dead_letters;
+	struct store_dead_group *dead_groups;
+	struct store_outcome *outcomes;
+	uint64_t outcome_counts[STORE_OUTCOMES];
 };
 
 /* ---- the back end -------------------------------------------------------------------------- */

@@ -268,6 +268,19 @@ static void request_deliver(struct store *store, struct store_answer *answer)
 	case REQUEST_MESSAGES:
 		r->done.messages(r->data, r->messages, count, r->code, err);
 		break;
+	case REQUEST_DEAD_LETTERS:
+	case REQUEST_FIND_DEAD_LETTER:
+		r->done.dead_letters(r->data, r->dead_letters, count, r->code, err);
+		break;
+	case REQUEST_DEAD_GROUPS:
+		r->done.dead_groups(r->data, r->dead_groups, count, r->code, err);
+		break;
+	case REQUEST_OUTCOMES:
+		r->done.outcomes(r->data, r->outcomes, count, r->code, err);
+		break;
+	case REQUEST_COUNT_OUTCOMES:
+		r->done.outcome_counts(r->data, r->outcome_counts, r->code, err);
+		break;
 	case REQUEST_BACKUP:
 		r->done.done(r->data, r->code, err);
 		break;
@@ -386,6 +399,51 @@ void store_list_messages(struct store *store, uint64_t target_id, uint64_t after
 	request->execution_id = target_id;
 	request->after = after;
 	request->limit = clamped(limit);
+	request_send(store, request);
+}
+
+void store_list_dead_letters(struct store *store, const struct store_dead_request *dead, store_dead_letters_fn *done, void *data)
+{
+	struct store_request *request = request_new(REQUEST_DEAD_LETTERS, data);
+	request->done.dead_letters = done;
+	request->dead = *dead;
+	request->dead.limit = clamped(dead->limit);
+	request_send(store, request);
+}
+
+void store_find_dead_letter(struct store *store, uint64_t execution_id, store_dead_letters_fn *done, void *data)
+{
+	struct store_request *request = request_new(REQUEST_FIND_DEAD_LETTER, data);
+	request->done.dead_letters = done;
+	request->execution_id = execution_id;
+	request_send(store, request);
+}
+
+void store_group_dead_letters(struct store *store, const struct store_dead_group_request *group, store_dead_groups_fn *done, void *data)
+{
+	struct store_request *request = request_new(REQUEST_DEAD_GROUPS, data);
+	request->done.dead_groups = done;
+	request->dead_group = *group;
+	request->dead_group.limit = clamped(group->limit);
+	request_send(store, request);
+}
+
+void store_list_outcomes(struct store *store, uint64_t job, int outcome, uint64_t after, uint32_t limit, store_outcomes_fn *done, void *data)
+{
+	struct store_request *request = request_new(REQUEST_OUTCOMES, data);
+	request->done.outcomes = done;
+	request->job = job;
+	request->outcome = outcome;
+	request->after = after > INT64_MAX ? INT64_MAX : after;
+	request->limit = clamped(limit);
+	request_send(store, request);
+}
+
+void store_count_outcomes(struct store *store, uint64_t job, store_outcome_counts_fn *done, void *data)
+{
+	struct store_request *request = request_new(REQUEST_COUNT_OUTCOMES, data);
+	request->done.outcome_counts = done;
+	request->job = job;
 	request_send(store, request);
 }
 

@@ -98,6 +98,32 @@ struct store_item {
 	struct str bytes;
 };
 
+/* A dead letter: an execution that ended badly, until it is redriven, discarded or purged. Everything else about it is the execution's. */
+struct store_dead_letter {
+	uint64_t execution_id, machine_id;
+	uint8_t status; /* of the execution */
+	int64_t failed_ms;
+	struct str state, error; /* where and with what; empty: none */
+	uint64_t revision, version, redrives;
+	uint64_t job; /* that redrove it last; 0: none */
+	bool unread; /* only that it failed is known: it is from a store of an older schema */
+	/* Given by reads, of the execution. */
+	struct str name;
+	int64_t start_ms;
+};
+
+/* What became of one execution of a bulk job. */
+struct store_outcome {
+	uint64_t job, execution_id;
+	uint8_t outcome; /* the engine's number, below STORE_OUTCOMES */
+	int64_t at_ms;
+	struct str detail;
+	/* Given by reads, of the execution; machine_id 0: it is no longer stored. */
+	uint64_t machine_id;
+	struct str name;
+};
+#define STORE_OUTCOMES 8
+
 /* ---- batches ------------------------------------------------------------------------------ */
 
 enum store_result { STORE_COMMITTED, STORE_FAILED, STORE_FENCED, STORE_UNKNOWN };
@@ -105,15 +131,21 @@ enum store_result { STORE_COMMITTED, STORE_FAILED, STORE_FENCED, STORE_UNKNOWN }
 enum store_op_kind {
 	STORE_INSERT_EXECUTION, /* execution; a name that the machine has already, or a known id, fails the whole batch with ERR(EXISTS) (the engine looks
 				 * before). One that starts and ends in the same batch is best inserted ended: status and stop_ms set. */
-	STORE_END_EXECUTION, /* execution.id, status, stop_ms (also reopens: stop_ms 0); an unknown id fails the batch with ERR(NOT_FOUND) */
+	STORE_END_EXECUTION, /* execution.id, status, stop_ms (also reopens: stop_ms 0), attributes (empty: as they are); an unknown id fails the batch
+			      * with ERR(NOT_FOUND) */
 	STORE_APPEND_RECORD, /* record; one that has its number already fails the batch with ERR(EXISTS), a gap with ERR(INVALID) */
 	STORE_PUT_SNAPSHOT, /* snapshot; replaces the execution's last one */
 	STORE_SET_OPEN, /* open */
 	STORE_DELETE_OPEN, /* open.execution_id; deleting what is not there is fine, here and below */
 	STORE_APPEND_MESSAGE, /* message; a known key is dropped silently */
-	STORE_DELETE_MESSAGE, /* message.target_id, .sequence */
+	STORE_DELETE_MESSAGE, /* message.target_id, .sequence; sequence 0: by its key, .sender_id, .sender_event */
 	STORE_PUT_ITEM, /* item */
 	STORE_DELETE_ITEM, /* item.kind, .key */
+	STORE_PUT_DEAD_LETTER, /* dead_letter; replaces the execution's */
+	STORE_FILL_DEAD_LETTER, /* dead_letter; replaces one that is there and unread, else does nothing */
+	STORE_DELETE_DEAD_LETTER, /* dead_letter.execution_id, .failed_ms (0: whenever it failed) */
+	STORE_PUT_OUTCOME, /* outcome; replaces the one of the job and execution */
+	STORE_DELETE_OUTCOMES, /* outcome.job: all of it */
 };
 
 struct store_op {
@@ -126,6 +158,8 @@ struct store_op {
 		struct store_open_row open;
 		struct store_message message;
 		struct store_item item;
+		struct store_dead_letter dead_letter;
+		struct store_outcome outcome;
 	};
 };
 
@@ -230,6 +264,42 @@ void store_count_open(struct store *store, store_count_fn *done, void *data);
 typedef void store_messages_fn(void *data, const struct store_message *messages, uint32_t count, int code, const struct wf_error *err);
 void store_list_messages(struct store *store, uint64_t target_id, uint64_t after, uint32_t limit, store_messages_fn *done, void *data);
 
+/* Dead letters, newest failure first (machine_id 0: all; status -1: all), failed in [from_ms, until_ms), behind (before_ms, before_id). */
+struct store_dead_request {
+	uint64_t machine_id;
+	int status;
+	bool unread; /* only those, in no order that matters; the other members but limit and before_id (ids below it) do not count then */
+	int64_t from_ms, before_ms; /* before_ms INT64_MAX: from the newest */
+	uint64_t before_id;
+	uint32_t limit;
+};
+typedef void store_dead_letters_fn(void *data, const struct store_dead_letter *letters, uint32_t count, int code, const struct wf_error *err);
+void store_list_dead_letters(struct store *store, const struct store_dead_request *request, store_dead_letters_fn *done, void *data);
+/* Of one execution; count is 0 or 1. */
+void store_find_dead_letter(struct store *store, uint64_t execution_id, store_dead_letters_fn *done, void *data);
+
+/* Dead letters by machine × status × error × state × revision × version, the largest groups first; or (hours < 0) by machine only. */
+struct store_dead_group {
+	struct store_dead_letter sample; /* the newest execution of them, with what they have in common */
+	uint64_t count;
+	int64_t first_ms, last_ms;
+	uint32_t *hourly; /* [hours]: how many failed in the hours from from_ms on */
+};
+struct store_dead_group_request {
+	uint64_t machine_id; /* 0: all */
+	int64_t from_ms;
+	int hours;
+	uint32_t limit;
+};
+typedef void store_dead_groups_fn(void *data, const struct store_dead_group *groups, uint32_t count, int code, const struct wf_error *err);
+void store_group_dead_letters(struct store *store, const struct store_dead_group_request *request, store_dead_groups_fn *done, void *data);
+
+/* Outcomes of a job with execution_id > after, by id (outcome -1: all) / how many of each there are. */
+typedef void store_outcomes_fn(void *data, const struct store_outcome *outcomes, uint32_t count, int code, const struct wf_error *err);
+void store_list_outcomes(struct store *store, uint64_t job, int outcome, uint64_t after, uint32_t limit, store_outcomes_fn *done, void *data);
+typedef void store_outcome_counts_fn(void *data, const uint64_t counts[STORE_OUTCOMES], int code, const struct wf_error *err);
+void store_count_outcomes(struct store *store, uint64_t job, store_outcome_counts_fn *done, void *data);
+
 /* Deletes up to `limit` executions that ended before `before_ms` (records, blobs, snapshots with them), in one small transaction of the writer;
  * calls back with how many went: fewer than `limit` when their records are many, so go on until it is 0. One that is open (stop_ms 0, or an open row)
  * never goes. */
@@ -253,6 +323,7 @@ struct store_whole {
 	uint32_t records_count;
 	bool has_open;
 	int64_t wake_ms; /* of its open row */
+	const struct store_dead_letter *dead_letter; /* NULL: none */
 };
 /* Each may be NULL. */
 struct store_verifier {

@@ -91,8 +91,7 @@ static void list_remove(struct exec_task *task)
 
 /* ---- descriptors */
 
-/* A sealed memory file that holds `bytes` and is read from its beginning. */
-static int memory_file(const char *name, struct str bytes, bool newline)
+int exec_memory_file(const char *name, struct str bytes, bool newline)
 {
 	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
@@ -142,10 +141,10 @@ static int open_descriptors(struct exec_task *task, int theirs[GUARD_FDS], struc
 		task->control = pair[0];
 		theirs[GUARD_CONTROL] = pair[1];
 		fcntl(pair[0], F_SETFL, O_NONBLOCK);
-		r = theirs[GUARD_SPEC] = memory_file("ratchet-task", buffer_str(&task->spec), false);
+		r = theirs[GUARD_SPEC] = exec_memory_file("ratchet-task", buffer_str(&task->spec), false);
 	}
 	if (r >= 0)
-		r = theirs[GUARD_STDIN] = memory_file("ratchet-input", value_text(task->input), true);
+		r = theirs[GUARD_STDIN] = exec_memory_file("ratchet-input", value_text(task->input), true);
 	if (r >= 0)
 		r = output_pipe(&task->out, &theirs[GUARD_STDOUT]);
 	if (r >= 0)

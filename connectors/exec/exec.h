@@ -56,11 +56,16 @@ int exec_argument_expand(struct str element, const struct value *input, struct b
 /* ---- what a guard must know (spec.c) */
 
 /* Appends the spec of a program for a task: blobs program, cwd, lock file (empty: none), then a varint and that many
- * blobs for argv, the same for the environment. *ret_command: a hash of the arguments. Fails where an argument has no
+ * blobs for argv, the same for the environment. (Others that use the guard may write more behind it: a varint and that
+ * many resource limits, each three varints: resource, soft, hard; and a blob: the cgroup to join, empty: none.) *ret_command: a hash of the arguments. Fails where an argument has no
  * value, a secret cannot be read or the work folder cannot be made. */
 int exec_spec_write(const struct connector *connector, const char *lock_dir, const struct exec_program *program,
 		    const struct task_request *request, struct buffer *out, uint64_t *ret_command,
 		    struct wf_error *err);
+
+/* A sealed memory file that holds `bytes`, with a newline behind them if asked, and is read from its beginning; a negative
+ * errno on failure. */
+int exec_memory_file(const char *name, struct str bytes, bool newline);
 
 /* ---- the spawner, seen from the engine (spawner.c) */
 

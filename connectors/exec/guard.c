@@ -39,6 +39,7 @@
 #define LOCK_POLL_MS 10
 #define KILL_POLL_MS 20
 #define SPEC_BYTES_MAX (64 << 20)
+#define LIMITS_MAX 16
 #define PROGRAM_FILES_SOFT                                                                                             \
 	1024 /* what programs expect; the engine's own limit may be huge, and select() breaks on that */
 
@@ -47,6 +48,9 @@ enum phase { RUNNING, TERMINATING, KILLING };
 struct spec {
 	char *program, *cwd, *lock;
 	char **argv, **environment;
+	uint64_t limits[3 * LIMITS_MAX]; /* resource, soft, hard */
+	uint64_t limits_count;
+	char *cgroup; /* NULL or empty: none */
 };
 
 struct guard {
@@ -108,6 +112,19 @@ static char **read_list(struct reader *reader)
 	return list;
 }
 
+/* What may stand behind the rest. */
+static bool read_bounds(struct reader *reader, struct spec *spec)
+{
+	if (reader->at == reader->end)
+		return true;
+	if (!reader_varint(reader, &spec->limits_count) || spec->limits_count > LIMITS_MAX)
+		return false;
+	for (uint64_t i = 0; i < 3 * spec->limits_count; i++)
+		if (!reader_varint(reader, &spec->limits[i]))
+			return false;
+	return (spec->cgroup = read_text(reader));
+}
+
 static bool read_spec(int fd, struct spec *spec)
 {
 	struct stat info;
@@ -119,7 +136,7 @@ static bool read_spec(int fd, struct spec *spec)
 	struct reader reader = reader_of((struct str){ bytes, (size_t)info.st_size });
 	return (spec->program = read_text(&reader)) && (spec->cwd = read_text(&reader)) &&
 	       (spec->lock = read_text(&reader)) && (spec->argv = read_list(&reader)) &&
-	       (spec->environment = read_list(&reader));
+	       (spec->environment = read_list(&reader)) && read_bounds(&reader, spec);
 }
 
 /* ---- the engine's orders */
@@ -218,6 +235,26 @@ static void execute(const struct spec *spec)
 	errno = error;
 }
 
+/* In the child: joins its cgroup and takes on its limits. Where that cannot be, the program is not started. */
+static bool take_bounds(const struct spec *spec)
+{
+	if (spec->cgroup && *spec->cgroup) {
+		char path[PATH_MAX];
+		snprintf(path, sizeof path, "%s/cgroup.procs", spec->cgroup);
+		int fd = open(path, O_WRONLY | O_CLOEXEC);
+		if (fd < 0 || write(fd, "0", 1) != 1)
+			return false;
+		close(fd);
+	}
+	for (uint64_t i = 0; i < spec->limits_count; i++) {
+		const uint64_t *row = &spec->limits[3 * i];
+		struct rlimit limit = { (rlim_t)row[1], (rlim_t)row[2] };
+		if (setrlimit((int)row[0], &limit) < 0)
+			return false;
+	}
+	return true;
+}
+
 /* In the child: becomes the program. */
 static _Noreturn void become_program(struct guard *guard, const int fds[GUARD_FDS], int pipe, pid_t parent)
 {
@@ -235,6 +272,8 @@ static _Noreturn void become_program(struct guard *guard, const int fds[GUARD_FD
 		files.rlim_cur = PROGRAM_FILES_SOFT;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
+	if (!take_bounds(&guard->spec))
+		child_fails(pipe, GUARD_STAGE_FORK);
 	if (dup2(fds[GUARD_STDIN], 0) < 0 || dup2(fds[GUARD_STDOUT], 1) < 0 || dup2(fds[GUARD_STDERR], 2) < 0)
 		child_fails(pipe, GUARD_STAGE_FORK);
 	if (guard->lock >= 0)

@@ -280,9 +280,23 @@ static int add_body(struct building *building, const struct value *parameters, s
 	return 0;
 }
 
-static int build(const struct http *http, struct building *building, const struct value *parameters,
+/* What a task says of itself, unless the definition or the connection says it. */
+static void add_own(struct building *building, const struct task_request *request)
+{
+	const struct http_header own[] = { { STR("Idempotency-Key"), request->idempotency_key },
+					   { STR("traceparent"), request->trace_parent } };
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+		bool given = !own[i].value.len || find_header(building, own[i].name);
+		struct buffer *text = given ? NULL : add_header(building, own[i].name);
+		if (text)
+			buffer_add(text, own[i].value);
+	}
+}
+
+static int build(const struct http *http, struct building *building, const struct task_request *request,
 		 struct wf_error *err)
 {
+	const struct value *parameters = request->parameters;
 	if (!parameters || !value_is(parameters, VALUE_OBJECT))
 		return error_set(err, ERR(INVALID),
 				 "the HTTP task needs an object of parameters with ApiEndpoint and Method");
@@ -297,6 +311,7 @@ static int build(const struct http *http, struct building *building, const struc
 		r = add_connection(http, building, parameters, err);
 	if (r < 0)
 		return r;
+	add_own(building, request);
 	if (building->url.data[building->url.len - 1] == '?')
 		building->url.len--;
 	for (size_t i = 0; i < building->request.headers_count; i++)
@@ -312,7 +327,7 @@ static int http_start(struct connector *connector, const struct task_request *re
 	struct http *http = (struct http *)connector;
 	struct building building = { .host = connector->host };
 	struct http_task *task;
-	int r = build(http, &building, request->parameters, err);
+	int r = build(http, &building, request, err);
 	if (r == 0)
 		r = http_tasks_start(&http->tasks, request, &building.request, &task, err);
 	building_done(&building);

@@ -14,6 +14,7 @@
  *                                     AWSLambdaException
  *     no answer                       Lambda.SdkClientException
  *     above http_response_bytes       States.DataLimitExceeded */
+#include "connectors/lambda/lambda.h"
 #include "base/mem.h"
 #include "connectors/http/encode.h"
 #include "connectors/http/tasks.h"
@@ -44,7 +45,7 @@ static int invoke_function(const struct task_request *request, struct str *ret_f
 }
 
 /* A text is sent as it is where it is JSON itself, as AWS does with Payload; everything else is sent as JSON. */
-static struct str invoke_event(const struct task_request *request)
+struct str lambda_event(const struct task_request *request)
 {
 	if (request->lambda_arn)
 		return request->parameters ? value_text(request->parameters) : STR("{}");
@@ -62,6 +63,7 @@ static struct str invoke_event(const struct task_request *request)
 struct invoke_headers {
 	struct http_header list[8];
 	size_t count;
+	char trace_id[96];
 };
 
 static void add_header(struct invoke_headers *headers, struct str name, struct str value)
@@ -77,8 +79,13 @@ static void add_headers(struct invoke_headers *headers, const struct task_reques
 		     { "ClientContext", "X-Amz-Client-Context" },
 		     { "LogType", "X-Amz-Log-Type" } };
 	add_header(headers, STR("Content-Type"), STR("application/json"));
-	if (request->trace_parent.len)
+	if (request->idempotency_key.len)
+		add_header(headers, STR("Idempotency-Key"), request->idempotency_key);
+	if (request->trace_parent.len) {
 		add_header(headers, STR("traceparent"), request->trace_parent);
+		text_trace_id(request->trace_parent, headers->trace_id, sizeof headers->trace_id);
+		add_header(headers, STR("X-Amzn-Trace-Id"), str_of(headers->trace_id));
+	}
 	for (size_t i = 0; !request->lambda_arn && i < sizeof rows / sizeof *rows; i++) {
 		const struct value *value = value_getz(request->parameters, rows[i].parameter);
 		if (value && value_is(value, VALUE_STRING))
@@ -116,7 +123,7 @@ static int lambda_start(struct connector *connector, const struct task_request *
 		sent.url = buffer_str(&url);
 		sent.headers = headers.list;
 		sent.headers_count = headers.count;
-		sent.body = invoke_event(request);
+		sent.body = lambda_event(request);
 	}
 	struct http_task *task;
 	r = http_tasks_start(&lambda->tasks, request, lambda->endpoint ? &sent : NULL, &task, err);
@@ -142,20 +149,20 @@ static void add_service_details(struct buffer *cause, long status, struct str co
 		      status, STR_FMT(code), STR_FMT(id));
 }
 
-static void not_found(const struct http_task *task, struct outcome *outcome)
+static void not_found(const char *function, struct outcome *outcome)
 {
 	outcome_failed(outcome, TASK_FAILED, STR("Lambda.ResourceNotFoundException"));
-	buffer_printf(&outcome->cause, "Function not found: %s", task->about);
+	buffer_printf(&outcome->cause, "Function not found: %s", function);
 	add_service_details(&outcome->cause, 404, STR("ResourceNotFoundException"), STR_EMPTY);
 }
 
-static void too_large(const struct http_task *task, struct outcome *outcome)
+static void too_large(bool plain, const char *function, struct outcome *outcome)
 {
 	outcome_failed(outcome, TASK_FAILED, STR("States.DataLimitExceeded"));
 	buffer_printf(
 	    &outcome->cause,
 	    "The state/task '%s' returned a result with a size exceeding the maximum number of bytes service limit.",
-	    task->plain ? task->about : "lambda");
+	    plain ? function : "lambda");
 }
 
 static void no_answer(const struct http_response *response, struct outcome *outcome)
@@ -257,27 +264,27 @@ static struct value *wrap(const struct http_response *response, struct value *pa
 	return result;
 }
 
-static void succeeded(const struct http_task *task, const struct http_response *response, struct outcome *outcome)
+static void succeeded(bool plain, const struct http_response *response, struct outcome *outcome)
 {
 	struct value *payload;
 	struct wf_error err = { 0 };
 	if (!response->body.len) {
 		/* InvocationType Event and DryRun have no answer. */
-		payload = task->plain ? value_new_null() : value_from_string(STR_EMPTY);
+		payload = plain ? value_new_null() : value_from_string(STR_EMPTY);
 	} else if (value_parse(response->body, NULL, &payload, &err) < 0) {
 		outcome_failed(outcome, TASK_FAILED, STR("Lambda.Unknown"));
 		buffer_printf(&outcome->cause, "The function's answer is not JSON: %s", err.message);
 		return;
 	}
-	outcome_succeeded(outcome, task->plain ? payload : wrap(response, payload));
+	outcome_succeeded(outcome, plain ? payload : wrap(response, payload));
 }
 
-static void lambda_answered(const struct http_task *task, const struct http_response *response, struct outcome *outcome)
+void lambda_outcome(bool plain, const char *function, const struct http_response *response, struct outcome *outcome)
 {
 	if (!response)
-		not_found(task, outcome);
+		not_found(function, outcome);
 	else if (response->failure == HTTP_TOO_LARGE)
-		too_large(task, outcome);
+		too_large(plain, function, outcome);
 	else if (response->failure != HTTP_ANSWERED)
 		no_answer(response, outcome);
 	else if (response->status < 200 || response->status > 299)
@@ -285,7 +292,12 @@ static void lambda_answered(const struct http_task *task, const struct http_resp
 	else if (http_response_header(response, "X-Amz-Function-Error").ptr)
 		function_failed(response, outcome);
 	else
-		succeeded(task, response, outcome);
+		succeeded(plain, response, outcome);
+}
+
+static void lambda_answered(const struct http_task *task, const struct http_response *response, struct outcome *outcome)
+{
+	lambda_outcome(task->plain, task->about, response, outcome);
 }
 
 /* ---- the connector */

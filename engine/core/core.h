@@ -44,6 +44,9 @@ struct core_env {
 	/* Whether an activity with this ARN is registered: a task that names an unknown one fails at once. NULL: all are. */
 	bool (*activity_exists)(void *data, struct str arn);
 	void *data; /* for both */
+	/* Errors (patterns of base/glob.h) that are neither retried nor caught: the execution fails with them at once, and is a dead letter. */
+	const struct str *dead_errors;
+	uint32_t dead_errors_count;
 	/* A state that is played by itself (test.h); NULL: this is an execution. */
 	struct core_test *test;
 };
@@ -60,7 +63,8 @@ enum core_input_kind {
 	INPUT_WAKE, /* whatever timer is due at env.now_ms fires; a wake that is too early does nothing */
 	INPUT_CONTINUE, /* goes on after `more` */
 	INPUT_STOP, /* error, cause (both optional) */
-	INPUT_REDRIVE, /* an execution that failed, timed out or was aborted goes on where it stood; CLOSED if it runs, or has succeeded */
+	INPUT_REDRIVE, /* an execution that failed, timed out or was aborted goes on where it stood; CLOSED if it runs, has succeeded, or was redriven
+			* by this job last; value: instead of the failed state's input (UNKNOWN if that cannot be) */
 };
 
 /* Borrowed during core_apply. */
@@ -73,6 +77,7 @@ struct core_input {
 	bool has_error, has_cause;
 	struct str worker;
 	bool token; /* the answer came by task token (SendTask*), not from the connector that ran the request */
+	uint64_t job, revision; /* INPUT_REDRIVE: the bulk job that asks, the definition that it goes on with; 0: none, the same */
 	bool start_failed; /* INPUT_TASK_FAILED: the connector could not even start it (TaskStartFailed, LambdaFunctionScheduleFailed …) */
 };
 
@@ -88,10 +93,10 @@ enum command_kind { COMMAND_START_TASK, COMMAND_CANCEL_TASK };
 struct command {
 	enum command_kind kind;
 	uint64_t task_id;
-	/* START_TASK */
 	struct resource resource;
-	struct str state_name;
 	struct value *parameters; /* the task's effective input */
+	/* START_TASK */
+	struct str state_name;
 	struct value *credentials; /* or NULL */
 	int64_t deadline_ms; /* wall clock, when the core times it out; INT64_MAX: none. The runtime also cancels then. */
 	int64_t heartbeat_s; /* 0: none */
@@ -139,6 +144,12 @@ bool execution_error(const struct execution *execution, struct str *ret_error, s
 /* How often it was redriven, and when last (0: never). */
 uint64_t execution_redrives(const struct execution *execution);
 int64_t execution_redriven_ms(const struct execution *execution);
+/* The bulk job that redrove it last, the definition that a redrive gave it last; 0: none. */
+uint64_t execution_redrive_job(const struct execution *execution);
+uint64_t execution_revision(const struct execution *execution);
+/* Of one that ended badly: the name of the state that failed (the innermost; empty: none), its input (borrowed, NULL: none), and whether a redrive may
+ * replace that. */
+struct str execution_failed_state(const struct execution *execution, const struct value **ret_input, bool *ret_editable);
 /* The effective input of a task that has no answer yet; borrowed. NULL if there is no such task. */
 const struct value *execution_task_parameters(const struct execution *execution, uint64_t task_id);
 /* The earliest time a timer of it is due; INT64_MAX if none is. */

@@ -484,6 +484,12 @@ static int execution_redriven(const struct fold *fold)
 	kept_text_set(&execution->cause, STR_EMPTY);
 	for (struct frame *frame = &execution->root; frame; frame = frame_walk(&execution->root, frame))
 		reopen(fold, frame);
+	/* Where it differs from the first time: which job asked, the definition it goes on with, what the state gets. */
+	execution->redrive_job = has(event, FIELD_INDEX) ? event->index : 0;
+	if (has(event, FIELD_LENGTH))
+		execution->revision = event->length;
+	if (has(event, FIELD_PAYLOAD))
+		value_set(&fold->frame->input, event->payload);
 	return 0;
 }
 

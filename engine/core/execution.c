@@ -167,3 +167,34 @@ int64_t execution_redriven_ms(const struct execution *execution)
 {
 	return execution->redriven_ms;
 }
+
+uint64_t execution_redrive_job(const struct execution *execution)
+{
+	return execution->redrive_job;
+}
+
+uint64_t execution_revision(const struct execution *execution)
+{
+	return execution->revision;
+}
+
+struct frame *execution_failed_frame(const struct execution *execution)
+{
+	const struct frame *frame = &execution->root, *below = frame;
+	while (below) {
+		frame = below;
+		for (below = frame->first_child; below && below->phase != PHASE_FAILED;)
+			below = below->next;
+		if (!below && execution->status != EXECUTION_FAILED_)
+			below = frame->first_child;
+	}
+	return (struct frame *)frame;
+}
+
+struct str execution_failed_state(const struct execution *execution, const struct value **ret_input, bool *ret_editable)
+{
+	const struct frame *frame = execution->started ? execution_failed_frame(execution) : NULL;
+	*ret_input = frame ? frame->input : NULL;
+	*ret_editable = frame && !frame->fan && frame->phase != PHASE_EXITED;
+	return frame ? kept_text_str(&frame->state) : STR_EMPTY;
+}

@@ -2,6 +2,7 @@
  *
  * States.Runtime is neither retried nor caught, anywhere. A JSONata mistake is recorded as EvaluationFailed first, and
  * the frame stands in FAILING; so does one whose task or child has failed. */
+#include "base/glob.h"
 #include "base/mem.h"
 #include "engine/core/step.h"
 #include <stdarg.h>
@@ -169,6 +170,15 @@ static void fail_scope(struct core_step *step, struct frame *frame, const struct
 	step_end_execution(step, &event);
 }
 
+/* Whether the policy of the state machine wants it to fail at once. */
+static bool is_dead(const struct core_step *step, const struct failure *failure)
+{
+	for (uint32_t i = 0; failure->has_error && i < step->env->dead_errors_count; i++)
+		if (glob_matches(step->env->dead_errors[i], failure->error))
+			return true;
+	return false;
+}
+
 /* Nobody retries. `from_child`: a branch or iteration failed, so the Parallel or Map has started. */
 static void give_up(struct core_step *step, struct frame *frame, const struct state *state, struct failure *failure,
 		    bool from_child)
@@ -179,7 +189,7 @@ static void give_up(struct core_step *step, struct frame *frame, const struct st
 			  &(struct event){ .type = state->type == STATE_MAP ? EVENT_MAP_STATE_FAILED
 									    : EVENT_PARALLEL_STATE_FAILED,
 					   .previous_id = frame->last_id });
-	enum caught caught = runtime ? CAUGHT_NOT : catch_failure(step, frame, state, failure);
+	enum caught caught = runtime || is_dead(step, failure) ? CAUGHT_NOT : catch_failure(step, frame, state, failure);
 	if (caught == CAUGHT)
 		return;
 	if (caught == CAUGHT_FAILED && step->env->test)
@@ -196,7 +206,7 @@ static void resolve_failure(struct core_step *step, struct frame *frame, const s
 		test_failed(step->env->test, &failure);
 	if (frame->fan && frame->fan->active)
 		abort_children(step, frame, frame->last_id);
-	if (!is_runtime(&failure) && retry_failure(step, frame, state, &failure))
+	if (!is_runtime(&failure) && !is_dead(step, &failure) && retry_failure(step, frame, state, &failure))
 		return;
 	give_up(step, frame, state, &failure, from_child);
 }

@@ -156,3 +156,7 @@ bool event_type_parse(struct str name, enum event_type *ret_type);
 /* Appends the event as one HistoryEvent JSON object, as GetExecutionHistory answers it (timestamp as epoch seconds with
  * fraction). With include_data false, payloads are left out as `includeExecutionData=false` wants. Public events only. */
 void history_event_json(const struct event *event, bool include_data, struct buffer *out);
+/* Appends the event as execution logging writes it (CloudWatch Logs: ids and times are strings, times in ms). Without data, inputs and
+ * outputs and their …Details are left out; an event that would be longer than bytes_max has them left out and says "truncated": true. */
+void history_event_log_json(const struct event *event, struct str execution_arn, uint64_t redrives, bool include_data, size_t bytes_max,
+			    struct buffer *out);

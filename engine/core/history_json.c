@@ -111,10 +111,10 @@ static void key(const char *name, const char *suffix, bool *first, struct buffer
 	buffer_addz(out, "\":");
 }
 
-static void truncated(const char *name, bool *first, struct buffer *out)
+static void truncated(const char *name, bool is, bool *first, struct buffer *out)
 {
 	key(name, "Details", first, out);
-	buffer_addz(out, "{\"truncated\":false}");
+	buffer_addz(out, is ? "{\"truncated\":true}" : "{\"truncated\":false}");
 }
 
 static void print_variables(const struct value *variables, struct buffer *out)
@@ -130,7 +130,15 @@ static void print_variables(const struct value *variables, struct buffer *out)
 	buffer_byte(out, '}');
 }
 
-static void print_detail(const struct event *event, const struct detail *detail, bool include_data, bool *first,
+/* Inputs and outputs, and their …Details. */
+enum payloads {
+	PAYLOADS_PRINTED,
+	PAYLOADS_DESCRIBED, /* their …Details only: a history without data */
+	PAYLOADS_CUT,       /* the same, saying that they were cut */
+	PAYLOADS_LEFT_OUT,  /* a log without data */
+};
+
+static void print_detail(const struct event *event, const struct detail *detail, enum payloads payloads, bool *first,
 			 struct buffer *out)
 {
 	const char *field = (const char *)event + detail->offset;
@@ -160,7 +168,7 @@ static void print_detail(const struct event *event, const struct detail *detail,
 		buffer_byte(out, '}');
 		return;
 	}
-	if (include_data) {
+	if (payloads == PAYLOADS_PRINTED) {
 		key(detail->key, "", first, out);
 		if (detail->kind == DETAIL_VARIABLES)
 			print_variables(value, out);
@@ -169,8 +177,19 @@ static void print_detail(const struct event *event, const struct detail *detail,
 		else
 			value_write_string(value_text(value), out);
 	}
-	if (detail->kind != DETAIL_JSON)
-		truncated(detail->key, first, out);
+	if (detail->kind != DETAIL_JSON && payloads != PAYLOADS_LEFT_OUT)
+		truncated(detail->key, payloads == PAYLOADS_CUT, first, out);
+}
+
+static void print_details(const struct event *event, enum payloads payloads, struct buffer *out)
+{
+	bool first = true;
+	buffer_byte(out, '{');
+	for (const struct detail *detail = table[event->type];
+	     detail < table[event->type] + DETAILS_MAX && detail->key; detail++)
+		if (event->fields & detail->field)
+			print_detail(event, detail, payloads, &first, out);
+	buffer_byte(out, '}');
 }
 
 void history_event_json(const struct event *event, bool include_data, struct buffer *out)
@@ -180,13 +199,33 @@ void history_event_json(const struct event *event, bool include_data, struct buf
 		      event->timestamp_ms / 1000, (int)(event->timestamp_ms % 1000), event_type_name(event->type),
 		      event->id, event->previous_id);
 	if (members[event->type][0]) {
-		buffer_printf(out, ",\"%s\":{", members[event->type]);
-		bool first = true;
-		for (const struct detail *detail = table[event->type];
-		     detail < table[event->type] + DETAILS_MAX && detail->key; detail++)
-			if (event->fields & detail->field)
-				print_detail(event, detail, include_data, &first, out);
-		buffer_byte(out, '}');
+		buffer_printf(out, ",\"%s\":", members[event->type]);
+		print_details(event, include_data ? PAYLOADS_PRINTED : PAYLOADS_DESCRIBED, out);
 	}
 	buffer_byte(out, '}');
+}
+
+static void print_logged(const struct event *event, struct str execution_arn, uint64_t redrives, enum payloads payloads,
+			 struct buffer *out)
+{
+	buffer_printf(out, "{\"id\":\"%" PRIu64 "\",\"type\":\"%s\",\"details\":", event->id,
+		      event_type_name(event->type));
+	print_details(event, payloads, out);
+	buffer_printf(out,
+		      ",\"redrive_count\":\"%" PRIu64 "\",\"previous_event_id\":\"%" PRIu64
+		      "\",\"event_timestamp\":\"%" PRId64 "\",\"execution_arn\":",
+		      redrives, event->previous_id, event->timestamp_ms);
+	value_write_string(execution_arn, out);
+	buffer_byte(out, '}');
+}
+
+void history_event_log_json(const struct event *event, struct str execution_arn, uint64_t redrives, bool include_data,
+			    size_t bytes_max, struct buffer *out)
+{
+	size_t before = out->len;
+	print_logged(event, execution_arn, redrives, include_data ? PAYLOADS_PRINTED : PAYLOADS_LEFT_OUT, out);
+	if (include_data && out->len - before > bytes_max) {
+		out->len = before;
+		print_logged(event, execution_arn, redrives, PAYLOADS_CUT, out);
+	}
 }

@@ -282,8 +282,22 @@ static int read_payload(struct record_reader *reader, const struct record *recor
 	return 0;
 }
 
-int record_open(const struct record *record, struct arena *arena, struct record_reader *ret_reader,
-		struct wf_error *err)
+/* Steps over a payload. */
+static int skip_payload(struct record_reader *reader, struct wf_error *err)
+{
+	uint8_t kind;
+	uint64_t blob, len;
+	struct str text;
+	if (!reader_byte(&reader->in, &kind))
+		return corrupt(err, "it ends within its payloads");
+	if (kind == PAYLOAD_INLINE ? !reader_blob(&reader->in, &text)
+				   : !reader_varint(&reader->in, &blob) || !reader_varint(&reader->in, &len))
+		return corrupt(err, "it ends within a payload");
+	return 0;
+}
+
+static int open_record(const struct record *record, bool bare, struct arena *arena, struct record_reader *ret_reader,
+		       struct wf_error *err)
 {
 	struct record_reader reader = { .in = reader_of(record->bytes), .arena = arena };
 	uint8_t version;
@@ -305,15 +319,27 @@ int record_open(const struct record *record, struct arena *arena, struct record_
 	arena_on_reset(arena, payloads_release, held);
 	for (; held->count < payloads; held->count++) {
 		struct str text;
-		int r = read_payload(&reader, record, &text, err);
+		int r = bare ? skip_payload(&reader, err) : read_payload(&reader, record, &text, err);
 		if (r < 0)
 			return r;
-		held->values[held->count] = value_from_trusted_text(text);
+		held->values[held->count] = bare ? NULL : value_from_trusted_text(text);
 	}
 	reader.payloads_count = (uint32_t)payloads;
 	reader.events_left = (uint32_t)events;
 	*ret_reader = reader;
 	return 0;
+}
+
+int record_open(const struct record *record, struct arena *arena, struct record_reader *ret_reader,
+		struct wf_error *err)
+{
+	return open_record(record, false, arena, ret_reader, err);
+}
+
+int record_open_bare(const struct record *record, struct arena *arena, struct record_reader *ret_reader,
+		     struct wf_error *err)
+{
+	return open_record(record, true, arena, ret_reader, err);
 }
 
 static bool read_field(struct record_reader *reader, const struct field *field, struct event *event)

@@ -44,5 +44,7 @@ struct record_reader {
 };
 /* Opens a record; `arena` holds what is decoded (payload values are released with it). ERR(CORRUPT) or ERR(VERSION) if it is none. */
 int record_open(const struct record *record, struct arena *arena, struct record_reader *ret_reader, struct wf_error *err);
+/* The same without payloads, for who only looks at what happened: blobs are not needed, and every value of an event is NULL. */
+int record_open_bare(const struct record *record, struct arena *arena, struct record_reader *ret_reader, struct wf_error *err);
 /* The next event. 1: *ret_event is filled; 0: no more; ERR(CORRUPT). */
 int record_next(struct record_reader *reader, struct event *ret_event, struct wf_error *err);

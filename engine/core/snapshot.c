@@ -10,7 +10,7 @@
 #include "engine/core/state.h"
 #include <stdlib.h>
 
-enum { SNAPSHOT_VERSION = 2 }; /* 1 has no time of the last redrive */
+enum { SNAPSHOT_VERSION = 3 }; /* 1 has no time of the last redrive, 2 not its job and definition */
 
 /* One direction or the other. Reading sets `bad` at the first thing that cannot be, and goes on with zeroes. */
 struct codec {
@@ -210,6 +210,10 @@ static void code_execution(struct codec *codec, struct execution *execution)
 	code_u64(codec, &execution->redrives);
 	if (!codec->reading || codec->version >= 2)
 		code_i64(codec, &execution->redriven_ms);
+	if (!codec->reading || codec->version >= 3) {
+		code_u64(codec, &execution->redrive_job);
+		code_u64(codec, &execution->revision);
+	}
 	code_value(codec, &execution->input);
 	code_value(codec, &execution->output);
 	code_text(codec, &execution->raw);

@@ -127,6 +127,7 @@ struct execution {
 	uint32_t next_frame;
 	uint64_t redrives;
 	int64_t redriven_ms; /* the last time */
+	uint64_t redrive_job, revision; /* that redrove it last; that a redrive gave it last; 0: none */
 	struct value *input, *output;
 	struct kept_text raw; /* the caller's input text; empty: the same as input's */
 	struct kept_text error, cause;
@@ -163,6 +164,9 @@ bool frame_can_go_on(const struct frame *frame);
 void frame_update_queue(struct execution *execution, struct frame *frame);
 /* Puts it behind the others, so that branches take turns. */
 void frame_yield(struct execution *execution, struct frame *frame);
+
+/* Where one that ended badly stands: the innermost frame that failed, else the innermost first one. */
+struct frame *execution_failed_frame(const struct execution *execution);
 
 /* The next frame of `top`'s subtree after `frame`, parents first; NULL after the last. */
 struct frame *frame_walk(const struct frame *top, const struct frame *frame);

@@ -76,8 +76,11 @@ struct command *step_command(struct core_step *step, enum command_kind kind, uin
 
 void step_cancel_task(struct core_step *step, const struct frame *frame)
 {
-	if (frame->task)
-		step_command(step, COMMAND_CANCEL_TASK, frame->task->id);
+	if (!frame->task)
+		return;
+	struct command *command = step_command(step, COMMAND_CANCEL_TASK, frame->task->id);
+	resource_parse(arena_str(step->arena, kept_text_str(&frame->task->arn)), &command->resource);
+	command->parameters = frame->task->parameters ? step_keep(step, value_ref(frame->task->parameters)) : NULL;
 }
 
 void step_end_execution(struct core_step *step, struct event *event)
@@ -347,18 +350,42 @@ static enum core_outcome start(struct core_step *step, const struct core_input *
 	return CORE_ACCEPTED;
 }
 
-static enum core_outcome redrive(struct core_step *step)
+static enum core_outcome redrive(struct core_step *step, const struct core_input *input)
 {
 	struct execution *execution = step->execution;
+	struct frame *frame = &execution->root;
 	if (execution->status == EXECUTION_RUNNING || execution->status == EXECUTION_SUCCEEDED_ ||
 	    execution->next_id + 1 >= (uint64_t)step->env->limits->history_events)
 		return CORE_CLOSED;
+	if (input->job && input->job == execution->redrive_job)
+		return CORE_CLOSED; /* a repeat */
+	if (input->value) {
+		const struct value *before;
+		bool editable;
+		execution_failed_state(execution, &before, &editable);
+		if (!editable || exceeds_payload_limit(step, input->value))
+			return CORE_UNKNOWN;
+		frame = execution_failed_frame(execution);
+	}
 	struct event event = { .type = EVENT_EXECUTION_REDRIVEN,
 			       .fields = FIELD_ATTEMPT,
 			       .previous_id = execution->next_id - 1,
 			       .attempt = execution->redrives + 1 };
 	set_deadline(step->env, &event);
-	step_emit(step, &execution->root, &event);
+	/* These are not on the wire: AWS's event has the count only. */
+	if (input->job) {
+		event.fields |= FIELD_INDEX;
+		event.index = input->job;
+	}
+	if (input->revision) {
+		event.fields |= FIELD_LENGTH;
+		event.length = input->revision;
+	}
+	if (input->value) {
+		event.fields |= FIELD_PAYLOAD;
+		event.payload = (struct value *)input->value;
+	}
+	step_emit(step, frame, &event);
 	return CORE_ACCEPTED;
 }
 
@@ -385,7 +412,7 @@ static enum core_outcome take(struct core_step *step, const struct core_input *i
 	if (!execution->started)
 		return CORE_UNKNOWN;
 	if (input->kind == INPUT_REDRIVE)
-		return redrive(step);
+		return redrive(step, input);
 	if (execution->status != EXECUTION_RUNNING)
 		return CORE_CLOSED;
 	switch (input->kind) {

@@ -4,6 +4,7 @@
  * way its text is put into a small machine as its start; the states that it names as next are put beside it as ends, so
  * that all rules of the language hold for it as they do in a machine. */
 #include "base/mem.h"
+#include "dsl/definition_yaml.h"
 #include "server/test_state/test_state.h"
 
 static void release_program(void *data)
@@ -159,6 +160,7 @@ bool test_state_read_definition(struct test_state *t)
 		    text.len, (long long)limits->definition_bytes);
 		return false;
 	}
+	text = definition_as_json(text, &t->call->arena);
 	if (api_has(t->call, "stateName") && !cut_out(t, api_text(t->call, "stateName"), &text, &language))
 		return false;
 	t->object = test_state_parse(t, text);

@@ -111,6 +111,11 @@ static int check_op(struct check *check, const struct store_op *op, struct wf_er
 	case STORE_DELETE_MESSAGE:
 	case STORE_PUT_ITEM:
 	case STORE_DELETE_ITEM:
+	case STORE_PUT_DEAD_LETTER:
+	case STORE_FILL_DEAD_LETTER:
+	case STORE_DELETE_DEAD_LETTER:
+	case STORE_PUT_OUTCOME:
+	case STORE_DELETE_OUTCOMES:
 		return 0;
 	}
 	return 0;
@@ -181,6 +186,10 @@ static void end_execution(struct memory_store *memory, const struct store_execut
 	unindex_row(memory, execution);
 	execution->row.status = row->status;
 	execution->row.stop_ms = row->stop_ms;
+	if (row->attributes.len) {
+		drop(execution->row.attributes);
+		execution->row.attributes = copy(row->attributes);
+	}
 	index_row(memory, execution);
 }
 
@@ -248,8 +257,12 @@ static void append_message(struct memory_store *memory, struct arena *scratch, c
 
 static void delete_message(struct memory_store *memory, struct arena *scratch, const struct store_message *message)
 {
-	struct store_message *kept =
-		order_remove(&memory->inbox_by_target, memory_message_key(message->target_id, message->sequence));
+	uint64_t sequence = message->sequence;
+	if (!sequence) {
+		const struct store_message *keyed = str_map_get(&memory->message_keys, message_key(scratch, message));
+		sequence = keyed ? keyed->sequence : 0;
+	}
+	struct store_message *kept = order_remove(&memory->inbox_by_target, memory_message_key(message->target_id, sequence));
 	if (!kept)
 		return;
 	order_remove(&memory->inbox, memory_message_key(0, kept->sequence));
@@ -344,6 +357,13 @@ static void apply_op(struct memory_store *memory, struct arena *scratch, const s
 	case STORE_DELETE_ITEM:
 		delete_item(memory, &op->item);
 		break;
+	case STORE_PUT_DEAD_LETTER:
+	case STORE_FILL_DEAD_LETTER:
+	case STORE_DELETE_DEAD_LETTER:
+	case STORE_PUT_OUTCOME:
+	case STORE_DELETE_OUTCOMES:
+		memory_apply_dead_letter(memory, op);
+		break;
 	}
 }
 
@@ -419,6 +439,7 @@ static void delete_execution(struct memory_store *memory, struct arena *scratch,
 	unindex_row(memory, execution);
 	if (row->name.len)
 		str_map_remove(&memory->names, memory_name_key(scratch, row->machine_id, row->name));
+	memory_delete_dead_letter(memory, row->id, 0);
 	u64_map_remove(&memory->executions, row->id);
 	execution_free(execution);
 }
@@ -498,6 +519,7 @@ static void memory_close(struct store *store)
 	order_done(&memory->open);
 	order_done(&memory->inbox);
 	order_done(&memory->inbox_by_target);
+	memory_dead_letters_done(memory);
 	store_done(store);
 	free(memory);
 }

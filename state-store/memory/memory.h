@@ -30,6 +30,9 @@ struct memory_store {
 	struct order inbox_by_target; /* (0, 0, target, sequence) → message */
 	struct store_item **items; /* sorted by (kind, key) */
 	size_t items_count, items_capacity;
+	struct u64_map dead_letters; /* by execution → struct store_dead_letter, our own copy */
+	struct order dead_by_time; /* (0, 0, failed, id) → the same */
+	struct order outcomes; /* (0, 0, job, execution) → struct store_outcome, our own copy */
 	uint64_t batches;
 	bool failing; /* the last batch failed; `failure` is why those behind it do, too */
 	struct wf_error failure;
@@ -54,3 +57,9 @@ struct str memory_name_key(struct arena *arena, uint64_t machine_id, struct str 
 void memory_read(struct memory_store *memory, struct store_request *request);
 /* Deletes executions that ended (memory.c). */
 void memory_purge(struct memory_store *memory, struct store_request *request);
+
+/* Dead letters and outcomes (dead_letters.c): an op, a read, all of it. */
+void memory_apply_dead_letter(struct memory_store *memory, const struct store_op *op);
+void memory_delete_dead_letter(struct memory_store *memory, uint64_t execution_id, int64_t failed_ms);
+void memory_read_dead_letters(const struct memory_store *memory, struct store_request *request);
+void memory_dead_letters_done(struct memory_store *memory);

@@ -212,6 +212,13 @@ void memory_read(struct memory_store *memory, struct store_request *r)
 	case REQUEST_MESSAGES:
 		read_messages(memory, r);
 		break;
+	case REQUEST_DEAD_LETTERS:
+	case REQUEST_FIND_DEAD_LETTER:
+	case REQUEST_DEAD_GROUPS:
+	case REQUEST_OUTCOMES:
+	case REQUEST_COUNT_OUTCOMES:
+		memory_read_dead_letters(memory, r);
+		break;
 	case REQUEST_PURGE:
 		memory_purge(memory, r);
 		break;

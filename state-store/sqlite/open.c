@@ -342,6 +342,11 @@ static void sqlite_request(struct store *store, struct store_request *request)
 		sqlite_queue_put(&sqlite->backups, request);
 		return;
 	case REQUEST_PURGE:
+	case REQUEST_DEAD_LETTERS:
+	case REQUEST_FIND_DEAD_LETTER:
+	case REQUEST_DEAD_GROUPS:
+	case REQUEST_OUTCOMES:
+	case REQUEST_COUNT_OUTCOMES:
 	case REQUEST_LOAD:
 	case REQUEST_FIND_NAMED:
 	case REQUEST_FIND:

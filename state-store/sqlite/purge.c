@@ -21,7 +21,8 @@ int sqlite_purge_find(struct sql *sql, struct store_request *r)
 /* 1: gone, 0: it is not to go, negative: failed. */
 static int purge_one(struct sql *sql, uint64_t id, int64_t before_ms, int64_t *rows, struct wf_error *err)
 {
-	static const enum sql_statement deletes[] = { SQL_PURGE_CHUNKS, SQL_PURGE_RECORDS, SQL_PURGE_SNAPSHOT, SQL_PURGE_EXECUTION };
+	static const enum sql_statement deletes[] = { SQL_PURGE_CHUNKS, SQL_PURGE_RECORDS, SQL_PURGE_SNAPSHOT, SQL_PURGE_DEAD_LETTER,
+						      SQL_PURGE_EXECUTION };
 	sqlite3_stmt *is_ended = sql_get(sql, SQL_IS_ENDED);
 	sql_bind_id(is_ended, 1, id);
 	sql_bind_int(is_ended, 2, before_ms);

@@ -361,6 +361,15 @@ static int read_request(struct sql *sql, struct store_request *r)
 		return read_number(sql, sql_get(sql, SQL_COUNT_OPEN), r, 0);
 	case REQUEST_MESSAGES:
 		return read_messages(sql, r);
+	case REQUEST_DEAD_LETTERS:
+	case REQUEST_FIND_DEAD_LETTER:
+		return sqlite_read_dead_letters(sql, r);
+	case REQUEST_DEAD_GROUPS:
+		return sqlite_read_dead_groups(sql, r);
+	case REQUEST_OUTCOMES:
+		return sqlite_read_outcomes(sql, r);
+	case REQUEST_COUNT_OUTCOMES:
+		return sqlite_count_outcomes(sql, r);
 	case REQUEST_PURGE:
 		return sqlite_purge_find(sql, r);
 	case REQUEST_BACKUP:

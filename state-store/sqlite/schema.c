@@ -39,6 +39,21 @@ const struct schema_step schema_steps[] = {
 	  "CREATE INDEX inbox_by_target ON inbox(target);"
 
 	  "CREATE TABLE item(kind INTEGER NOT NULL, key BLOB NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY(kind, key)) STRICT, WITHOUT ROWID;" },
+
+	/* Dead letters and bulk jobs. What failed before (status 2 and 3 are the engine's FAILED and TIMED_OUT) is unread: where and with what it failed is in its
+	 * history, which the engine reads in the background. */
+	{ "CREATE TABLE dead_letter(execution INTEGER PRIMARY KEY, machine INTEGER NOT NULL, status INTEGER NOT NULL, failed INTEGER NOT NULL,"
+	  " state BLOB NOT NULL, error BLOB NOT NULL, revision INTEGER NOT NULL, version INTEGER NOT NULL, redrives INTEGER NOT NULL,"
+	  " job INTEGER NOT NULL, unread INTEGER NOT NULL) STRICT;"
+	  "INSERT INTO dead_letter SELECT id, machine, status, stop, x'', x'', 0, 0, 0, 0, 1 FROM execution WHERE status IN (2, 3) AND stop <> 0;"
+	  "CREATE INDEX dead_letter_by_group ON dead_letter(machine, error, state, revision, version, status, failed);"
+	  "CREATE INDEX dead_letter_by_machine ON dead_letter(machine, failed);"
+	  "CREATE INDEX dead_letter_by_time ON dead_letter(failed);"
+	  "CREATE INDEX dead_letter_unread ON dead_letter(execution) WHERE unread <> 0;"
+
+	  "CREATE TABLE outcome(job INTEGER NOT NULL, execution INTEGER NOT NULL, outcome INTEGER NOT NULL, at INTEGER NOT NULL,"
+	  " detail BLOB NOT NULL, PRIMARY KEY(job, execution)) STRICT, WITHOUT ROWID;"
+	  "CREATE INDEX outcome_by_outcome ON outcome(job, outcome);" },
 };
 const int schema_version = sizeof schema_steps / sizeof *schema_steps;
 

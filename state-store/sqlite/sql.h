@@ -6,6 +6,8 @@
 #include "state-store/backend.h"
 #include <sqlite3.h>
 
+#define DEAD_LETTER_COLUMNS \
+	"SELECT d.execution, d.machine, d.status, d.failed, d.state, d.error, d.revision, d.version, d.redrives, d.job, d.unread, e.name, e.start "
 #define SQL_STATEMENTS(X)                                                                                                       \
 	X(BEGIN_READ, "BEGIN")                                                                                                  \
 	X(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                                                       \
@@ -28,8 +30,17 @@
 	X(INSERT_MESSAGE, "INSERT INTO inbox(target, sender, event, bytes) SELECT ?1, ?2, ?3, ?4 "                              \
 			  "WHERE NOT EXISTS(SELECT 1 FROM inbox WHERE sender = ?2 AND event = ?3)")                             \
 	X(DELETE_MESSAGE, "DELETE FROM inbox WHERE sequence = ?2 AND target = ?1")                                              \
+	X(DELETE_MESSAGE_BY_KEY, "DELETE FROM inbox WHERE sender = ?2 AND event = ?3 AND target = ?1")                          \
 	X(PUT_ITEM, "INSERT INTO item(kind, key, bytes) VALUES(?1, ?2, ?3) ON CONFLICT(kind, key) DO UPDATE SET bytes = excluded.bytes") \
 	X(DELETE_ITEM, "DELETE FROM item WHERE kind = ?1 AND key = ?2")                                                         \
+	X(SET_ATTRIBUTES, "UPDATE execution SET status = ?2, stop = ?3, attributes = ?4 WHERE id = ?1")                         \
+	X(PUT_DEAD_LETTER, "INSERT OR REPLACE INTO dead_letter(execution, machine, status, failed, state, error, revision, version, redrives, job, unread) " \
+			   "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")                                              \
+	X(FILL_DEAD_LETTER, "UPDATE dead_letter SET machine = ?2, status = ?3, failed = ?4, state = ?5, error = ?6, revision = ?7, version = ?8, " \
+			    "redrives = ?9, job = ?10, unread = ?11 WHERE execution = ?1 AND unread <> 0 AND failed = ?4")      \
+	X(DELETE_DEAD_LETTER, "DELETE FROM dead_letter WHERE execution = ?1 AND (?2 = 0 OR failed = ?2)")                       \
+	X(PUT_OUTCOME, "INSERT OR REPLACE INTO outcome(job, execution, outcome, at, detail) VALUES(?1, ?2, ?3, ?4, ?5)")        \
+	X(DELETE_OUTCOMES, "DELETE FROM outcome WHERE job = ?1")                                                                \
 	/* reading */                                                                                                           \
 	X(EACH_ITEM, "SELECT kind, key, bytes FROM item ORDER BY kind, key")                                                    \
 	X(FIND, "SELECT id, machine, name, start, stop, status, attributes FROM execution WHERE id = ?1")                       \
@@ -58,6 +69,27 @@
 	X(COUNT_OPEN, "SELECT count(*) FROM open")                                                                              \
 	X(MESSAGES_OF, "SELECT sequence, target, sender, event, bytes FROM inbox WHERE target = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3") \
 	X(MESSAGES, "SELECT sequence, target, sender, event, bytes FROM inbox WHERE sequence > ?1 ORDER BY sequence LIMIT ?2")  \
+	/* Dead letters: (failed, execution) is the order, the index's rowid being the execution. */                           \
+	X(DEAD_LETTERS_ALL, DEAD_LETTER_COLUMNS "FROM dead_letter d INDEXED BY dead_letter_by_time LEFT JOIN execution e ON e.id = d.execution " \
+			    "WHERE (d.failed, d.execution) < (?1, ?2) AND d.failed >= ?3 AND (?4 < 0 OR d.status = ?4) "        \
+			    "ORDER BY d.failed DESC, d.execution DESC LIMIT ?5")                                                \
+	X(DEAD_LETTERS_OF, DEAD_LETTER_COLUMNS "FROM dead_letter d INDEXED BY dead_letter_by_machine LEFT JOIN execution e ON e.id = d.execution " \
+			   "WHERE d.machine = ?6 AND (d.failed, d.execution) < (?1, ?2) AND d.failed >= ?3 AND (?4 < 0 OR d.status = ?4) " \
+			   "ORDER BY d.failed DESC, d.execution DESC LIMIT ?5")                                                 \
+	X(DEAD_LETTERS_UNREAD, DEAD_LETTER_COLUMNS "FROM dead_letter d INDEXED BY dead_letter_unread LEFT JOIN execution e ON e.id = d.execution " \
+			       "WHERE d.unread <> 0 AND d.execution < ?1 ORDER BY d.execution DESC LIMIT ?2")                    \
+	X(DEAD_LETTER, DEAD_LETTER_COLUMNS "FROM dead_letter d LEFT JOIN execution e ON e.id = d.execution WHERE d.execution = ?1") \
+	X(DEAD_GROUPS, "SELECT machine, status, error, state, revision, version, unread, count(*) AS number, min(failed), max(failed), max(execution) " \
+		       "FROM dead_letter WHERE ?1 = 0 OR machine = ?1 "                                                         \
+		       "GROUP BY machine, error, state, revision, version, status, unread ORDER BY number DESC, machine, error, state, revision LIMIT ?2") \
+	X(DEAD_DEPTHS, "SELECT machine, count(*), min(failed), max(failed) FROM dead_letter GROUP BY machine LIMIT ?1")         \
+	X(DEAD_HOURS, "SELECT (failed - ?7) / 3600000, count(*) FROM dead_letter INDEXED BY dead_letter_by_group WHERE machine = ?1 AND error = ?2 " \
+		      "AND state = ?3 AND revision = ?4 AND version = ?5 AND status = ?6 AND failed >= ?7 AND failed < ?8 GROUP BY 1") \
+	X(OUTCOMES, "SELECT o.execution, o.outcome, o.at, o.detail, e.machine, e.name FROM outcome o LEFT JOIN execution e ON e.id = o.execution " \
+		    "WHERE o.job = ?1 AND o.execution > ?2 ORDER BY o.execution LIMIT ?3")                                      \
+	X(OUTCOMES_OF, "SELECT o.execution, o.outcome, o.at, o.detail, e.machine, e.name FROM outcome o INDEXED BY outcome_by_outcome " \
+		       "LEFT JOIN execution e ON e.id = o.execution WHERE o.job = ?1 AND o.outcome = ?4 AND o.execution > ?2 ORDER BY o.execution LIMIT ?3") \
+	X(COUNT_OUTCOMES, "SELECT outcome, count(*) FROM outcome WHERE job = ?1 GROUP BY outcome")                              \
 	/* verifying */                                                                                                        \
 	X(EACH_EXECUTION, "SELECT id, machine, name, start, stop, status, attributes FROM execution ORDER BY id")               \
 	X(COUNT_EXECUTIONS, "SELECT count(*) FROM execution")                                                                   \
@@ -70,6 +102,7 @@
 	X(PURGE_CHUNKS, "DELETE FROM chunk WHERE execution = ?1")                                                               \
 	X(PURGE_RECORDS, "DELETE FROM record WHERE execution = ?1")                                                             \
 	X(PURGE_SNAPSHOT, "DELETE FROM snapshot WHERE execution = ?1")                                                          \
+	X(PURGE_DEAD_LETTER, "DELETE FROM dead_letter WHERE execution = ?1")                                                    \
 	X(PURGE_EXECUTION, "DELETE FROM execution WHERE id = ?1")
 
 enum sql_statement {

@@ -101,6 +101,13 @@ void *sqlite_reader_run(void *data);
 /* What is stored of one execution from record `first` on, in r->snapshot and r->records. */
 int sqlite_read_journal(struct sql *sql, struct store_request *r, uint32_t first);
 
+/* dead_letters.c: the ops and the reads of dead letters and bulk jobs. */
+int sqlite_apply_dead_letter(struct sql *sql, const struct store_op *op, struct wf_error *err);
+int sqlite_read_dead_letters(struct sql *sql, struct store_request *r);
+int sqlite_read_dead_groups(struct sql *sql, struct store_request *r);
+int sqlite_read_outcomes(struct sql *sql, struct store_request *r);
+int sqlite_count_outcomes(struct sql *sql, struct store_request *r);
+
 /* purge.c: finding candidates (a reader), deleting them (the writer). */
 int sqlite_purge_find(struct sql *sql, struct store_request *request);
 void sqlite_purge(struct sqlite_store *sqlite, struct store_request *request);

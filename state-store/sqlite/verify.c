@@ -75,6 +75,10 @@ static const struct {
 	  "(SELECT coalesce(max(number) + 1, 0) FROM record WHERE record.execution = snapshot.execution)" },
 	{ "its open row belongs to no execution", "SELECT execution, 0 FROM open WHERE NOT EXISTS"
 	  "(SELECT 1 FROM execution WHERE id = open.execution)" },
+	{ "its dead letter belongs to no execution", "SELECT execution, 0 FROM dead_letter WHERE NOT EXISTS"
+	  "(SELECT 1 FROM execution WHERE id = dead_letter.execution)" },
+	{ "its dead letter says status %lld, or another time than the list", "SELECT d.execution, d.status FROM dead_letter d JOIN execution e ON e.id = d.execution "
+	  "WHERE d.status <> e.status OR d.failed <> e.stop OR d.machine <> e.machine" },
 	{ "its id is larger than the largest one given, %lld", "SELECT execution.id, last_execution FROM execution, lease "
 	  "WHERE lease.id = 0 AND execution.id > last_execution" },
 };
@@ -139,6 +143,12 @@ static void verify_execution(struct verification *v, struct store_request *r, st
 		tell(v, where, r->err.message);
 		return;
 	}
+	r->kind = REQUEST_FIND_DEAD_LETTER;
+	uint32_t records = r->count;
+	r->count = 0;
+	if (sqlite_read_dead_letters(&v->sql, r) == 0 && r->count)
+		whole->dead_letter = r->dead_letters;
+	r->count = records;
 	whole->snapshot = r->snapshot;
 	whole->records = r->records;
 	whole->records_count = r->count;

@@ -55,10 +55,12 @@ static int insert_execution(struct sql *sql, const struct store_execution *row, 
 
 static int end_execution(struct sql *sql, const struct store_execution *row, struct wf_error *err)
 {
-	sqlite3_stmt *s = sql_get(sql, SQL_END_EXECUTION);
+	sqlite3_stmt *s = sql_get(sql, row->attributes.len ? SQL_SET_ATTRIBUTES : SQL_END_EXECUTION);
 	sql_bind_id(s, 1, row->id);
 	sql_bind_int(s, 2, row->status);
 	sql_bind_int(s, 3, row->stop_ms);
+	if (row->attributes.len)
+		sql_bind_bytes(s, 4, row->attributes);
 	int code = sql_do(sql, s, err);
 	if (code == 0 && sqlite3_changes(sql->db) == 0)
 		return error_set(err, ERR(NOT_FOUND), "execution %llu is not stored", (unsigned long long)row->id);
@@ -152,9 +154,11 @@ static int apply_op(struct sql *sql, const struct store_op *op, struct wf_error 
 		sql_bind_bytes(s, 4, op->message.bytes);
 		break;
 	case STORE_DELETE_MESSAGE:
-		s = sql_get(sql, SQL_DELETE_MESSAGE);
+		s = sql_get(sql, op->message.sequence ? SQL_DELETE_MESSAGE : SQL_DELETE_MESSAGE_BY_KEY);
 		sql_bind_id(s, 1, op->message.target_id);
-		sql_bind_id(s, 2, op->message.sequence);
+		sql_bind_id(s, 2, op->message.sequence ? op->message.sequence : op->message.sender_id);
+		if (!op->message.sequence)
+			sql_bind_id(s, 3, op->message.sender_event);
 		break;
 	case STORE_PUT_ITEM:
 		s = sql_get(sql, SQL_PUT_ITEM);
@@ -167,6 +171,12 @@ static int apply_op(struct sql *sql, const struct store_op *op, struct wf_error 
 		sql_bind_int(s, 1, op->item.kind);
 		sql_bind_bytes(s, 2, op->item.key);
 		break;
+	case STORE_PUT_DEAD_LETTER:
+	case STORE_FILL_DEAD_LETTER:
+	case STORE_DELETE_DEAD_LETTER:
+	case STORE_PUT_OUTCOME:
+	case STORE_DELETE_OUTCOMES:
+		return sqlite_apply_dead_letter(sql, op, err);
 	}
 	return sql_do(sql, s, err);
 }

@@ -1,15 +1,20 @@
 #!/usr/bin/env bash
-# The AWS command line against the server: every operation as a user would call it, its answers read with jq.
+# The AWS command line walks through the whole API, in the order of a story: machines are made, run, published, given an alias; tasks wait for a token
+# and for a worker; what failed is redriven; all is tagged, listed and deleted. Its answers are read with jq.
 #   aws_cli.sh RATCHET
+#
+# Debian's command line (2.9.19) is older than half of the operations: it gets the current model through AWS_DATA_PATH. Fewer than 37 operations
+# called is a failure.
 set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
 ratchet=$(realpath "$1")
-for tool in aws jq; do
-  if ! command -v "$tool" > /dev/null; then
-    echo "skipped: $tool is not installed (Debian packages awscli and jq)"
-    echo "0 passed, 0 failed, 1 skipped"
-    exit 77
-  fi
-done
+aws=/usr/bin/aws # Debian's, if it is there
+[ -x $aws ] || aws=$(command -v aws || true)
+if [ -z "$aws" ] || ! command -v jq > /dev/null; then
+  echo "skipped: aws or jq is not installed (Debian packages awscli and jq)"
+  echo "0 passed, 0 failed, 1 skipped"
+  exit 77
+fi
 
 folder=$(mktemp -d)
 "$ratchet" serve --listen 127.0.0.1:0 --store "sqlite:$folder/store.db" --log-level warn > "$folder/url" &
@@ -24,10 +29,32 @@ url=$(head -n 1 "$folder/url")
 # Nothing of the machine's own configuration counts, and nothing but the server is asked.
 export HOME=$folder AWS_CONFIG_FILE=$folder/none AWS_SHARED_CREDENTIALS_FILE=$folder/none AWS_EC2_METADATA_DISABLED=true AWS_PAGER=
 export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1 AWS_DEFAULT_OUTPUT=json NO_PROXY=127.0.0.1
-passed=0 failed=0
+passed=0 failed=0 skipped=0
+if python3 "$here/api_model.py" "$folder/models" > "$folder/operations"; then
+  export AWS_DATA_PATH=$folder/models
+else
+  cat "$folder/operations"
+  skipped=1
+fi
 
 sfn() {
-  aws --endpoint-url "$url" stepfunctions "$@"
+  echo "$1" >> "$folder/called"
+  "$aws" --endpoint-url "$url" stepfunctions "$@"
+}
+
+# StartSyncExecution and TestState go to "sync-" before the host. With a user's name in the URL, the prefix comes to stand before that name.
+sync_sfn() {
+  echo "$1" >> "$folder/called"
+  "$aws" --endpoint-url "${url/:\/\//://x@}" stepfunctions "$@"
+}
+
+# Whether the command line knows these commands.
+knows() {
+  local usage name
+  usage=$("$aws" --endpoint-url "$url" stepfunctions no-such-command 2>&1 || true)
+  for name in "$@"; do
+    grep -qE "(^|[| ])$name( |$)" <<< "$usage" || return 1
+  done
 }
 
 pass() {
@@ -137,20 +164,139 @@ check its_failure_is_described '.status == "FAILED" and .error == "New" and .cau
   sfn describe-execution --execution-arn "${one%one}new"
 refused an_update_of_nothing_is_refused MissingRequiredParameter sfn update-state-machine --state-machine-arn "$first"
 
-# Older versions of the command line do not know this one.
-usage=$(sfn validate-state-machine-definition 2>&1 || true)
-if ! grep -qi 'invalid choice' <<< "$usage"; then
+# ---- versions and aliases
+
+if knows publish-state-machine-version create-state-machine-alias; then
+  check a_version_is_published '.stateMachineVersionArn | endswith(":first:1")' \
+    sfn publish-state-machine-version --state-machine-arn "$first" --description 'the failing one'
+  check an_update_publishes_the_next '(.stateMachineVersionArn | endswith(":first:2")) and (.revisionId | length) > 0' \
+    sfn update-state-machine --state-machine-arn "$first" --definition "$definition" --publish --version-description 'the good one'
+  check versions_are_listed '[.stateMachineVersions[].stateMachineVersionArn | split(":") | last] == ["2", "1"]' \
+    sfn list-state-machine-versions --state-machine-arn "$first"
+  check a_version_is_described '.description == "the failing one" and (.definition | fromjson | .StartAt) == "N"' \
+    sfn describe-state-machine --state-machine-arn "$first:1"
+  check an_alias_is_made '.stateMachineAliasArn | endswith(":first:live")' sfn create-state-machine-alias --name live \
+    --routing-configuration "stateMachineVersionArn=$first:1,weight=100"
+  check it_is_pointed_elsewhere '.updateDate != null' sfn update-state-machine-alias --state-machine-alias-arn "$first:live" \
+    --description 'what customers get' --routing-configuration "stateMachineVersionArn=$first:2,weight=100"
+  check it_shows_its_routes '.name == "live" and .description == "what customers get" and [.routingConfiguration[].weight] == [100]' \
+    sfn describe-state-machine-alias --state-machine-alias-arn "$first:live"
+  check aliases_are_listed '[.stateMachineAliases[].stateMachineAliasArn | split(":") | last] == ["live"]' \
+    sfn list-state-machine-aliases --state-machine-arn "$first"
+  check an_alias_is_started '.executionArn | length > 0' sfn start-execution --state-machine-arn "$first:live" --name by-alias
+  ended "${one%one}by-alias"
+  check it_ran_the_version '.status == "SUCCEEDED" and (.stateMachineVersionArn | endswith(":2")) and (.stateMachineAliasArn | endswith(":live"))' \
+    sfn describe-execution --execution-arn "${one%one}by-alias"
+  refused a_version_in_use_stays ConflictException sfn delete-state-machine-version --state-machine-version-arn "$first:2"
+  check the_alias_is_deleted '. == null' sfn delete-state-machine-alias --state-machine-alias-arn "$first:live"
+  check the_version_is_deleted '. == null' sfn delete-state-machine-version --state-machine-version-arn "$first:1"
+fi
+check an_execution_says_what_it_runs '.name == "first" and (.definition | fromjson | .StartAt) == "A"' \
+  sfn describe-state-machine-for-execution --execution-arn "$one"
+
+# ---- a task that waits for its token: its child was given the token, and somebody who reads it there answers
+
+asks=$(jq -cn --arg machine "$second" '{StartAt: "T", States: {T: {Type: "Task", End: true, HeartbeatSeconds: 600,
+  Resource: "arn:aws:states:::states:startExecution.waitForTaskToken",
+  Parameters: {StateMachineArn: $machine, Input: {"token.$": "$$.Task.Token"}}}}}')
+check a_machine_that_asks_is_made '.stateMachineArn | length > 0' sfn create-state-machine --name asks --role-arn $role --definition "$asks"
+asks=$(jq -r .stateMachineArn <<< "$answer")
+
+# Starts one and leaves its token in $token and its ARN in $asked.
+ask() {
+  local child=
+  asked=$(sfn start-execution --state-machine-arn "$asks" --name "$1" --query executionArn --output text)
+  for _ in $(seq 50); do
+    child=$(sfn list-executions --state-machine-arn "$second" --status-filter RUNNING --query 'executions[0].executionArn' --output text)
+    [ "$child" = None ] || break
+  done
+  token=$(sfn describe-execution --execution-arn "$child" --query input --output text | jq -r .token)
+  check "the_child_of_$1_is_stopped" '.stopDate != null' sfn stop-execution --execution-arn "$child"
+}
+
+ask approved
+check a_heartbeat_is_heard '. == null' sfn send-task-heartbeat --task-token "$token"
+check a_task_succeeds_by_its_token '. == null' sfn send-task-success --task-token "$token" --task-output '{"approved": true}'
+ended "$asked"
+check its_execution_goes_on '.status == "SUCCEEDED" and .output == "{\"approved\":true}"' sfn describe-execution --execution-arn "$asked"
+refused a_token_is_used_once TaskTimedOut sfn send-task-success --task-token "$token" --task-output '{}'
+ask refused
+check a_task_fails_by_its_token '. == null' sfn send-task-failure --task-token "$token" --error Refused --cause 'too dear'
+ended "$asked"
+check its_execution_fails '.status == "FAILED" and .error == "Refused" and .cause == "too dear"' sfn describe-execution --execution-arn "$asked"
+refused a_foreign_token_is_refused InvalidToken sfn send-task-heartbeat --task-token nothing
+
+# ---- a worker fails, the execution is redriven, and the worker does it right
+
+check an_activity_is_made '.activityArn | endswith(":activity:paint")' sfn create-activity --name paint --tags key=team,value=films
+paint=$(jq -r .activityArn <<< "$answer")
+check it_is_described '.name == "paint" and .creationDate != null' sfn describe-activity --activity-arn "$paint"
+check another_is_made '.activityArn | length > 0' sfn create-activity --name sand
+check activities_are_listed_page_by_page '[.activities[].name] == ["paint", "sand"]' sfn list-activities --page-size 1
+check a_machine_with_it_is_made '.stateMachineArn | length > 0' sfn create-state-machine --name paints --role-arn $role \
+  --definition "{\"StartAt\": \"T\", \"States\": {\"T\": {\"Type\": \"Task\", \"Resource\": \"$paint\", \"End\": true}}}"
+paints=$(jq -r .stateMachineArn <<< "$answer")
+check it_is_started '.executionArn | length > 0' sfn start-execution --state-machine-arn "$paints" --name red --input '{"colour": "red"}'
+red=$(jq -r .executionArn <<< "$answer")
+check a_worker_is_given_the_task '(.input | fromjson | .colour) == "red"' sfn get-activity-task --activity-arn "$paint" --worker-name ann
+check it_fails '. == null' sfn send-task-failure --task-token "$(jq -r .taskToken <<< "$answer")" --error NoPaint
+ended "$red"
+if knows redrive-execution; then
+  check the_failed_one_is_redriven '.redriveDate != null' sfn redrive-execution --execution-arn "$red" --client-token once
+  date=$(jq .redriveDate <<< "$answer")
+  check a_repeat_is_the_same ".redriveDate == $date" sfn redrive-execution --execution-arn "$red" --client-token once
+  check the_worker_is_given_it_again '.taskToken | length > 0' sfn get-activity-task --activity-arn "$paint"
+  check it_does_it '. == null' sfn send-task-success --task-token "$(jq -r .taskToken <<< "$answer")" --task-output '"done"'
+  ended "$red"
+  check it_succeeded '.status == "SUCCEEDED" and .redriveCount == 1 and .redriveStatus == "NOT_REDRIVABLE"' sfn describe-execution --execution-arn "$red"
+  check the_list_counts_it '[.executions[].redriveCount] == [1]' sfn list-executions --state-machine-arn "$paints"
+  refused what_succeeded_is_not_redriven ExecutionNotRedrivable sfn redrive-execution --execution-arn "$red"
+fi
+
+# ---- map runs: there is none without a distributed Map
+
+if knows list-map-runs; then
+  run=arn:aws:states:us-east-1:000000000000:mapRun:first/label:6b1bbd4a-9a5f-4d0e-bd0d-0a4d6dbdf4d0
+  check an_execution_has_no_map_runs '.mapRuns == []' sfn list-map-runs --execution-arn "$one"
+  refused an_unknown_one_is_not_described ResourceNotFound sfn describe-map-run --map-run-arn $run
+  refused nor_changed ResourceNotFound sfn update-map-run --map-run-arn $run --max-concurrency 2
+fi
+
+# ---- definitions and states without an execution, Express executions
+
+if knows validate-state-machine-definition; then
   check a_good_definition_is_valid '.result == "OK" and .diagnostics == []' sfn validate-state-machine-definition --definition "$definition"
   check a_bad_one_has_diagnostics '.result == "FAIL" and .diagnostics[0].code == "SCHEMA_VALIDATION_FAILED"' \
     sfn validate-state-machine-definition --definition '{"StartAt": "A"}'
 fi
+if knows test-state; then
+  check a_state_is_tested '.status == "SUCCEEDED" and .nextState == "B" and (.output | fromjson) == {"a": {"b": 2}}' \
+    sync_sfn test-state --definition "$(jq -c .States.A <<< "$definition")" --input '{}'
+fi
+check an_express_machine_is_made '.stateMachineArn | length > 0' \
+  sfn create-state-machine --name quick --type EXPRESS --role-arn $role --definition "$definition"
+check an_express_execution_is_waited_for '.status == "SUCCEEDED" and (.output | fromjson) == {"a": {"b": 2}} and .billingDetails.billedMemoryUsedInMB == 64' \
+  sync_sfn start-sync-execution --state-machine-arn "${first%first}quick" --input '{}'
 
+# ---- tags, and the end
+
+check a_resource_is_tagged '. == null' sfn tag-resource --resource-arn "$paint" --tags key=stage,value=test
+check tags_are_listed '[.tags[] | "\(.key)=\(.value)"] | sort == ["stage=test", "team=films"]' sfn list-tags-for-resource --resource-arn "$paint"
+check a_tag_is_taken_away '. == null' sfn untag-resource --resource-arn "$paint" --tag-keys team
+check one_is_left '.tags == [{"key": "stage", "value": "test"}]' sfn list-tags-for-resource --resource-arn "$paint"
+check an_activity_is_deleted '. == null' sfn delete-activity --activity-arn "$paint"
+refused it_is_not_there_any_more ActivityDoesNotExist sfn describe-activity --activity-arn "$paint"
 check a_machine_is_deleted '. == null' sfn delete-state-machine --state-machine-arn "$second"
 for _ in $(seq 50); do
   sfn describe-state-machine --state-machine-arn "$second" > "$folder/describe" 2>&1 || break
 done
 refused it_is_gone StateMachineDoesNotExist sfn describe-state-machine --state-machine-arn "$second"
-check only_one_is_left '[.stateMachines[].name] == ["first"]' sfn list-state-machines
+check the_others_are_left '[.stateMachines[].name] == ["asks", "first", "paints", "quick"]' sfn list-state-machines
 
-echo "$passed passed, $failed failed, 0 skipped"
+called=$(sort -u "$folder/called" | wc -l)
+if [ $skipped = 0 ] && [ "$called" -lt 37 ]; then
+  fail "only $called operations are called, of $(wc -l < "$folder/operations")"
+fi
+echo "$("$aws" --version 2> /dev/null | cut -d' ' -f1): $called operations called"
+echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

@@ -12,17 +12,23 @@ again on the same store, and goes on. The checker knows only what clients were t
   - every history has the ids 1, 2, 3 …, begins with ExecutionStarted, and has at most one terminal event, its last;
   - a history that was read only grows: what was seen is still its beginning;
   - in the end every execution has ended, with the outcome that its kind must have;
-  - in the end, and when the process that ran them was killed, no program of a task is left running;
+  - when the process that ran them was killed, and in the end, no program of a task is left running;
   - `ratchet check` finds nothing wrong with the store;
-  - a task's program was started under the same idempotency key whenever it was started again, and never twice at once.
+  - a task's program was started under the same idempotency key whenever it was started again, and never twice at once;
+  - an activity's task is given to one worker; an answer by token that was acknowledged is what the execution came to, and no other is;
+  - a task that starts an execution starts one, with an end of its own; children of one that was stopped are stopped;
+  - one that was redriven goes on in the same history, once for each redrive that was acknowledged;
+  - Express executions may vanish with their process, but none is run twice, and the answer of a synchronous one is its own.
 
 Prints the seed; the last line is 'N passed, N failed, N skipped'."""
 
 import argparse
+import collections
 import http.client
 import http.server
 import json
 import os
+import queue
 import random
 import shutil
 import signal
@@ -34,6 +40,8 @@ import time
 
 TERMINAL = {"ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
 ROLE = "arn:aws:iam::000000000000:role/test"
+MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:"
+ACTIVITY = "arn:aws:states:us-east-1:000000000000:activity:work"
 
 
 def definitions(function_url):
@@ -60,18 +68,55 @@ def definitions(function_url):
             "A": {"Type": "Task", "Resource": "arn:aws:lambda:us-east-1:000000000000:function:work", "ResultPath": "$.a", "Retry": http_task["Retry"], "Next": "B"},
             "B": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": {"FunctionName": "work", "Payload.$": "$"},
                   "ResultSelector": {"answer.$": "$.Payload"}, "ResultPath": "$.b", "Retry": http_task["Retry"], "End": True}}},
+        # Workers, who poll: one that was lost with its task's token lets it time out.
+        "activity": {"StartAt": "A", "States": {"A": {
+            "Type": "Task", "Resource": "arn:aws:states:us-east-1:000000000000:activity:work", "TimeoutSeconds": 4, "ResultPath": "$.a", "End": True,
+            "Retry": [{"ErrorEquals": ["States.Timeout"], "IntervalSeconds": 1, "MaxAttempts": 100000, "BackoffRate": 1}]}}},
+        # The token leaves by a request, and by a program; somebody answers later.
+        "callback": {"StartAt": "A", "States": {
+            "A": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken", "ResultPath": "$.a", "Retry": http_task["Retry"], "Next": "B",
+                  "Parameters": {"FunctionName": "work", "Payload": {"token.$": "$$.Task.Token", "n.$": "$.n"}}},
+            "B": {"Type": "Task", "Resource": "arn:ratchet:exec:::note.waitForTaskToken", "ResultPath": "$.b", "End": True,
+                  "Parameters": {"token.$": "$$.Task.Token", "n.$": "$.n"}}}},
+        "parent": {"StartAt": "C", "States": {
+            "C": {"Type": "Task", "Resource": "arn:aws:states:::states:startExecution.sync:2", "ResultPath": "$.c", "Next": "D",
+                  "Parameters": {"StateMachineArn": MACHINE + "child", "Input": {"n.$": "$.n", "from": "C"}}},
+            "D": {"Type": "Task", "Resource": "arn:aws:states:::states:startExecution", "ResultPath": "$.d", "Next": "E",
+                  "Parameters": {"StateMachineArn": MACHINE + "child", "Input": {"n.$": "$.n", "from": "D"}}},
+            "E": {"Type": "Task", "Resource": "arn:aws:states:::states:startExecution.sync", "ResultPath": "$.e", "End": True,
+                  "Parameters": {"StateMachineArn": MACHINE + "child", "Input": {"n.$": "$.n", "from": "E"}}}}},
+        "child": {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 1, "Next": "H"}, "H": {**http_task, "ResultPath": "$.h", "End": True}}},
+        "stopped_parent": {"StartAt": "C", "States": {
+            "C": {"Type": "Task", "Resource": "arn:aws:states:::states:startExecution.sync:2", "End": True,
+                  "Parameters": {"StateMachineArn": MACHINE + "forever", "Input": {"n.$": "$.n", "from": "C"}}}}},
+        # Fails until it is mended, and is then redriven.
+        "redrive": {"StartAt": "P", "States": {"P": {**pass_state, "Next": "H"}, "H": {
+            "Type": "Task", "Resource": "arn:aws:states:::http:invoke", "ResultSelector": {"answer.$": "$.ResponseBody"}, "ResultPath": "$.h", "Next": "Q",
+            "Parameters": {"ApiEndpoint": function_url + "mended", "Method": "POST", "RequestBody": {"n.$": "$.n"}}}, "Q": {**pass_state, "End": True}}},
         "fails": {"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "Planned", "Cause": "as it should"}}},
         "forever": {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 3600, "End": True}}},
     }
 
 
-EXPECTED = {"fails": "FAILED", "forever": "ABORTED"}
+EXPECTED = {"fails": "FAILED", "forever": "ABORTED", "stopped_parent": "ABORTED"}
+STOPPED = {"forever", "stopped_parent"}
+INNER = {"child"}  # started by others only
+
+
+def express_definitions(function_url):
+    call = {"Type": "Task", "Resource": "arn:aws:states:::http:invoke", "ResultSelector": {"answer.$": "$.ResponseBody"}, "ResultPath": "$.h", "End": True,
+            "Parameters": {"ApiEndpoint": function_url + "express", "Method": "POST", "RequestBody": {"n.$": "$.n"}}}
+    return {"express": {"StartAt": "P", "States": {"P": {"Type": "Pass", "Next": "H"}, "H": call}}}
 
 
 class Function(http.server.BaseHTTPRequestHandler):
-    """What http and lambda tasks call: a function at /, and the Invoke API of Lambda with a function 'work'."""
+    """What http and lambda tasks call: a function at /, and the Invoke API of Lambda with a function 'work', who may be given a task's token. /mended
+    fails for each n until it is in `mended`; /express counts."""
 
     invoked = 0
+    tokens = queue.SimpleQueue()  # (token, n, who gave it)
+    mended = set()
+    express = collections.Counter()
 
     protocol_version = "HTTP/1.1"
 
@@ -83,6 +128,13 @@ class Function(http.server.BaseHTTPRequestHandler):
             Function.invoked += 1
             known = self.path.split("/")[3].endswith("work") and self.path.endswith("/invocations") and isinstance(json.loads(payload), dict)
             status = 200 if known else 404
+            if "token" in json.loads(payload):
+                asked = json.loads(payload)
+                Function.tokens.put((asked["token"], asked["n"], "lambda"))
+        elif self.path == "/mended":
+            status = 200 if json.loads(payload)["n"] in Function.mended else 500
+        elif self.path == "/express":
+            Function.express[json.loads(payload)["n"]] += 1
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -152,9 +204,18 @@ class Checker:
         self.known = {}      # name -> {kind, input, arn or None, stop}
         self.histories = {}  # arn -> events as last seen
         self.ends = {}       # arn -> describe answer once it had ended
+        self.recent = collections.deque(maxlen=200)  # of `known`: the last ones that have an ARN
+        self.recent_redrivable = collections.deque(maxlen=30)
         self.problems = []
         self.counter = 0
         self.checks = 0
+        self.given = {}      # activity token -> how often it was given
+        self.answered = {}   # token -> (n, state, nonce), acknowledged
+        self.redriven = collections.Counter()  # arn -> redrives that were acknowledged
+        self.express = {}    # n -> "asynchronous", or "synchronous"
+        self.express_answers = 0
+        self.children = 0
+        self.ended = threading.Event()  # of the test
 
     def problem(self, text):
         with self.lock:
@@ -165,13 +226,17 @@ class Checker:
 
     def start_one(self, rng):
         kind = rng.choice(self.kinds)
+        if kind == "express":
+            self.run_express(rng)
+            return
         with self.lock:
             self.counter += 1
             name = f"{kind}-{self.counter}"
             record = {"kind": kind, "input": {"n": self.counter, "items": [1, 2, 3, 4, 5]}, "arn": None}
             self.known[name] = record
         self.submit(name, record)
-        if kind == "forever" and record["arn"] and rng.random() < 0.8:
+        if kind in STOPPED and record["arn"] and rng.random() < 0.8:
+            time.sleep(rng.choice([0, 0, 0.05, 0.3]))
             self.server.call("StopExecution", executionArn=record["arn"], error="Test", cause="stopped")
 
     def submit(self, name, record):
@@ -184,24 +249,121 @@ class Checker:
             arn = str(refusal).split("'")[1]  # the start whose answer was lost was taken, and has ended
         if record["arn"] not in (None, arn):
             self.problem(f"{name}: another ARN for the same start")
-        record["arn"] = arn
+        with self.lock:
+            if record["arn"] is None:
+                self.recent.append(record)
+                if record["kind"] == "redrive":
+                    self.recent_redrivable.append(record)
+            record["arn"] = arn
 
     def client(self, seed, until):
         rng = random.Random(seed)
         while not until.is_set():
             try:
-                if rng.random() < 0.7:
+                chance = rng.random()
+                if chance < 0.7:
                     self.start_one(rng)
+                elif chance < 0.8:
+                    self.redrive_one(rng)
                 else:
                     with self.lock:
-                        arns = [r["arn"] for r in self.known.values() if r["arn"]]
-                    if arns:
-                        self.look(rng.choice(arns[-200:]))
+                        record = rng.choice(self.recent) if self.recent else None
+                    if record:
+                        self.look(record["arn"])
             except (OSError, http.client.HTTPException, json.JSONDecodeError):
                 time.sleep(0.01)  # the server was killed: the answer is lost
             except Refused as refusal:
                 if refusal.name != "ServiceUnavailable":
                     self.problem(f"refused: {refusal}")
+
+    def run_express(self, rng):
+        synchronous = rng.random() < 0.5
+        with self.lock:
+            self.counter += 1
+            n = self.counter
+            self.express[n] = "synchronous" if synchronous else "asynchronous"
+        answer = self.server.call("StartSyncExecution" if synchronous else "StartExecution", stateMachineArn=self.machines["express"],
+                                  input=json.dumps({"n": n}))
+        if not synchronous:
+            return
+        if answer["status"] != "SUCCEEDED" or json.loads(answer["output"]) != {"n": n, "h": {"answer": {"done": True}}}:
+            self.problem(f"express {n} is answered with {answer}")
+        self.express_answers += 1
+
+    def redrive_one(self, rng):
+        with self.lock:
+            record = rng.choice(self.recent_redrivable) if self.recent_redrivable else None
+        if record:
+            if rng.random() < 0.7:
+                Function.mended.add(record["input"]["n"])
+            self.redrive(record["arn"])
+
+    def redrive(self, arn):
+        """An answer that was lost may have been a redrive too: counts are bounds."""
+        try:
+            self.server.call("RedriveExecution", executionArn=arn)
+            with self.lock:
+                self.redriven[arn] += 1
+        except Refused as refusal:
+            if refusal.name != "ExecutionNotRedrivable":
+                raise
+
+    def answer(self, rng, token, n, state):
+        """An answer by token, until somebody says what became of it."""
+        for _ in range(200):
+            nonce = f"{state}-{rng.randrange(1 << 40)}"
+            try:
+                self.server.call("SendTaskSuccess", taskToken=token, output=json.dumps({"nonce": nonce}))
+                with self.lock:
+                    if token in self.answered:
+                        self.problems.append(f"task {state} of {n}: two answers were taken")
+                    self.answered[token] = (n, state, nonce)
+                return
+            except (OSError, http.client.HTTPException, json.JSONDecodeError):
+                if self.ended.is_set():
+                    return
+                time.sleep(0.02)
+            except Refused as refusal:
+                if refusal.name not in ("ServiceUnavailable", "TaskTimedOut"):
+                    self.problem(f"a token of {n} is refused: {refusal}")
+                if refusal.name == "TaskTimedOut":
+                    return  # taken, though the answer was lost; or too late
+
+    def worker(self, seed):
+        """Polls for the activity's tasks, and sometimes forgets one."""
+        rng = random.Random(seed)
+        while not self.ended.is_set():
+            try:
+                task = self.server.call("GetActivityTask", activityArn=ACTIVITY, workerName="w")
+            except (OSError, http.client.HTTPException, json.JSONDecodeError, Refused):
+                time.sleep(0.02)
+                continue
+            if not task.get("taskToken"):
+                continue
+            token, n = task["taskToken"], json.loads(task["input"])["n"]
+            with self.lock:
+                self.given[token] = self.given.get(token, 0) + 1
+                if self.given[token] > 1:
+                    self.problems.append(f"a task of {n} is given to two workers")
+            if rng.random() < 0.9:
+                self.answer(rng, token, n, "activity")
+
+    def caller(self, seed, spool):
+        """Answers the tokens that requests and programs have given away."""
+        rng, seen = random.Random(seed), 0
+        while not self.ended.is_set():
+            if os.path.exists(spool):
+                with open(spool, encoding="utf-8") as notes:
+                    lines = [line for line in notes.readlines() if line.endswith("\n")]
+                for line in lines[seen:]:
+                    Function.tokens.put((*json.loads(line), "exec"))
+                seen = len(lines)
+            try:
+                token, n, state = Function.tokens.get(timeout=0.05)
+            except queue.Empty:
+                continue
+            if token not in self.answered:
+                self.answer(rng, token, n, state)
 
     # -- checks ------------------------------------------------------------------------------------
 
@@ -225,7 +387,9 @@ class Checker:
         if events[0]["type"] != "ExecutionStarted":
             self.problem(f"{arn}: begins with {events[0]['type']}")
         ends = [e for e in events if e["type"] in TERMINAL]
-        if len(ends) > 1 or (ends and events[-1] is not ends[0]):
+        reopened = [e for e in events if e["type"] == "ExecutionRedriven"]
+        follows = {e["id"]: after["type"] for e, after in zip(events, events[1:])}
+        if any(follows.get(e["id"], "ExecutionRedriven") != "ExecutionRedriven" for e in ends) or len(ends) - len(reopened) not in (0, 1):
             self.problem(f"{arn}: terminal events {[(e['id'], e['type']) for e in ends]} of {len(events)}")
         if any(e["previousEventId"] >= e["id"] for e in events):
             self.problem(f"{arn}: an event precedes itself")
@@ -238,8 +402,9 @@ class Checker:
                 self.histories[arn] = events
             if description["status"] != "RUNNING":
                 end = {k: description.get(k) for k in ("status", "output", "error", "cause", "stopDate")}
-                if self.ends.setdefault(arn, end) != end:
-                    self.problems.append(f"{arn}: it ended as {self.ends[arn]}, and now as {end}")
+                which = (arn, description.get("redriveCount", 0))
+                if self.ends.setdefault(which, end) != end:
+                    self.problems.append(f"{arn}: it ended as {self.ends[which]}, and now as {end}")
         return description, events
 
     def check_all(self, patience_s):
@@ -249,12 +414,15 @@ class Checker:
             if record["arn"] is None:
                 record["lost"] = True
                 self.submit(name, record)  # its answer was lost: harmless to ask again
+        Function.mended.update(range(self.counter + 1))
         for name, record in self.known.items():
-            if record["kind"] == "forever":
+            if record["kind"] in STOPPED:
                 self.server.call("StopExecution", executionArn=record["arn"], error="Test", cause="stopped")
             while True:
                 description, events = self.look(record["arn"])
-                if description["status"] != "RUNNING":
+                if description["status"] == "FAILED" and record["kind"] == "redrive":
+                    self.redrive(record["arn"])
+                elif description["status"] != "RUNNING":
                     break
                 if time.monotonic() > deadline:
                     self.problem(f"{name} is stuck: {[e['type'] for e in events][-3:]}")
@@ -264,6 +432,61 @@ class Checker:
                 self.problem(f"{name} ended {description['status']}: {description.get('error')} {description.get('cause')}")
             if json.loads(description["input"]) != record["input"]:
                 self.problem(f"{name}: its input is {description['input']}")
+            record["output"] = json.loads(description.get("output") or "null")
+            redrives = sum(e["type"] == "ExecutionRedriven" for e in events)
+            if redrives != description.get("redriveCount", 0) or redrives < self.redriven[record["arn"]]:
+                self.problem(f"{name}: {redrives} redrives in its history, {description.get('redriveCount')} described, "
+                             f"{self.redriven[record['arn']]} acknowledged")
+        self.check_answers()
+        self.check_children(deadline)
+        for n, count in Function.express.items():
+            if count > 1 or n not in self.express:
+                self.problem(f"express {n} was run {count} times")
+
+    def check_answers(self):
+        """What a worker or a caller was told that it was taken, is what came of it."""
+        places = {"activity": "a", "lambda": "a", "exec": "b"}
+        outputs = {record["input"]["n"]: record for record in self.known.values()}
+        for n, state, nonce in self.answered.values():
+            output = outputs[n]["output"]
+            if not output or output.get(places[state]) != {"nonce": nonce}:
+                self.problem(f"an answer of {state} for {n} was taken, and is lost: {output}, not {nonce}")
+
+    def list_all(self, machine):
+        executions, token = [], None
+        while True:
+            page = self.server.call("ListExecutions", stateMachineArn=self.machines[machine], maxResults=1000, **({"nextToken": token} if token else {}))
+            executions += page["executions"]
+            token = page.get("nextToken")
+            if not token:
+                return executions
+
+    def check_children(self, deadline):
+        begun = collections.Counter()
+        for machine, status in (("child", "SUCCEEDED"), ("forever", "ABORTED")):
+            for execution in self.list_all(machine):
+                arn = execution["executionArn"]
+                description = self.server.call("DescribeExecution", executionArn=arn)
+                asked = json.loads(description["input"])
+                if "from" not in asked:
+                    continue
+                begun[asked["n"], asked["from"]] += 1
+                while description["status"] == "RUNNING" and time.monotonic() < deadline:
+                    time.sleep(0.1)
+                    description = self.server.call("DescribeExecution", executionArn=arn)
+                self.look(arn)
+                if description["status"] != status:
+                    self.problem(f"a child of {asked} is {description['status']}, not {status}")
+        for record in self.known.values():
+            n = record["input"]["n"]
+            if record["kind"] == "parent":
+                if any(begun[n, state] != 1 for state in "CDE"):
+                    self.problem(f"parent {n} began children: {[(state, begun[n, state]) for state in 'CDE']}")
+                elif record["output"]["c"]["Output"]["n"] != n or json.loads(record["output"]["e"]["Output"])["n"] != n:
+                    self.problem(f"parent {n} was told of other children: {record['output']}")
+            elif record["kind"] == "stopped_parent" and begun[n, "C"] > 1:
+                self.problem(f"parent {n} began {begun[n, 'C']} children")
+        self.children = sum(begun.values())
 
 
 WORK = """#!/bin/sh
@@ -275,6 +498,16 @@ flock -n 9 || echo "twice at once: $key" >>"$1/problems"
 echo "$key" >>"$1/runs"
 sleep 0.05
 echo '{"worked":true}'
+"""
+
+
+# Gives its task's token away, and ends.
+NOTE = """#!/bin/sh
+exec python3 -c 'import json, sys
+asked = json.load(sys.stdin)
+with open(sys.argv[1], "a") as notes:
+    notes.write(json.dumps([asked["token"], asked["n"]]) + "\\n")
+print("{}")' "$1/tokens"
 """
 
 
@@ -305,9 +538,12 @@ def main():
     folder = tempfile.mkdtemp(prefix="ratchet-kill-")
     with open(f"{folder}/work", "w") as script:
         script.write(WORK)
+    with open(f"{folder}/note", "w") as script:
+        script.write(NOTE)
     os.chmod(f"{folder}/work", 0o755)
+    os.chmod(f"{folder}/note", 0o755)
     with open(f"{folder}/ratchet.yaml", "w") as config:
-        config.write(f"exec:\n  work:\n    program: {folder}/work\n    args: [{folder}]\n    max_concurrent: 4\n")
+        config.write("exec:\n" + "".join(f"  {name}:\n    program: {folder}/{name}\n    args: [{folder}]\n    max_concurrent: 4\n" for name in ("work", "note")))
     function = FunctionServer(("127.0.0.1", 0), Function)
     threading.Thread(target=function.serve_forever, daemon=True).start()
 
@@ -315,9 +551,23 @@ def main():
     checker = Checker(server, seed)
     server.start()
     checker.machines = {}
+    server.call("CreateActivity", name="work")
     for kind, definition in definitions(f"http://127.0.0.1:{function.server_port}/").items():
         checker.machines[kind] = server.call("CreateStateMachine", name=kind, roleArn=ROLE, definition=json.dumps(definition))["stateMachineArn"]
-    checker.kinds = list(checker.machines)
+    for kind, definition in express_definitions(f"http://127.0.0.1:{function.server_port}/").items():
+        checker.machines[kind] = server.call("CreateStateMachine", name=kind, roleArn=ROLE, type="EXPRESS", definition=json.dumps(definition))["stateMachineArn"]
+    checker.kinds = [kind for kind in checker.machines if kind not in INNER]
+    seeds = iter([checker.random.randrange(1 << 32) for _ in range(8)])
+    answering = [threading.Thread(target=checker.worker, args=(next(seeds),), daemon=True) for _ in range(2)]
+    answering += [threading.Thread(target=checker.caller, args=(next(seeds), f"{folder}/tokens"), daemon=True)]
+    for thread in answering:
+        thread.start()
+
+    def check_left_behind(what):
+        """Programs of tasks end with the process that ran them: none may be left a second later, before anything is started again."""
+        time.sleep(1)
+        for line in processes_of(folder):
+            checker.problem(f"{what}: {line}")
 
     for round_number in range(options.rounds):
         until = threading.Event()
@@ -329,14 +579,14 @@ def main():
         until.set()
         for client in clients:
             client.join()
+        if round_number % 10 == 9:
+            check_left_behind("left behind by a process that was killed")
         server.start()
-    # Programs of tasks end with the process that ran them: after the last kill, and before anything is started again, none may be left.
     server.kill()
-    time.sleep(1)
-    for line in processes_of(folder):
-        checker.problem(f"left behind by a process that was killed: {line}")
+    check_left_behind("left behind by a process that was killed")
     server.start()
     checker.check_all(patience_s=120)
+    checker.ended.set()
     status = server.stop()
     if status != 0:
         checker.problem(f"asked to end, the server exited with {status}")
@@ -355,7 +605,10 @@ def main():
 
     times = sorted(server.recoveries[1:])
     print(f"{options.rounds} kills, {len(checker.known)} executions, {checker.checks} histories checked, "
-          f"{len(runs)} runs of {len(set(runs))} tasks, {Function.invoked} calls of Lambda; ready again after {1000 * times[len(times) // 2]:.0f} ms (median), {1000 * times[-1]:.0f} ms (most)")
+          f"{len(runs)} runs of {len(set(runs))} tasks, {Function.invoked} calls of Lambda, {len(checker.given)} tasks given to workers, "
+          f"{len(checker.answered)} answers by token, {checker.children} children, {sum(checker.redriven.values())} redrives, "
+          f"{len(checker.express)} Express executions of which {sum(kind == 'synchronous' for kind in checker.express.values())} synchronous "
+          f"({checker.express_answers} answered); ready again after {1000 * times[len(times) // 2]:.0f} ms (median), {1000 * times[-1]:.0f} ms (most)")
     failed = len(checker.problems)
     if failed or options.keep:
         print(f"kept: {folder}")

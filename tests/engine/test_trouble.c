@@ -15,6 +15,7 @@
 #define PASS "{\"StartAt\":\"P\",\"States\":{\"P\":{\"Type\":\"Pass\",\"End\":true}}}"
 #define WAIT "{\"StartAt\":\"W\",\"States\":{\"W\":{\"Type\":\"Wait\",\"Seconds\":100,\"Next\":\"T\"}," \
 	     "\"T\":{\"Type\":\"Task\",\"Resource\":\"arn:ratchet:test:::echo\",\"End\":true}}}"
+#define WORK "{\"StartAt\":\"T\",\"States\":{\"T\":{\"Type\":\"Task\",\"Resource\":\"arn:ratchet:test:::never\",\"End\":true}}}"
 #define HOUR_MS 3600000
 
 static int set_up(void **state)
@@ -25,6 +26,7 @@ static int set_up(void **state)
 	harness_reopen(h);
 	assert_int_equal(harness_create(h, "pass", PASS)->error, ENGINE_OK);
 	assert_int_equal(harness_create(h, "wait", WAIT)->error, ENGINE_OK);
+	assert_int_equal(harness_create(h, "work", WORK)->error, ENGINE_OK);
 	*state = h;
 	return 0;
 }
@@ -144,6 +146,28 @@ static void a_disk_that_fails_to_read_for_a_while_is_asked_again(void **state)
 	ended_well(h, waits->arn);
 }
 
+/* Of the number of open executions, of those that were at work, of the wake times, of the messages: whichever fails first. */
+static void reads_that_fail_while_it_recovers_are_made_again(void **state)
+{
+	struct harness *h = *state;
+	struct answer *waits = harness_start(h, "wait", "before", "1");
+	struct answer *works = harness_start(h, "work", "working", "2");
+	for (unsigned failing = 1; failing <= 8; failing++) {
+		h->reads_fail = failing;
+		harness_reopen(h);
+		struct answer *asked = harness_begin(h, "pass", "", "3"); /* decided as soon as it may */
+		harness_run_for(h, 5000);
+		assert_null(h->fatal);
+		assert_int_equal(faulty_reads_left(h->store), 0);
+		assert_true(asked->done);
+		assert_int_equal(h->scripted->running_now, 1); /* the task was started again */
+	}
+	h->reads_fail = 0;
+	harness_run_for(h, 150000);
+	ended_well(h, waits->arn);
+	assert_int_equal(harness_stop(h, works->arn, NULL, NULL)->error, ENGINE_OK);
+}
+
 /* ---- the clock -------------------------------------------------------------------------------------- */
 
 static void a_clock_that_goes_back_makes_nothing_early_and_loses_no_timer(void **state)
@@ -195,6 +219,7 @@ int main(void)
 		TEST(a_disk_that_fails_to_write_for_good_ends_the_process_and_nothing_is_lost),
 		TEST(after_a_failed_sync_the_process_ends_and_nothing_is_lost),
 		TEST(a_disk_that_fails_to_read_for_a_while_is_asked_again),
+		TEST(reads_that_fail_while_it_recovers_are_made_again),
 		TEST(a_clock_that_goes_back_makes_nothing_early_and_loses_no_timer),
 		TEST(a_clock_that_jumps_ahead_fires_what_is_due),
 		TEST(a_clock_that_goes_back_does_not_prolong_the_wait_after_a_failed_commit),

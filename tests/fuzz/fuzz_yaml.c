@@ -1,6 +1,6 @@
 /* fuzz_yaml.c: any text as YAML: it is read or refused with a place; what is read prints as JSON that reads back the same, and every member has a place. */
 #include "base/mem.h"
-#include "server/yaml_reader.h"
+#include "value/yaml_reader.h"
 #include <assert.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

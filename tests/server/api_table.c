@@ -25,12 +25,13 @@ static const char *type_name(enum api_type type)
 
 static void print_operation(const struct api_operation *operation)
 {
-	printf("\"%s\":{", operation->name);
+	printf("\"%s\":{\"output\":\"%s\",\"errors\":\"%s\",\"input\":{", operation->name, operation->output ? operation->output : "",
+	       operation->errors);
 	for (const struct api_member *m = operation->members; m->name; m++)
 		printf("%s\"%s\":{\"type\":\"%s\",\"required\":%s,\"least\":%lld,\"most\":%lld,\"choices\":\"%s\"}",
 		       m == operation->members ? "" : ",", m->name, type_name(m->type), m->required ? "true" : "false",
 		       (long long)m->least, (long long)m->most, m->choices ? m->choices : "");
-	printf("}");
+	printf("}}");
 }
 
 int main(void)

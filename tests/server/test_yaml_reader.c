@@ -1,6 +1,6 @@
 /* test_yaml_reader.c: YAML as values: what reads as what, what is refused and where, and places by pointer. */
 #include "base/mem.h"
-#include "server/yaml_reader.h"
+#include "value/yaml_reader.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -192,16 +192,14 @@ static void make_task(struct maker *maker, const struct step *step)
 	put(step->states, step->name, state);
 }
 
-/* An execution of a later machine. That one could not be begun for want of the store is tried again. */
+/* An execution of a later machine. That the store could not be read or written for a while is no failure of it. */
 static void make_child(struct maker *maker, const struct step *step)
 {
 	char *arn = mem_printf("arn:aws:states:us-east-1:000000000000:stateMachine:machine-%c",
 			       'a' + maker->index + 1 + draw(maker, maker->count - maker->index - 1));
-	json_t *state = json_pack("{s:s, s:s, s:{s:s, s:{s:s, s:i}}, s:o, s:s, s:[{s:[s,s], s:i, s:i, s:f}]}", "Type", "Task", "Resource",
+	json_t *state = json_pack("{s:s, s:s, s:{s:s, s:{s:s, s:i}}, s:o, s:s}", "Type", "Task", "Resource",
 				  "arn:aws:states:::states:startExecution.sync:2", "Parameters", "StateMachineArn", arn, "Input", "n.$", "$.n", "child", 1,
-				  "ResultSelector", json_pack("{s:s}", "n.$", "$.Output.n"), "ResultPath", "$.r", "Retry", "ErrorEquals",
-				  "StepFunctions.ServiceUnavailableException", "StepFunctions.InternalFailureException", "IntervalSeconds", 1,
-				  "MaxAttempts", 1000, "BackoffRate", 1.0);
+				  "ResultSelector", json_pack("{s:s}", "n.$", "$.Output.n"), "ResultPath", "$.r");
 	free(arn);
 	if (step->later_count && draw(maker, 10) < 6)
 		add_catch(maker, state, step->later, step->later_count);

@@ -63,6 +63,10 @@ void model_done(struct model *model)
 	u64_map_done(&model->by_id);
 	u64_map_done(&model->machines);
 	str_map_done(&model->queued);
+	size_t at = 0;
+	for (struct str_map_entry *entry; (entry = str_map_next(&model->inbox, &at));)
+		free(entry->value);
+	str_map_done(&model->inbox);
 }
 
 struct fact *model_find(struct model *model, uint64_t id)
@@ -312,8 +316,60 @@ static void insert(struct model *model, const struct store_execution *row)
 	struct attributes attributes;
 	if (!attributes_decode(row->attributes, &attributes))
 		WRONG(fact, "its row's attributes cannot be read");
+	fact->parent = attributes.parent;
+	fact->waited_for = attributes.waited_for;
 	if (attributes.parent.execution_id)
 		insert_child(model, fact, attributes.parent);
+}
+
+/* ---- messages --------------------------------------------------------------------------------------------- */
+
+static struct message_fact *find_message(const struct model *model, uint64_t sender, uint64_t event)
+{
+	struct task_key key = { sender, event };
+	return str_map_get(&model->inbox, (struct str){ (const char *)&key, sizeof key });
+}
+
+static void append_message(struct model *model, const struct store_message *stored)
+{
+	if (find_message(model, stored->sender_id, stored->sender_event))
+		return;
+	struct message_fact *message = NEW(struct message_fact);
+	*message = (struct message_fact){ .key = { stored->sender_id, stored->sender_event }, .target = stored->target_id };
+	struct reader in = reader_of(stored->bytes);
+	uint8_t kind;
+	if (reader_byte(&in, &kind) && kind == 2) { /* to a parent, of the end that its sender has in this batch */
+		struct fact *sender = model_find(model, stored->sender_id);
+		if (!reader_varint(&in, &message->task_id) || !sender || sender->parent.execution_id != stored->target_id ||
+		    sender->parent.event_id != message->task_id)
+			sim_fail(model->sim, "execution %llx tells of its end, and not its parent", (unsigned long long)stored->sender_id);
+		sender->told_at = stored->sender_event;
+	}
+	str_map_put(&model->inbox, (struct str){ (const char *)&message->key, sizeof message->key }, message);
+}
+
+/* Behind a batch: a message goes when it has had its effect, and not before. */
+static void delete_message(struct model *model, const struct store_message *stored)
+{
+	struct task_key key = { stored->sender_id, stored->sender_event };
+	struct message_fact *message = str_map_remove(&model->inbox, (struct str){ (const char *)&key, sizeof key });
+	if (!message)
+		return; /* deleted once more */
+	struct fact *parent = model_find(model, message->task_id ? message->target : key.execution_id);
+	struct task_fact *task = parent ? u64_map_get(&parent->tasks, message->task_id ? message->task_id : key.event_id) : NULL;
+	struct fact *child = task && task->child ? model_find(model, task->child) : NULL;
+	if (message->task_id && parent && model_task_open(parent, message->task_id))
+		WRONG(parent, "what the child of its task %llu came to is forgotten", (unsigned long long)message->task_id);
+	if (!message->task_id && child && !child->ended)
+		WRONG(child, "it was to be stopped, which is forgotten");
+	free(message);
+}
+
+/* One that has ended has told its parent in the same batch. */
+static void check_told(struct model *model, const struct fact *fact)
+{
+	if (fact->ended && fact->waited_for && fact->told_at != fact->events_count)
+		WRONG(fact, "it has ended, and its parent is not told");
 }
 
 static struct fact *need(struct model *model, uint64_t id)
@@ -390,16 +446,28 @@ void model_commit(struct model *model, const struct store_batch *batch)
 				str_map_remove(&model->queued, op->item.key);
 			break;
 		case STORE_APPEND_MESSAGE:
-		case STORE_DELETE_MESSAGE:
+			append_message(model, &op->message);
+			break;
+		case STORE_DELETE_MESSAGE: /* below */
+		case STORE_PUT_DEAD_LETTER:
+		case STORE_FILL_DEAD_LETTER:
+		case STORE_DELETE_DEAD_LETTER:
+		case STORE_PUT_OUTCOME:
+		case STORE_DELETE_OUTCOMES:
 			break;
 		}
 	}
+	for (const struct store_op *op = batch->first; op; op = op->next)
+		if (op->kind == STORE_DELETE_MESSAGE)
+			delete_message(model, &op->message);
 	for (const struct store_op *op = batch->first; op; op = op->next) {
 		if (op->kind != STORE_APPEND_RECORD && op->kind != STORE_INSERT_EXECUTION)
 			continue;
 		struct fact *fact = model_find(model, op->kind == STORE_APPEND_RECORD ? op->record.execution_id : op->execution.id);
-		if (fact->touched)
+		if (fact->touched) {
 			check_rows(model, fact);
+			check_told(model, fact);
+		}
 		fact->touched = false;
 	}
 }
@@ -458,6 +526,29 @@ static void check_memory(struct model *model, struct fact *fact, const struct re
 		WRONG(fact, "memory counts %u records, the disk has %u", resident->next_record, fact->records_count);
 }
 
+/* A task that waits for a child: it is being begun, or it runs, or what it came to is on its way. */
+static void check_child(struct model *model, struct fact *fact, uint64_t task_id, struct node *node)
+{
+	struct engine *engine = node->engine;
+	const struct task_fact *task = u64_map_get(&fact->tasks, task_id);
+	const struct fact *child = task->child ? model_find(model, task->child) : NULL;
+	const struct resident *resident = cache_find(engine, fact->id);
+	struct task_key key = { fact->id, task_id };
+	if (!child && !str_map_get(&engine->children->by_parent, (struct str){ (const char *)&key, sizeof key }) &&
+	    (!resident || !resident->inputs.first))
+		WRONG(fact, "nobody begins the child of its task %llu", (unsigned long long)task_id);
+	if (child && child->waited_for && child->ended && !find_message(model, child->id, child->told_at))
+		WRONG(fact, "it waits for the child of its task %llu, which has ended", (unsigned long long)task_id);
+}
+
+/* A child is open as long as its parent waits for it, or it is being stopped. */
+static void check_parent(struct model *model, struct fact *fact)
+{
+	struct fact *parent = fact->waited_for ? model_find(model, fact->parent.execution_id) : NULL;
+	if (parent && !model_task_open(parent, fact->parent.event_id) && !find_message(model, parent->id, fact->parent.event_id))
+		WRONG(fact, "it runs, and its parent neither waits for it nor stops it");
+}
+
 /* Every open execution has a timer, a task or a callback that can move it. */
 static void check_can_move(struct model *model, struct fact *fact, struct node *node)
 {
@@ -486,10 +577,7 @@ static void check_can_move(struct model *model, struct fact *fact, struct node *
 				WRONG(fact, "its task %llu waits, and so does a worker", (unsigned long long)entry->key);
 			moves |= task->started || execution_wake_ms(shadow) != INT64_MAX;
 		} else if (str_starts(kept_text_str(&task->arn), STR("arn:aws:states:::states:startExecution"))) {
-			struct task_key key = { fact->id, entry->key };
-			if (!str_map_get(&engine->children->by_parent, (struct str){ (const char *)&key, sizeof key }) &&
-			    (!resident || !resident->inputs.first))
-				WRONG(fact, "nobody waits for the child of its task %llu", (unsigned long long)entry->key);
+			check_child(model, fact, entry->key, node);
 			moves = true;
 		} else if (node_runs_task(node, fact->id, entry->key) || client_holds_token(model->sim->client, fact->id, entry->key))
 			moves = true;
@@ -526,6 +614,7 @@ void model_check_rest(struct model *model, struct node *node)
 		if (resident && (i == sample || model->sim->rests % 8 == 0))
 			check_memory(model, fact, resident);
 		check_can_move(model, fact, node);
+		check_parent(model, fact);
 	}
 	check_tasks(model, node);
 }

@@ -89,7 +89,30 @@ PLANTED = [
     ("a worker's task not kept", "engine/activities.c",
      [("else if (command->resource.kind == RESOURCE_ACTIVITY)", "else if (false)")]),
     ("the end of a child told to nobody", "engine/children.c",
-     [("deliver(engine, child, &info); } }", "} }")]),
+     [("tell_parent(batch, resident);", ";")]),
+    ("the end of a child told in another batch", "engine/children.c",
+     [("store_batch_add(batch, STORE_APPEND_MESSAGE)->message = (struct store_message){ .target_id = attributes.parent.execution_id,",
+       "static struct store_batch *other; if (!other) other = store_batch_new(); "
+       "store_batch_add(other, STORE_APPEND_MESSAGE)->message = (struct store_message){ .target_id = attributes.parent.execution_id,")]),
+    ("messages of the last process not read", "engine/children.c",
+     [("void children_recover(struct engine *engine) { read_messages(engine);", "void children_recover(struct engine *engine) { (void)read_messages;")]),
+    ("messages that could not be read, forgotten", "engine/children.c",
+     [("loop_timer_set(engine->loop, &children->recovery, AGAIN_MS);", ";")]),
+    ("a message deleted before its effect", "engine/children.c",
+     [("input->message = *message; mailbox_put(engine, parent.execution_id, input);",
+       "message_done(engine, message); mailbox_put(engine, parent.execution_id, input);")]),
+    ("a message kept behind its effect", "engine/children.c",
+     [("if (input->message_taken) children_delete_message(batch, &input->message);", ";")]),
+    ("a message kept that finds its task answered", "engine/children.c",
+     [("if (input->message.sender && !input->message_taken) message_done(engine, &input->message);", ";")]),
+    ("a child not stopped with its parent", "engine/children.c",
+     [("waits(command->resource.pattern))", "false)")]),
+    ("a child not stopped whose start was not answered", "engine/children.c",
+     [("child->stopped = child->cancelled = true;", "message_done(engine, &key);")]),
+    ("a child not looked for that another process began", "engine/children.c",
+     [("search->machine = registry_find(search->children->engine, str_of(search->machine_name));", "search->machine = NULL;")]),
+    ("a child's start refused for a moment's trouble", "engine/children.c",
+     [("if (error->passing) {", "if (false) {")]),
     ("a child begun once more by recovery", "engine/children.c",
      [("high = token_check(engine->key, \"child of a task\", high ^ parent.event_id);",
        "high = token_check(engine->key, \"child of a task\", high ^ parent.event_id ^ engine->epoch);")]),
@@ -118,7 +141,7 @@ def build(options, folder, name, source_name, text):
                "-I", os.path.dirname(os.path.join(options.source, source_name)), path, "-o", program,
                "-Wl,--whole-archive", options.libraries[0], "-Wl,--no-whole-archive",
                "-Wl,--start-group", *options.libraries[1:], "-Wl,--end-group",
-               "-ljansson", "-lsqlite3", "-lev", "-lnettle", "-lpcre2-8", "-lm", "-lpthread"]
+               "-ljansson", "-lyaml", "-lsqlite3", "-lev", "-lnettle", "-lpcre2-8", "-lm", "-lpthread"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         print(f"{name}: does not build\n{result.stderr}")

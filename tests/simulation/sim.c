@@ -299,7 +299,7 @@ static void step(struct sim *sim)
 static bool is_over(const struct sim *sim)
 {
 	return client_satisfied(sim->client) && sim_calm(sim) && all_ended(sim) && sim->node && !sim->zombie && node_at_rest(sim->node) &&
-	       !sim->node->tasks_running;
+	       !sim->node->tasks_running && !sim->node->engine->inputs_queued && children_at_rest(sim->node->engine);
 }
 
 static void check_end(struct sim *sim)
@@ -309,6 +309,8 @@ static void check_end(struct sim *sim)
 	if (stats.open || stats.tasks_in_flight || stats.queued_inputs)
 		sim_fail(sim, "at the end %llu are said to be open, %llu tasks in flight, %llu inputs queued", (unsigned long long)stats.open,
 			 (unsigned long long)stats.tasks_in_flight, (unsigned long long)stats.queued_inputs);
+	if (sim->model.inbox.count)
+		sim_fail(sim, "all have ended, and %zu messages are left", sim->model.inbox.count);
 	if (sim->model.queued.count)
 		sim_fail(sim, "all have ended, and %zu tasks still wait for a worker", sim->model.queued.count);
 	client_check_end(sim->client);

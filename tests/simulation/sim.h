@@ -103,6 +103,9 @@ struct fact { /* one execution */
 	size_t events_count, hashes_capacity;
 	int64_t last_ms;
 	bool ended, stop_asked;
+	struct task_key parent; /* the task that began it; zero: none */
+	bool waited_for; /* by that task */
+	uint64_t told_at; /* the event of the last end that its parent was told of by a message; 0: none */
 	enum event_type end;
 	char *output, *error, *cause;
 	struct u64_map tasks; /* id → task_fact */
@@ -127,7 +130,13 @@ struct model {
 	struct u64_map machines; /* number → index + 1, of those that were acknowledged */
 	bool machine_stored[SIM_MACHINES_MAX];
 	struct str_map queued; /* rows of tasks that wait for a worker */
+	struct str_map inbox; /* (sender, event) → struct message_fact */
 	uint64_t folds;
+};
+/* A message that is stored and has not had its effect. */
+struct message_fact {
+	struct task_key key; /* sender, event */
+	uint64_t target, task_id; /* of a message to a parent: its task; else 0 */
 };
 void model_init(struct model *model, struct sim *sim);
 void model_done(struct model *model);

@@ -18,6 +18,11 @@ struct store *faulty_store_new(struct store *inner, struct loop *loop);
 /* decide is asked once for each batch submitted, on the loop's thread. NULL: no faults. */
 void faulty_set(struct store *store, enum fault (*decide)(void *data, const struct store_batch *batch), void *data);
 
+/* The next `count` reads (not of the sequence) fail with ERR(IO), whatever they ask for. */
+void faulty_fail_reads(struct store *store, unsigned count);
+/* How many of them are still to fail. */
+unsigned faulty_reads_left(const struct store *store);
+
 /* In step: what is asked for waits, in order, until faulty_next hands on one thing, a batch or a request, to the inner store. So what the store's threads
  * do, and in which order they answer, is the test's. */
 void faulty_set_in_step(struct store *store);

@@ -145,6 +145,12 @@ void add_delete_message(struct store_batch *batch, uint64_t target, uint64_t seq
 	store_batch_add(batch, STORE_DELETE_MESSAGE)->message = (struct store_message){ .sequence = sequence, .target_id = target };
 }
 
+void add_delete_message_by_key(struct store_batch *batch, uint64_t target, uint64_t sender, uint64_t event)
+{
+	store_batch_add(batch, STORE_DELETE_MESSAGE)->message =
+		(struct store_message){ .target_id = target, .sender_id = sender, .sender_event = event };
+}
+
 void add_item(struct store_batch *batch, uint8_t kind, struct str key, struct str bytes)
 {
 	store_batch_add(batch, STORE_PUT_ITEM)->item = (struct store_item){ kind, key, bytes };
@@ -153,6 +159,17 @@ void add_item(struct store_batch *batch, uint8_t kind, struct str key, struct st
 void add_delete_item(struct store_batch *batch, uint8_t kind, struct str key)
 {
 	store_batch_add(batch, STORE_DELETE_ITEM)->item = (struct store_item){ .kind = kind, .key = key };
+}
+
+void add_dead_letter(struct store_batch *batch, enum store_op_kind kind, const struct store_dead_letter *letter)
+{
+	store_batch_add(batch, kind)->dead_letter = *letter;
+}
+
+void add_outcome(struct store_batch *batch, uint64_t job, uint64_t id, uint8_t outcome, const char *detail)
+{
+	store_batch_add(batch, STORE_PUT_OUTCOME)->outcome =
+		(struct store_outcome){ .job = job, .execution_id = id, .outcome = outcome, .at_ms = 5, .detail = str_of(detail) };
 }
 
 struct committed {
@@ -302,6 +319,61 @@ static void got_messages(void *data, const struct store_message *messages, uint3
 	waiting->answer.count = count;
 }
 
+static void copy_letter(struct arena *arena, struct store_dead_letter *letter)
+{
+	letter->state = arena_str(arena, letter->state);
+	letter->error = arena_str(arena, letter->error);
+	letter->name = arena_str(arena, letter->name);
+}
+
+static void got_letters(void *data, const struct store_dead_letter *letters, uint32_t count, int code, const struct wf_error *err)
+{
+	struct waiting *waiting = answered(data, code, err);
+	struct arena *arena = &waiting->fixture->arena;
+	waiting->answer.dead_letters = ARENA_ARRAY(arena, struct store_dead_letter, count + 1);
+	for (uint32_t i = 0; i < count; i++) {
+		waiting->answer.dead_letters[i] = letters[i];
+		copy_letter(arena, &waiting->answer.dead_letters[i]);
+	}
+	waiting->answer.count = count;
+}
+
+static void got_groups(void *data, const struct store_dead_group *groups, uint32_t count, int code, const struct wf_error *err)
+{
+	struct waiting *waiting = answered(data, code, err);
+	struct arena *arena = &waiting->fixture->arena;
+	waiting->answer.dead_groups = ARENA_ARRAY(arena, struct store_dead_group, count + 1);
+	for (uint32_t i = 0; i < count; i++) {
+		struct store_dead_group *group = &waiting->answer.dead_groups[i];
+		*group = groups[i];
+		copy_letter(arena, &group->sample);
+		if (groups[i].hourly) {
+			group->hourly = ARENA_ARRAY(arena, uint32_t, 4);
+			memcpy(group->hourly, groups[i].hourly, 4 * sizeof *group->hourly); /* the tests ask for four hours */
+		}
+	}
+	waiting->answer.count = count;
+}
+
+static void got_outcomes(void *data, const struct store_outcome *outcomes, uint32_t count, int code, const struct wf_error *err)
+{
+	struct waiting *waiting = answered(data, code, err);
+	struct arena *arena = &waiting->fixture->arena;
+	waiting->answer.outcomes = ARENA_ARRAY(arena, struct store_outcome, count + 1);
+	for (uint32_t i = 0; i < count; i++) {
+		waiting->answer.outcomes[i] = outcomes[i];
+		waiting->answer.outcomes[i].detail = arena_str(arena, outcomes[i].detail);
+		waiting->answer.outcomes[i].name = arena_str(arena, outcomes[i].name);
+	}
+	waiting->answer.count = count;
+}
+
+static void got_outcome_counts(void *data, const uint64_t counts[STORE_OUTCOMES], int code, const struct wf_error *err)
+{
+	struct waiting *waiting = answered(data, code, err);
+	memcpy(waiting->answer.outcome_counts, counts, sizeof waiting->answer.outcome_counts);
+}
+
 static void got_done(void *data, int code, const struct wf_error *err)
 {
 	answered(data, code, err);
@@ -376,6 +448,41 @@ struct answer list_messages(struct fixture *fixture, uint64_t target, uint64_t a
 {
 	struct waiting waiting = { fixture };
 	store_list_messages(fixture->store, target, after, limit, got_messages, &waiting);
+	return wait_for(&waiting);
+}
+
+struct answer list_dead(struct fixture *fixture, struct store_dead_request request)
+{
+	struct waiting waiting = { fixture };
+	store_list_dead_letters(fixture->store, &request, got_letters, &waiting);
+	return wait_for(&waiting);
+}
+
+struct answer find_dead(struct fixture *fixture, uint64_t id)
+{
+	struct waiting waiting = { fixture };
+	store_find_dead_letter(fixture->store, id, got_letters, &waiting);
+	return wait_for(&waiting);
+}
+
+struct answer group_dead(struct fixture *fixture, struct store_dead_group_request request)
+{
+	struct waiting waiting = { fixture };
+	store_group_dead_letters(fixture->store, &request, got_groups, &waiting);
+	return wait_for(&waiting);
+}
+
+struct answer list_outcomes(struct fixture *fixture, uint64_t job, int outcome, uint64_t after, uint32_t limit)
+{
+	struct waiting waiting = { fixture };
+	store_list_outcomes(fixture->store, job, outcome, after, limit, got_outcomes, &waiting);
+	return wait_for(&waiting);
+}
+
+struct answer count_outcomes(struct fixture *fixture, uint64_t job)
+{
+	struct waiting waiting = { fixture };
+	store_count_outcomes(fixture->store, job, got_outcome_counts, &waiting);
 	return wait_for(&waiting);
 }
 
@@ -455,6 +562,27 @@ void dump(struct fixture *fixture, struct buffer *out)
 		buffer_byte(out, '\n');
 	}
 	assert_int_equal(store_each_item(fixture->store, dump_item, out, NULL), 0);
+	struct answer dead = list_dead(fixture, (struct store_dead_request){ .status = -1, .from_ms = INT64_MIN, .before_ms = INT64_MAX, .limit = UINT32_MAX });
+	for (uint32_t i = 0; i < dead.count; i++) {
+		const struct store_dead_letter *d = &dead.dead_letters[i];
+		buffer_printf(out, "dead %llu machine %llu %d at %lld revision %llu version %llu redrives %llu job %llu unread %d", (unsigned long long)d->execution_id,
+			      (unsigned long long)d->machine_id, d->status, (long long)d->failed_ms, (unsigned long long)d->revision,
+			      (unsigned long long)d->version, (unsigned long long)d->redrives, (unsigned long long)d->job, d->unread);
+		dump_bytes(out, d->state);
+		dump_bytes(out, d->error);
+		dump_bytes(out, d->name);
+		buffer_byte(out, '\n');
+	}
+	for (uint64_t job = 1; job <= 3; job++) {
+		struct answer outcomes = list_outcomes(fixture, job, -1, 0, UINT32_MAX);
+		for (uint32_t i = 0; i < outcomes.count; i++) {
+			const struct store_outcome *o = &outcomes.outcomes[i];
+			buffer_printf(out, "outcome %llu %llu %d %lld machine %llu", (unsigned long long)job, (unsigned long long)o->execution_id, o->outcome,
+				      (long long)o->at_ms, (unsigned long long)o->machine_id);
+			dump_bytes(out, o->detail);
+			buffer_byte(out, '\n');
+		}
+	}
 }
 
 struct str noise(struct fixture *fixture, uint64_t seed, size_t len)

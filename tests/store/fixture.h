@@ -56,6 +56,7 @@ void add_open(struct store_batch *batch, uint64_t id, int64_t wake_ms);
 void add_delete_open(struct store_batch *batch, uint64_t id);
 void add_message(struct store_batch *batch, uint64_t target, uint64_t sender, uint64_t event, struct str bytes);
 void add_delete_message(struct store_batch *batch, uint64_t target, uint64_t sequence);
+void add_delete_message_by_key(struct store_batch *batch, uint64_t target, uint64_t sender, uint64_t event);
 void add_item(struct store_batch *batch, uint8_t kind, struct str key, struct str bytes);
 void add_delete_item(struct store_batch *batch, uint8_t kind, struct str key);
 
@@ -76,6 +77,10 @@ struct answer {
 	struct store_record *records;
 	struct store_open_row *open;
 	struct store_message *messages;
+	struct store_dead_letter *dead_letters;
+	struct store_dead_group *dead_groups;
+	struct store_outcome *outcomes;
+	uint64_t outcome_counts[STORE_OUTCOMES];
 };
 struct answer read_sequence(struct fixture *fixture);
 struct answer load(struct fixture *fixture, uint64_t id);
@@ -87,6 +92,13 @@ struct answer count_records(struct fixture *fixture, uint64_t id);
 struct answer list_open(struct fixture *fixture, int64_t until_ms, struct store_open_row after, uint32_t limit);
 struct answer count_open(struct fixture *fixture);
 struct answer list_messages(struct fixture *fixture, uint64_t target, uint64_t after, uint32_t limit);
+struct answer list_dead(struct fixture *fixture, struct store_dead_request request);
+struct answer find_dead(struct fixture *fixture, uint64_t id);
+struct answer group_dead(struct fixture *fixture, struct store_dead_group_request request);
+struct answer list_outcomes(struct fixture *fixture, uint64_t job, int outcome, uint64_t after, uint32_t limit);
+struct answer count_outcomes(struct fixture *fixture, uint64_t job);
+void add_dead_letter(struct store_batch *batch, enum store_op_kind kind, const struct store_dead_letter *letter);
+void add_outcome(struct store_batch *batch, uint64_t job, uint64_t id, uint8_t outcome, const char *detail);
 struct answer purge(struct fixture *fixture, int64_t before_ms, uint32_t limit);
 struct answer backup(struct fixture *fixture, const char *path);
 

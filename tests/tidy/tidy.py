@@ -37,7 +37,7 @@ LIBRARIES = {
     r"sqlite3\.h": ["state-store/sqlite/", "bench/", "tests/"],
     r"microhttpd\.h": ["server/http.c", "bench/", "tests/"],
     r"curl/curl\.h": ["connectors/http/", "cli/client.c", "tests/"],
-    r"yaml\.h": ["server/yaml_reader.c"],
+    r"yaml\.h": ["value/yaml_reader.c"],
     r"jansson\.h": ["tests/"],
     r"pthread\.h": ["state-store/", "base/log.c", "connectors/", "engine/loop_libev.c", "tests/", "bench/"],
 }

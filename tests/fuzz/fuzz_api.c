@@ -1,0 +1,389 @@
+/* fuzz_api.c: calls of the API that know its table. The bytes choose operations, and for every member of an operation whether it is there and what
+ * stands in it: something that an earlier answer gave (ARNs, tokens, names, which is how one call meets what another made), such a thing with a letter
+ * changed, a value at one of the member's bounds, or something hostile. Between calls time may pass, so that timers fire and tasks time out.
+ *
+ * Every input has a whole engine on a memory store of its own: what it finds can be played again. What must hold: every call is answered at
+ * most once; the answer is what the table says of its operation (api_answer_fits); nothing is an internal error. */
+#include "base/clock.h"
+#include "base/mem.h"
+#include "server/api_shape.h"
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CALLS_MAX 40
+#define ROUNDS_MAX 20000 /* of the loop, for one call */
+#define TIMERS_MAX 16
+#define POOL_MAX 64
+
+/* ---- a loop whose time is a number ------------------------------------------------------------------------------- */
+
+struct number_loop {
+	struct loop loop;
+	struct clock_manual clock;
+	struct loop_post *first, **tail;
+	struct {
+		struct loop_timer *timer;
+		int64_t due_ms;
+	} timers[TIMERS_MAX];
+	bool (*turn)(void *data);
+	void *turn_data;
+};
+
+static struct number_loop loop;
+
+static void watch(struct loop *self, struct loop_watch *watch, int fd, unsigned events) {}
+
+static void unwatch(struct loop *self, struct loop_watch *watch) {}
+
+static void timer_clear(struct loop *self, struct loop_timer *timer)
+{
+	for (unsigned i = 0; i < TIMERS_MAX; i++)
+		if (loop.timers[i].timer == timer)
+			loop.timers[i].timer = NULL;
+}
+
+static void timer_set(struct loop *self, struct loop_timer *timer, int64_t delay_ms)
+{
+	timer_clear(self, timer);
+	for (unsigned i = 0; i < TIMERS_MAX; i++)
+		if (!loop.timers[i].timer) {
+			loop.timers[i].timer = timer;
+			loop.timers[i].due_ms = delay_ms > 0 && delay_ms < INT64_MAX - loop.clock.now_ms ? loop.clock.now_ms + delay_ms
+										  : delay_ms > 0 ? INT64_MAX : 0;
+			return;
+		}
+	abort(); /* TIMERS_MAX is too small */
+}
+
+static void post(struct loop *self, struct loop_post *post)
+{
+	post->next = NULL;
+	*loop.tail = post;
+	loop.tail = &post->next;
+}
+
+static void set_turn(struct loop *self, bool (*callback)(void *data), void *data)
+{
+	loop.turn = callback;
+	loop.turn_data = data;
+}
+
+static void nothing(struct loop *self) {}
+
+/* One round; false when nothing is left to do now. */
+static bool go_round(void)
+{
+	struct loop_post *next, *posted = loop.first;
+	bool busy = posted;
+	loop.first = NULL;
+	loop.tail = &loop.first;
+	for (unsigned i = 0; i < TIMERS_MAX; i++) {
+		struct loop_timer *timer = loop.timers[i].timer;
+		if (timer && loop.timers[i].due_ms <= loop.clock.now_ms) {
+			loop.timers[i].timer = NULL;
+			timer->callback(timer);
+			busy = true;
+		}
+	}
+	for (; posted; posted = next) {
+		next = posted->next;
+		posted->callback(posted);
+	}
+	return (loop.turn && loop.turn(loop.turn_data)) || busy || loop.first;
+}
+
+static void settle(void)
+{
+	for (unsigned i = 0; i < ROUNDS_MAX && go_round(); i++)
+		;
+}
+
+/* ---- the input, byte by byte ---------------------------------------------------------------------------------------- */
+
+struct bytes {
+	const uint8_t *at, *end;
+};
+
+static unsigned take(struct bytes *in)
+{
+	return in->at < in->end ? *in->at++ : 0;
+}
+
+/* ---- what answers gave ---------------------------------------------------------------------------------------------- */
+
+static char *pool[POOL_MAX]; /* texts of all kinds; the newest replaces the oldest */
+static unsigned pool_count;
+
+static void keep(struct str text)
+{
+	char **place = &pool[pool_count++ % POOL_MAX];
+	free(*place);
+	*place = mem_strndup(text.ptr, text.len);
+}
+
+/* ARNs, tokens and names, wherever they stand. */
+static void gather(const struct value *value, unsigned depth)
+{
+	if (depth > 6)
+		return;
+	for (size_t i = 0; i < value_count(value); i++) {
+		const struct value *item = value_at(value, i);
+		bool text = value_is(item, VALUE_STRING);
+		if (value_is(item, VALUE_OBJECT) || value_is(item, VALUE_ARRAY))
+			gather(item, depth + 1);
+		else if (text && value_is(value, VALUE_OBJECT)) {
+			struct str key = value_key_at(value, i);
+			if (str_ends(key, STR("Arn")) || str_ends(key, STR("Token")) || str_eqz(key, "name") || str_eqz(key, "revisionId"))
+				keep(value_string(item));
+			struct value *inner = NULL; /* a child's input may hold a token */
+			if (str_eqz(key, "input") && value_parse(value_string(item), NULL, &inner, NULL) == 0 && value_is(inner, VALUE_OBJECT))
+				gather(inner, depth + 1);
+			value_unref(inner);
+		}
+	}
+}
+
+/* ---- values ---------------------------------------------------------------------------------------------------------- */
+
+#define STATES "arn:aws:states:us-east-1:000000000000:"
+#define ROLE "arn:aws:iam::000000000000:role/r"
+
+static const char *const definitions[] = {
+	"{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"End\":true}}}",
+	"{\"StartAt\":\"W\",\"States\":{\"W\":{\"Type\":\"Wait\",\"Seconds\":30,\"End\":true}}}",
+	"{\"StartAt\":\"F\",\"States\":{\"F\":{\"Type\":\"Fail\",\"Error\":\"E\"}}}",
+	"{\"StartAt\":\"T\",\"States\":{\"T\":{\"Type\":\"Task\",\"Resource\":\"" STATES "activity:a\",\"TimeoutSeconds\":50,\"End\":true}}}",
+	"{\"StartAt\":\"T\",\"States\":{\"T\":{\"Type\":\"Task\",\"Resource\":\"arn:aws:states:::states:startExecution.waitForTaskToken\","
+	"\"HeartbeatSeconds\":40,\"Parameters\":{\"StateMachineArn\":\"" STATES "stateMachine:a\",\"Input\":{\"taskToken.$\":\"$$.Task.Token\"}},\"End\":true}}}",
+	"{\"StartAt\":\"T\",\"States\":{\"T\":{\"Type\":\"Task\",\"Resource\":\"arn:aws:states:::states:startExecution.sync:2\","
+	"\"Parameters\":{\"StateMachineArn\":\"" STATES "stateMachine:b\",\"Input.$\":\"$\"},\"End\":true}}}",
+	"{\"StartAt\":\"P\",\"States\":{\"P\":{\"Type\":\"Parallel\",\"End\":true,\"Branches\":[{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\","
+	"\"End\":true}}},{\"StartAt\":\"B\",\"States\":{\"B\":{\"Type\":\"Fail\"}}}]}}}",
+	"{\"QueryLanguage\":\"JSONata\",\"StartAt\":\"M\",\"States\":{\"M\":{\"Type\":\"Map\",\"Items\":\"{% [1..3] %}\",\"End\":true,\"ItemProcessor\":"
+	"{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"Output\":\"{% $states.input + 1 %}\",\"End\":true}}}}}}",
+	"{\"Type\":\"Pass\",\"Result\":1,\"Next\":\"N\"}",
+	"{\"Type\":\"Task\",\"Resource\":\"arn:aws:states:::lambda:invoke\",\"Retry\":[{\"ErrorEquals\":[\"States.ALL\"]}],\"End\":true}",
+	"{\"StartAt\":\"A\"}",
+};
+
+static const char *const hostile[] = {
+	"", " ", "a", "b", "1", "live", "{}", "[]", "null", "{\"a\":1.50}", "\"text\"", "{", "{\"Payload\":1}", "a\nb", "\x01", "\xc3\xa9\xf0\x9f\x98\x80", "a b",
+	"%s%n%x", "../../etc/passwd", "arn:", "arn:aws:states", STATES, STATES "stateMachine:", STATES "stateMachine:a", STATES "stateMachine:a:1",
+	STATES "stateMachine:a:live", STATES "stateMachine:a:0", STATES "stateMachine:a:18446744073709551616", STATES "stateMachine:a/label",
+	STATES "execution:a:a", STATES "execution:a:", STATES "express:a:b:c", STATES "activity:a", STATES "mapRun:a/b:c", "arn:aws:states:eu-west-1:1:stateMachine:a",
+	"arn:aws-cn:states:us-east-1:000000000000:execution:a:a", ROLE, "ALL_DATA", "METADATA_ONLY", "RUNNING", "STANDARD", "EXPRESS", "DEBUG", "TRACE",
+};
+
+static const char *const numbers[] = { "0", "1", "2", "-1", "100", "101", "1000", "1001", "0.5", "1e3", "9007199254740993", "9223372036854775808", "-0", "1e400" };
+
+static const char *const objects[] = {
+	"{}", "{\"type\":\"AWS_OWNED_KEY\"}", "{\"type\":\"CUSTOMER_MANAGED_KMS_KEY\",\"kmsKeyId\":\"k\",\"kmsDataKeyReusePeriodSeconds\":60}", "{\"type\":7}",
+	"{\"enabled\":true}", "{\"enabled\":\"x\"}", "{\"level\":\"ALL\",\"includeExecutionData\":true,\"destinations\":[{\"cloudWatchLogsLogGroup\":"
+	"{\"logGroupArn\":\"arn:aws:logs:us-east-1:000000000000:log-group:g:*\"}}]}", "{\"level\":\"ALL\"}", "{\"level\":\"NO\",\"destinations\":7}",
+	"{\"result\":\"{\\\"a\\\":1}\"}", "{\"errorOutput\":{\"error\":\"E\",\"cause\":\"c\"}}", "{\"result\":\"1\",\"fieldValidationMode\":\"NONE\"}", "{\"result\":1}",
+	"{\"retrierRetryCount\":1}", "{\"errorCausedByState\":\"A\",\"mapIterationFailureCount\":2}", "{\"mapItemReaderData\":\"[1]\"}", "{\"a\":{\"a\":{\"a\":[[]]}}}",
+};
+
+#define ANY(list, n) (list)[(n) % (sizeof(list) / sizeof((list)[0]))]
+
+/* A text for `member`: what an answer gave, that with a letter changed, something hostile, or one of a length at a bound. */
+static void put_string(struct buffer *out, struct bytes *in, const struct api_member *member)
+{
+	_cleanup_(buffer_done) struct buffer text = { 0 };
+	unsigned how = take(in), which = take(in);
+	unsigned held = pool_count < POOL_MAX ? pool_count : POOL_MAX;
+	if (strcmp(member->name, "definition") == 0 && how % 16 < 14)
+		buffer_addz(&text, ANY(definitions, which));
+	else if (strcmp(member->name, "roleArn") == 0 && how % 16 < 14)
+		buffer_addz(&text, ROLE);
+	else if (member->choices && how % 8 < 6) { /* one of its words */
+		const char *word = member->choices;
+		for (unsigned skip = which % 6; skip && strchr(word, ','); skip--)
+			word = strchr(word, ',') + 2;
+		buffer_append(&text, word, strcspn(word, ","));
+	} else if (held && how % 8 < 4)
+		buffer_addz(&text, pool[which % held]);
+	else if (how % 8 == 4 && member->most && member->most < 4000)
+		for (int64_t i = 0, length = member->most + which % 3 - 1; i < length; i++)
+			buffer_byte(&text, 'x');
+	else
+		buffer_addz(&text, ANY(hostile, which));
+	if (how >= 224 && text.len) { /* a letter is changed, or is a NUL */
+		text.data[take(in) % text.len] = (char)(take(in) & 0x7f);
+	}
+	value_write_string(buffer_str(&text), out);
+}
+
+static void put_list(struct buffer *out, struct bytes *in, const struct api_member *member)
+{
+	static const struct api_member key = { "key", API_STRING, true, 1, 128, NULL }, arn = { "stateMachineVersionArn", API_STRING, true, 1, 256, NULL };
+	unsigned count = take(in) % 4;
+	buffer_byte(out, '[');
+	for (unsigned i = 0; i < count; i++) {
+		unsigned how = take(in);
+		if (i)
+			buffer_byte(out, ',');
+		if (how % 16 == 0)
+			buffer_addz(out, ANY(objects, how / 16));
+		else if (strcmp(member->name, "tagKeys") == 0)
+			put_string(out, in, &key);
+		else if (strcmp(member->name, "tags") == 0) {
+			buffer_addz(out, "{\"key\":");
+			put_string(out, in, &key);
+			buffer_addz(out, ",\"value\":");
+			put_string(out, in, &key);
+			buffer_byte(out, '}');
+		} else {
+			buffer_addz(out, "{\"stateMachineVersionArn\":");
+			put_string(out, in, &arn);
+			buffer_printf(out, ",\"weight\":%s}", count == 1 ? "100" : how % 3 ? "50" : ANY(numbers, how));
+		}
+	}
+	buffer_byte(out, ']');
+}
+
+static void put_member(struct buffer *out, struct bytes *in, const struct api_member *member, enum api_type type)
+{
+	switch (type) {
+	case API_STRING:
+		put_string(out, in, member);
+		break;
+	case API_BOOLEAN:
+		buffer_addz(out, take(in) % 2 ? "true" : "false");
+		break;
+	case API_INTEGER:
+	case API_NUMBER:
+		buffer_addz(out, ANY(numbers, take(in)));
+		break;
+	case API_OBJECT:
+		buffer_addz(out, ANY(objects, take(in)));
+		break;
+	case API_LIST:
+		put_list(out, in, member);
+		break;
+	}
+}
+
+static void make_request(struct buffer *out, struct bytes *in, const struct api_operation *operation)
+{
+	buffer_byte(out, '{');
+	for (const struct api_member *member = operation->members; member->name; member++) {
+		unsigned there = take(in);
+		if (member->required ? there >= 250 : there % 4 != 0)
+			continue;
+		api_put_name(out, member->name);
+		if (there == 244)
+			buffer_addz(out, "null");
+		else
+			put_member(out, in, member, there == 248 ? (enum api_type)(take(in) % 6) : member->type);
+	}
+	buffer_byte(out, '}');
+}
+
+/* ---- calls -------------------------------------------------------------------------------------------------------------- */
+
+static bool loud; /* FUZZ_API_SHOW: every call and answer on stderr */
+
+struct pending {
+	struct api_call call;
+	unsigned answers;
+};
+
+static void answered(struct api_call *call)
+{
+	struct pending *pending = call->data;
+	_cleanup_(buffer_done) struct buffer problem = { 0 };
+	_cleanup_(value_unrefp) struct value *answer = NULL;
+	pending->answers++;
+	if (loud)
+		fprintf(stderr, "    %u %s\n", call->status, call->body.data);
+	if (!api_answer_fits(call, &problem)) {
+		fprintf(stderr, "%s: %s\n", problem.data, call->body.data);
+		abort();
+	}
+	assert(call->status == 200 || call->status == 400 || call->status == 503);
+	if (call->status == 200 && value_parse(buffer_str(&call->body), NULL, &answer, NULL) == 0)
+		gather(answer, 0);
+}
+
+static bool stays(struct api_call *call)
+{
+	return false;
+}
+
+static void begin_call(struct engine *engine, struct bytes *in, struct pending *pending)
+{
+	_cleanup_(buffer_done) struct buffer body = { 0 };
+	const struct api_operation *operation = &api_operations[take(in) % api_operations_count];
+	make_request(&body, in, operation);
+	if (loud)
+		fprintf(stderr, "%s %.*s\n", operation->name, STR_FMT(buffer_str(&body)));
+	pending->call = (struct api_call){ .engine = engine, .answered = answered, .gone = stays, .data = pending };
+	api_begin(&pending->call, str_of(operation->name), buffer_str(&body));
+}
+
+static struct engine *begin(struct store **ret_store)
+{
+	static const struct loop functions = {
+		.watch = watch, .unwatch = unwatch, .timer_set = timer_set, .timer_clear = timer_clear, .post = post,
+		.set_turn = set_turn, .run = nothing, .stop = nothing, .free = nothing,
+	};
+	struct wf_error err = { 0 };
+	struct engine *engine;
+	loop = (struct number_loop){ .loop = functions };
+	loop.tail = &loop.first;
+	clock_manual_init(&loop.clock, 1700000000000);
+	int code = store_open("memory:", NULL, &loop.loop, ret_store, &err);
+	assert(code == 0);
+	struct engine_options options = {
+		.loop = &loop.loop, .clock = &loop.clock.source, .store = *ret_store, .limits = LIMITS_DEFAULT, .seed = 1
+	};
+	options.limits.history_events = 500; /* endless loops of states end soon */
+	options.limits.expression_steps = 100000;
+	code = engine_new(&options, &engine, &err);
+	assert(code == 0);
+	engine_recover(engine);
+	return engine;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct bytes in = { data, data + size };
+	struct store *store;
+	struct engine *engine = begin(&store);
+	struct pending *calls = mem_zalloc(CALLS_MAX * sizeof *calls);
+	unsigned count = 0;
+	loud = getenv("FUZZ_API_SHOW") != NULL;
+	while (in.at < in.end && count < CALLS_MAX) {
+		begin_call(engine, &in, &calls[count]);
+		unsigned pause = take(&in);
+		if (pause % 8) /* else the next call comes before anything was done */
+			settle();
+		if (pause >= 192) { /* seconds to hours */
+			loop.clock.now_ms += (int64_t)1000 << pause % 13;
+			settle();
+		}
+		assert(calls[count].answers <= 1);
+		count++;
+	}
+	settle();
+	loop.clock.now_ms += 120000; /* long polls end */
+	settle();
+	for (unsigned i = 0; i < count; i++)
+		assert(calls[i].answers <= 1);
+	engine_free(engine);
+	loop.turn = NULL;
+	settle();
+	store_close(store);
+	settle();
+	for (unsigned i = 0; i < count; i++)
+		api_call_done(&calls[i].call);
+	free(calls);
+	for (unsigned i = 0; i < POOL_MAX; i++)
+		free(TAKE(pool[i]));
+	pool_count = 0;
+	return 0;
+}

@@ -1,0 +1,79 @@
+// Dialogs: the browser's own <dialog>, which keeps the focus inside, closes by Esc and gives the focus back. `shown`
+// is the one that is open.
+import { signal } from '@preact/signals';
+import type { ComponentChildren, VNode } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import type { ApiError } from './api';
+import { ErrorNote } from './resource';
+
+const shown = signal<VNode | null>(null);
+
+export function openDialog(content: VNode): void {
+	shown.value = content;
+}
+export function closeDialog(): void {
+	shown.value = null;
+}
+
+export function DialogHost() {
+	return shown.value;
+}
+
+interface DialogProps {
+	title: string;
+	wide?: boolean;
+	children: ComponentChildren;
+}
+
+export function Dialog({ title, wide, children }: DialogProps) {
+	const element = useRef<HTMLDialogElement>(null);
+	useEffect(() => {
+		const before = document.activeElement;
+		element.current?.showModal();
+		return () => {
+			if (before instanceof HTMLElement || before instanceof SVGElement) before.focus();
+		};
+	}, []);
+	return (
+		<dialog ref={element} class={wide ? 'dialog wide' : 'dialog'} aria-labelledby="dialog-title" onClose={closeDialog}>
+			<div class="dialog-head">
+				<h2 id="dialog-title">{title}</h2>
+				<button type="button" class="quiet" aria-label="Close" onClick={closeDialog}>
+					✕
+				</button>
+			</div>
+			{children}
+		</dialog>
+	);
+}
+
+interface ActionFormProps {
+	action: string; // on the button: a verb, and the exact count where there is one
+	danger?: boolean;
+	busy: boolean;
+	error: ApiError | null;
+	onSubmit: () => void;
+	children?: ComponentChildren;
+}
+
+// What asks before it acts.
+export function ActionForm({ action, danger, busy, error, onSubmit, children }: ActionFormProps) {
+	const submit = (event: Event) => {
+		event.preventDefault();
+		if (!busy) onSubmit();
+	};
+	return (
+		<form class="action-form" onSubmit={submit}>
+			{children}
+			{error && <ErrorNote error={error} />}
+			<div class="row end">
+				<button type="button" onClick={closeDialog}>
+					Cancel
+				</button>
+				<button type="submit" class={danger ? 'danger' : 'primary'} disabled={busy}>
+					{busy ? 'Working …' : action}
+				</button>
+			</div>
+		</form>
+	);
+}

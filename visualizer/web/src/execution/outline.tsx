@@ -1,0 +1,98 @@
+// The states as a tree of text: the same as the graph, for those who read rather than look, and the quick way through a
+// thousand states.
+import { useSignal, type Signal } from '@preact/signals';
+import { useMemo } from 'preact/hooks';
+import { GraphModel, lookOf, nodeName } from '../graph/model';
+import { describeNode } from '../graph/node';
+import { VirtualList } from '../list';
+import { Skeleton } from '../resource';
+import { OUTCOME_LOOK } from '../status';
+import type { Graph, StateAt } from '../types';
+
+const ROW_HEIGHT = 28;
+
+interface OutlineProps {
+	graph: Graph | null;
+	at: Signal<StateAt | null>;
+	selected: string;
+	onSelect: (state: string) => void;
+}
+
+export function Outline({ graph, at, selected, onSelect }: OutlineProps) {
+	const wanted = useSignal('');
+	const model = useMemo(() => graph && new GraphModel(graph), [graph]);
+	const looks = model?.looks(at.value) ?? [];
+	const text = wanted.value.toLowerCase();
+	const rows = (model?.outline ?? []).filter(({ node }) => !text || (node.kind !== 'branch' && nodeName(node).toLowerCase().includes(text)));
+	const chosen = rows.findIndex(({ node }) => node.kind === 'state' && nodeName(node) === selected);
+	const select = (index: number) => {
+		const node = rows[index]?.node;
+		if (node?.kind === 'state') onSelect(nodeName(node));
+		else if (node?.folded?.[0]) onSelect(node.folded[0]);
+	};
+	const onKey = (event: KeyboardEvent) => {
+		const by = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
+		if (!by) return;
+		event.preventDefault();
+		let index = chosen + by;
+		while (rows[index]?.node.kind === 'branch') index += by;
+		if (rows[index]) select(index);
+	};
+	return (
+		<section class="pane outline" aria-label="Outline">
+			<div class="pane-bar">
+				<h2>States</h2>
+				<input class="outline-filter" type="search" aria-label="Find a state" placeholder="Find" value={wanted.value} onInput={(event) => (wanted.value = event.currentTarget.value)} />
+			</div>
+			{!model ? (
+				<Skeleton lines={8} />
+			) : (
+				<div class="outline-list" onKeyDown={onKey}>
+					<VirtualList
+						role="tree"
+						label="States"
+						count={rows.length}
+						rowHeight={ROW_HEIGHT}
+						follow={chosen}
+						empty={<p class="empty">No state has that in its name.</p>}
+						row={(index) => {
+							const row = rows[index];
+							if (!row) return null;
+							const { node } = row;
+							const look = looks[node.id] ?? lookOf([]);
+							const isBranch = node.kind === 'branch';
+							const shown = OUTCOME_LOOK[look.outcome];
+							return (
+								<div
+									key={node.id}
+									role="treeitem"
+									class={`outline-row tone-${shown.tone} ${index === chosen ? 'current' : ''}`}
+									aria-level={row.depth + 1}
+									aria-posinset={row.place}
+									aria-setsize={row.siblings}
+									aria-selected={index === chosen}
+									aria-label={isBranch ? `Branch ${node.branch ?? 0}` : describeNode(node, look)}
+									style={{ paddingLeft: `${10 + row.depth * 14}px` }}
+									onClick={() => select(index)}
+								>
+									{isBranch ? (
+										<span class="muted">branch {node.branch}</span>
+									) : (
+										<>
+											<span class="outline-icon">{shown.icon}</span>
+											<span class="clip">{nodeName(node)}</span>
+											<span class="grow" />
+											{look.retries > 0 && <span class="muted number">↻{look.retries}</span>}
+											{look.failed > 0 && look.entered > 1 && <span class="number outline-failed">✕{look.failed}</span>}
+											{look.entered > 1 && <span class="muted number">×{look.entered}</span>}
+										</>
+									)}
+								</div>
+							);
+						}}
+					/>
+				</div>
+			)}
+		</section>
+	);
+}

@@ -1,0 +1,197 @@
+// One execution: what it did, where it stands, what went wrong, and what can be done about it. This file asks for the
+// data, listens to the stream, and lays out the panes; each pane is a file beside it.
+import { useSignal, type Signal } from '@preact/signals';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { announce } from '../announce';
+import { openRedrive } from '../actions';
+import { executionApi } from '../api';
+import { GraphView, type GraphHandle } from '../graph/view';
+import { isStateLike, nodeName } from '../graph/model';
+import { offerStates } from '../jump';
+import { useKeys } from '../keys';
+import { useLive, type LiveEvent } from '../live/client';
+import { ErrorNote, Skeleton, useResource } from '../resource';
+import { go, href } from '../router';
+import { allows } from '../session';
+import { EXECUTION_LOOK } from '../status';
+import type { Execution, Graph, GraphNode, HistoryEvent, StateAt } from '../types';
+import { Banner, ExecutionHeader } from './header';
+import { Inspector } from './inspector';
+import { Lower } from './lower';
+import { Outline } from './outline';
+import { RunningNow } from './running';
+import { Slider } from './slider';
+import { chooseItem, chooseMoment, chooseState, forgetMoment, readView } from './view-state';
+
+// Where one looks first: where it failed, else where it works.
+function defaultState(execution: Execution): string {
+	return execution.failed_state ?? execution.tasks?.[0]?.state ?? '';
+}
+
+function failedStates(at: StateAt | null): string[] {
+	return Object.entries(at?.states ?? {})
+		.filter(([, figures]) => figures.failed > 0)
+		.sort((a, b) => a[1].event - b[1].event)
+		.map(([name]) => name);
+}
+
+function GraphBar(props: { handle: { current: GraphHandle | null }; graph: Graph; item: string; failed: string[]; onNextFailure: () => void; fold: (node: GraphNode) => void; selected: string }) {
+	const viewport = () => props.handle.current?.viewport;
+	const node = props.graph.nodes.find((one) => one.kind === 'state' && nodeName(one) === props.selected);
+	return (
+		<div class="pane-bar">
+			<h2 class="off-screen">Graph</h2>
+			<button type="button" onClick={() => viewport()?.fit()}>
+				Fit <kbd>f</kbd>
+			</button>
+			<button type="button" aria-label="Zoom in" onClick={() => viewport()?.zoom(1.25)}>
+				+
+			</button>
+			<button type="button" aria-label="Zoom out" onClick={() => viewport()?.zoom(0.8)}>
+				−
+			</button>
+			<button type="button" disabled={!props.failed.length} onClick={props.onNextFailure}>
+				Next failure <kbd>!</kbd>
+			</button>
+			{node && (node.container || node.collapsed) && (
+				<button type="button" onClick={() => props.fold(node)}>
+					{node.collapsed ? 'Unfold' : 'Fold'} {nodeName(node)}
+				</button>
+			)}
+			<span class="grow" />
+			{props.item && (
+				<button type="button" aria-pressed="true" title="Show all items again" onClick={() => chooseItem(null)}>
+					Item {props.item} ✕
+				</button>
+			)}
+			<span class="muted number">{props.graph.states} states</span>
+		</div>
+	);
+}
+
+export function ExecutionScreen({ subject: arn }: { subject: string }) {
+	const view = readView();
+	const info = useResource<Execution>(executionApi(arn));
+	const graph = useResource<Graph>(executionApi(arn, '/graph', { collapse: view.fold }), arn);
+	const at = useResource<StateAt>(executionApi(arn, '/state', { event: view.ev, path: view.item }), `${arn} ${view.item}`);
+	const handle = useRef<GraphHandle | null>(null);
+	const heard = useSignal<HistoryEvent | null>(null); // the newest of the stream
+	useEffect(() => forgetMoment, [arn]);
+
+	const refresh = () => {
+		info.reload();
+		at.reload();
+		heard.value = null;
+	};
+	useLive(
+		[`execution:${arn}`],
+		(event: LiveEvent) => {
+			info.reloadSoon();
+			if (readView().ev === null) at.reloadSoon();
+			heard.value = event.data.event as HistoryEvent;
+		},
+		refresh,
+	);
+
+	const execution = info.data.value;
+	const model = useMemo(() => graph.data.value && new Map(graph.data.value.nodes.map((node) => [nodeName(node), node])), [graph.data.value]);
+	useEffect(() => {
+		offerStates(graph.data.value?.nodes.filter((node) => node.kind === 'state').map(nodeName) ?? []);
+		return () => offerStates([]);
+	}, [graph.data.value]);
+
+	const status = execution?.status;
+	const before = useRef(status);
+	useEffect(() => {
+		if (before.current && status && before.current !== status) announce(`The execution is now ${EXECUTION_LOOK[status].word.toLowerCase()}`);
+		before.current = status;
+	}, [status]);
+
+	const selected = view.state || (execution ? defaultState(execution) : '');
+	const last = execution?.events ?? 0;
+	const moment = view.ev === null ? last : Math.min(view.ev, last);
+	const failed = failedStates(at.data.value);
+	const nextFailure = () => {
+		const next = failed[(failed.indexOf(selected) + 1) % Math.max(1, failed.length)];
+		if (!next) return;
+		handle.current?.show(next);
+		chooseState(next);
+	};
+	const step = (by: number) => {
+		const to = Math.max(1, Math.min(last, moment + by));
+		chooseMoment(to >= last ? null : to);
+	};
+	const names = graph.data.value?.nodes.filter(isStateLike).map(nodeName) ?? [];
+	const walk = (by: number) => {
+		const rows = handle.current?.model.outline.filter(({ node }) => node.kind === 'state').map(({ node }) => nodeName(node)) ?? names;
+		const to = rows[Math.max(0, Math.min(rows.length - 1, rows.indexOf(selected) + by))];
+		if (to) chooseState(to);
+	};
+	const redrive = () => {
+		if (execution?.redrivable && allows('operate'))
+			openRedrive({ arn, name: execution.name, ...(execution.failed_state ? { failedState: execution.failed_state } : {}), done: refresh });
+	};
+	useKeys('Execution', [
+		{ key: 'j', does: 'next state', run: () => walk(1) },
+		{ key: 'k', does: 'state before', run: () => walk(-1) },
+		{ key: 'f', does: 'fit the graph', run: () => handle.current?.viewport.fit() },
+		{ key: '!', does: 'next failure', run: nextFailure },
+		{ key: '[', does: 'event before', run: () => step(-1) },
+		{ key: ']', does: 'next event', run: () => step(1) },
+		{ key: 'r', does: 'redrive', run: redrive },
+		{
+			key: 'Escape',
+			does: 'back: to now, to all items, to the list',
+			run: () => (view.ev !== null ? chooseMoment(null) : view.item ? chooseItem(null) : go(href('/executions'))),
+		},
+	]);
+
+	if (!execution)
+		return (
+			<div class="screen">
+				<h1 class="off-screen" tabIndex={-1}>
+					Execution
+				</h1>
+				{info.error.value ? <ErrorNote error={info.error.value} retry={info.reload} /> : <Skeleton lines={16} />}
+			</div>
+		);
+	const fold = (node: GraphNode) => {
+		const folded = new Set(view.fold ? view.fold.split(',').map(decodeURIComponent) : []);
+		if (!folded.delete(nodeName(node))) folded.add(nodeName(node));
+		const text = [...folded].map(encodeURIComponent).join(',');
+		const query = new URLSearchParams(location.search);
+		if (text) query.set('fold', text);
+		else query.delete('fold');
+		go(`${location.pathname}?${query.toString()}`);
+	};
+	const map = handle.current?.model.mapOf(handle.current.model.byState.get(selected)) ?? null;
+	return (
+		<div class="execution">
+			<ExecutionHeader execution={execution} onRedrive={redrive} onChanged={refresh} />
+			{info.error.value && <ErrorNote error={info.error.value} retry={info.reload} />}
+			<Banner execution={execution} />
+			<RunningNow execution={execution} at={view.ev === null && !view.item ? at.data : null} />
+			<div class="execution-columns">
+				<Outline graph={graph.data.value} at={at.data as Signal<StateAt | null>} selected={selected} onSelect={chooseState} />
+				<div class="execution-middle">
+					<section class="pane" aria-label="Graph">
+						{graph.data.value ? (
+							<>
+								<GraphBar handle={handle} graph={graph.data.value} item={view.item} failed={failed} onNextFailure={nextFailure} fold={fold} selected={selected} />
+								{at.error.value && <ErrorNote error={at.error.value} retry={at.reload} />}
+								<GraphView graph={graph.data.value} at={at.data} selected={selected} focus={selected} onSelect={chooseState} handle={handle} label={`Graph of ${execution.machine}, ${graph.data.value.states} states. Arrow keys follow the edges.`} />
+							</>
+						) : graph.error.value ? (
+							<ErrorNote error={graph.error.value} retry={graph.reload} />
+						) : (
+							<Skeleton lines={10} />
+						)}
+					</section>
+					<Lower arn={arn} execution={execution} at={at.data.value} map={map} heard={heard} view={view} selected={selected} handle={handle} />
+					<Slider arn={arn} execution={execution} at={at.data.value} moment={moment} live={view.ev === null} onMove={(ev) => chooseMoment(ev >= last ? null : ev)} onLive={() => chooseMoment(null)} />
+				</div>
+				<Inspector arn={arn} execution={execution} at={at.data.value} node={model?.get(selected)} state={selected} view={view} heard={heard} />
+			</div>
+		</div>
+	);
+}

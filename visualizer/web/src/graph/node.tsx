@@ -1,0 +1,102 @@
+// One node of the graph. It reads its own signal, so that an event redraws the nodes that it changed and no other.
+import type { ReadonlySignal } from '@preact/signals';
+import { OUTCOME_LOOK } from '../status';
+import type { GraphNode } from '../types';
+import { TYPE_ICONS } from './icons';
+import { isStateLike, nodeName, type NodeLook } from './model';
+
+// Measures of the server's layout (visualizer/layout.c, svg.c): a box is as high as its texts.
+const TITLE_LINE = 16;
+const DETAIL_LINE = 14;
+const MARGIN = 8;
+const TEXT_AT = 40;
+
+export function describeNode(node: GraphNode, look: NodeLook): string {
+	const parts = [nodeName(node), node.type ? `${node.type} state` : 'folded states', OUTCOME_LOOK[look.outcome].word];
+	if (look.entered > 1) parts.push(`entered ${look.entered} times`);
+	if (look.failed > 1) parts.push(`${look.failed} failed`);
+	if (look.retries) parts.push(`${look.retries} retries`);
+	if (look.error) parts.push(look.error);
+	return parts.join(', ');
+}
+
+// Under the name: what it is, until there is something to tell of it.
+function detailOf(node: GraphNode, look: NodeLook): string {
+	if (node.kind === 'fold') return look.failed ? `${look.failed} failed` : look.entered ? `${look.entered} entered` : '';
+	if (look.outcome === 'pending') return node.detail ?? node.type ?? '';
+	const times = look.entered > 1 ? ` · ×${look.entered}` : '';
+	const also = look.entered > 1 && look.failed ? ` · ${look.failed} failed` : '';
+	return `${OUTCOME_LOOK[look.outcome].word}${times}${also}`;
+}
+
+function clip(text: string, width: number): string {
+	const most = Math.max(4, Math.floor((width - TEXT_AT - 6) / 6.2));
+	return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+}
+
+interface NodeProps {
+	node: GraphNode;
+	look: ReadonlySignal<NodeLook>;
+	selected: boolean;
+	reachable: boolean; // by Tab
+	near: boolean; // large enough for icons and small print
+	onSelect: (node: GraphNode) => void;
+}
+
+export function NodeView({ node, look, selected, reachable, near, onSelect }: NodeProps) {
+	if (node.kind === 'branch') return <rect class="g-branch" x={node.x} y={node.y} width={node.w} height={node.h} rx={8} />;
+	const lines = node.lines ?? [nodeName(node)];
+	if (!isStateLike(node))
+		return (
+			<g transform={`translate(${node.x} ${node.y})`}>
+				<rect class="g-mark" width={node.w} height={node.h} rx={node.h / 2} />
+				<text class="g-mark-text" x={node.w / 2} y={18}>
+					{lines[0]}
+				</text>
+			</g>
+		);
+	const now = look.value;
+	const head = 2 * MARGIN + lines.length * TITLE_LINE + DETAIL_LINE;
+	const kind = node.container ? 'g-container' : node.kind === 'fold' ? 'g-fold' : 'g-state';
+	const icon = TYPE_ICONS[node.type ?? ''];
+	return (
+		<g
+			class={`g-node ${kind} g-${now.outcome} ${selected ? 'g-selected' : ''}`}
+			data-node={node.id}
+			data-state={nodeName(node)}
+			data-outcome={now.outcome}
+			transform={`translate(${node.x} ${node.y})`}
+			tabindex={reachable ? 0 : -1}
+			role="button"
+			aria-label={describeNode(node, now)}
+			aria-pressed={selected}
+			onClick={() => onSelect(node)}
+		>
+			<rect class="g-box" width={node.w} height={node.h} rx={node.container ? 10 : 8} />
+			{near && icon && <path class="g-icon" d={icon} transform={`translate(13 ${(head - 16) / 2})`} />}
+			{lines.map((line, index) => (
+				<text class="g-title" x={near ? TEXT_AT : 10} y={MARGIN + 12 + index * TITLE_LINE} key={index}>
+					{line}
+				</text>
+			))}
+			{near && (
+				<text class="g-detail" x={TEXT_AT} y={MARGIN + lines.length * TITLE_LINE + 10}>
+					{clip(detailOf(node, now), node.w)}
+				</text>
+			)}
+			{now.outcome !== 'pending' && (
+				<text class="g-status" x={node.w - 9} y={MARGIN + 12}>
+					{OUTCOME_LOOK[now.outcome].icon}
+				</text>
+			)}
+			{near && now.retries > 0 && (
+				<>
+					<rect class="g-badge" x={node.w - 40} y={-9} width={34} height={17} rx={8.5} />
+					<text class="g-badge-text" x={node.w - 23} y={3.5}>
+						↻ {now.retries > 99 ? '99+' : now.retries}
+					</text>
+				</>
+			)}
+		</g>
+	);
+}
