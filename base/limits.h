@@ -33,11 +33,13 @@
 	X(batches_outstanding, 8, 1, 1024, "batches handed to the store and not yet answered")                            \
 	X(input_queue, 100000, 100, 100000000, "inputs waiting for a turn; starts beyond it are refused with 503")        \
 	X(cached_executions, 20000, 10, 100000000, "executions kept in memory while they wait")                           \
+	X(cache_bytes, 536870912, 1048576, 1099511627776, "their memory, about")                                          \
 	X(redrive_days, 14, 1, 36500, "days after its end in which an execution can be redriven")                        \
 	X(express_seconds, 300, 1, 86400, "how long an Express execution may take")                                       \
 	X(open_executions, 1000000, 10, 1000000000, "open executions")                                                    \
 	X(tasks_in_flight, 10000, 1, 10000000, "tasks handed to connectors and not yet answered")                         \
 	X(http_connections, 20000, 10, 1000000, "client connections to the server")                                       \
+	X(request_seconds, 90, 1, 86400, "what a client may take to send a request, or to take its answer; 1 s more for each 16 KiB") \
 	X(exec_output_bytes, 262144, 1024, 1073741824, "what an exec task may print on stdout")                           \
 	X(exec_log_bytes, 1048576, 1024, 1073741824, "what is kept of an exec task's stderr (its end)")                   \
 	X(function_workers, 100, 1, 100000, "workers of all functions together")                                           \

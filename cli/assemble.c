@@ -3,7 +3,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "connectors/logs/logs.h"
+#include "connectors/secret.h"
+#include "engine/dead_letters.h"
 #include "engine/loop_libev.h"
+#include "server/function_records.h"
 #include <errno.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -69,6 +72,32 @@ static void locate(const struct config *config, const char *section, struct wf_e
 	config_locate(config, err);
 }
 
+/* Functions are in front of the connector that speaks to a Lambda API. */
+static int add_functions(struct assembly *assembly, const struct config *config, struct connector *behind,
+			 struct wf_error *err)
+{
+	struct connector *connector;
+	_cleanup_free_ char *folder = strncmp(config->store, "sqlite:", 7) == 0
+					  ? mem_printf("%s.functions", config->store + 7)
+					  : mem_printf("%s/functions", assembly->work);
+	_cleanup_free_ char *here = folder[0] == '/' ? NULL : getcwd(NULL, 0);
+	_cleanup_free_ char *full = here ? mem_printf("%s/%s", here, folder) : mem_strdup(folder);
+	assembly->records = function_records_new(assembly->engine);
+	struct functions_options options = { .host = engine_host(assembly->engine),
+					     .config = config->functions,
+					     .region = engine_region(assembly->engine),
+					     .account = engine_account(assembly->engine),
+					     .folder = full,
+					     .records = assembly->records,
+					     .next = behind };
+	int code = connector_function_new(&options, &assembly->functions, &connector, err);
+	if (code)
+		behind->class->free(behind);
+	else
+		engine_add_connector(assembly->engine, connector);
+	return code;
+}
+
 static int add_connectors(struct assembly *assembly, const struct config *config, const char *lock_folder,
 			  struct wf_error *err)
 {
@@ -86,10 +115,23 @@ static int add_connectors(struct assembly *assembly, const struct config *config
 		section = "lambda";
 		code = connector_lambda_new(host, config->lambda, config->lambda_endpoint, &connector, err);
 	}
-	if (code == 0)
-		engine_add_connector(assembly->engine, connector);
+	if (code == 0) {
+		section = "functions";
+		code = add_functions(assembly, config, connector, err);
+	}
 	if (code)
 		locate(config, section, err);
+	return code;
+}
+
+/* What is said of dead letters, and who is told of them. */
+static int add_dead_letters(struct assembly *assembly, const struct config *config, struct wf_error *err)
+{
+	int code = engine_configure_dead_letters(assembly->engine, config->machines, err);
+	if (code == 0)
+		code = engine_configure_targets(assembly->engine, config->targets, secret_text, err);
+	if (code)
+		config_locate(config, err);
 	return code;
 }
 
@@ -149,10 +191,11 @@ int assemble(struct assembly *assembly, const struct config *config, double time
 	*assembly = (struct assembly){ 0 };
 	raise_descriptor_limit();
 	assembly->loop = loop_libev_new(on_signal, data);
-	_cleanup_free_ char *work = NULL, *locks = NULL, *notes = NULL;
+	_cleanup_free_ char *locks = NULL, *notes = NULL;
+	char *work = NULL;
 	int code = open_store(assembly, config, err);
 	if (code == 0) {
-		work = work_folder(assembly, config, err);
+		work = assembly->work = work_folder(assembly, config, err);
 		code = work ? 0 : err->code;
 	}
 	if (code == 0) {
@@ -180,6 +223,8 @@ int assemble(struct assembly *assembly, const struct config *config, double time
 		code = add_connectors(assembly, config, locks, err);
 	if (code == 0)
 		code = add_logs(assembly, config, err);
+	if (code == 0)
+		code = add_dead_letters(assembly, config, err);
 	if (code) {
 		assembly_done(assembly);
 		return code;
@@ -220,6 +265,8 @@ void assembly_done(struct assembly *assembly)
 	}
 	if (assembly->scratch)
 		nftw(assembly->scratch, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	free(assembly->records);
+	free(assembly->work);
 	free(assembly->scratch);
 	*assembly = (struct assembly){ 0 };
 }

@@ -1,5 +1,6 @@
 /* assemble.h: a whole engine from a configuration: loop, store, engine, connectors. Used by serve and run. */
 #pragma once
+#include "connectors/function/function.h"
 #include "engine/engine.h"
 #include "server/config.h"
 
@@ -8,6 +9,9 @@ struct assembly {
 	struct store *store;
 	struct engine *engine;
 	struct logs *logs; /* NULL: executions are not logged */
+	struct functions *functions;      /* of the engine's connectors */
+	struct function_records *records; /* theirs */
+	char *work;                       /* folder of work folders */
 	char *scratch; /* a temporary folder of its own, removed at the end; NULL: none */
 };
 

@@ -1,7 +1,9 @@
 /* serve.c: `ratchet serve`: the server, until a signal ends it. */
 #include "cli/access.h"
 #include "cli/assemble.h"
+#include "base/mem.h"
 #include "cli/cli.h"
+#include "search/search.h"
 #include "connectors/logs/logs.h"
 #include "server/server.h"
 #include <signal.h>
@@ -75,6 +77,27 @@ static void set_flag(void *data, const char *name, const char *value)
 	flags->code = config_set(flags->config, name, value, &flags->err);
 }
 
+/* The search file beside the store; beside the work folders for a store that has no file. Without one everything else goes on. */
+static struct search *open_search(struct serving *serving, const struct config *config)
+{
+	struct assembly *assembly = &serving->assembly;
+	struct wf_error err = { 0 };
+	struct search *search = NULL;
+	if (strcmp(config->search, "off") == 0)
+		return NULL;
+	_cleanup_free_ char *path = strncmp(config->store, "sqlite:", 7) == 0
+					? mem_printf("%s.search", config->store + 7)
+					: mem_printf("%s/search.db", assembly->scratch ? assembly->scratch : assembly->work);
+	struct search_options options = { .path = path,
+					  .loop = assembly->loop,
+					  .store = assembly->store,
+					  .engine = assembly->engine,
+					  .clock = clock_system() };
+	if (search_open(&options, &search, &err))
+		log_warn("cli", "%s; going on without", err.message);
+	return search;
+}
+
 static int serve(struct serving *serving, const struct config *config)
 {
 	struct wf_error err = { 0 };
@@ -85,7 +108,9 @@ static int serve(struct serving *serving, const struct config *config)
 		assembly_done(&serving->assembly);
 		return cli_fail(EXIT_USAGE, &err);
 	}
+	struct search *search = open_search(serving, config);
 	struct server_options options = {
+		.search = search,
 		.engine = serving->assembly.engine,
 		.loop = serving->assembly.loop,
 		.clock = clock_system(),
@@ -97,6 +122,7 @@ static int serve(struct serving *serving, const struct config *config)
 		.tls_certificate = config->tls_certificate,
 		.tls_key = config->tls_key,
 		.logs = serving->assembly.logs,
+		.functions = serving->assembly.functions,
 	};
 	int status = EXIT_GOOD;
 	if (server_new(&options, &serving->server, &err) == 0) {
@@ -110,6 +136,7 @@ static int serve(struct serving *serving, const struct config *config)
 	} else {
 		status = cli_fail(EXIT_USAGE, &err);
 	}
+	search_close(search);
 	assembly_done(&serving->assembly);
 	access_done(&access);
 	return status;

@@ -6,7 +6,7 @@
  *               └► answered FENCED    ─► this process stops
  *
  * Batches are settled in the order of their sequences, in the turn; the store's callback only notes the answer. */
-#include "engine/runtime.h"
+#include "engine/dead.h"
 #include <assert.h>
 #include <stdlib.h>
 
@@ -148,14 +148,22 @@ static void release_execution(struct engine *engine, const struct release *relea
 			break;
 		}
 	}
+	dead_released(engine, release);
 	if (release->status != EXECUTION_RUNNING) {
 		batch_count_end(engine, resident, release->status);
 		resident->row_status = release->status;
 		resident->row_start_ms = execution_start_ms(resident->execution);
 		resident->row_stop_ms = execution_stop_ms(resident->execution);
 		children_ended(engine, resident);
-		resident->state = RESIDENT_ENDED;
+		if (execution_status(resident->execution) != EXECUTION_RUNNING)
+			resident->state = RESIDENT_ENDED; /* unless it was redriven since */
 	}
+}
+
+void change_free(struct engine *engine, struct change *change, bool committed)
+{
+	dead_change_done(engine, change->dead, committed);
+	free(change);
 }
 
 static void commit(struct engine *engine, struct batch *batch)
@@ -177,7 +185,7 @@ static void commit(struct engine *engine, struct batch *batch)
 		input_free(input);
 	}
 	for (struct change *change; (change = LIST_TAKE(&batch->changes));)
-		free(change);
+		change_free(engine, change, true);
 	/* Last: who only waits now is forgotten. */
 	for (const struct release *release = batch->releases.first; release; release = release->next)
 		cache_release(engine, release->resident, release->status != EXECUTION_RUNNING);
@@ -352,7 +360,7 @@ static void free_batch(struct batch *batch)
 	for (struct input *input; (input = LIST_TAKE(&batch->inputs));)
 		input_free(input);
 	for (struct change *change; (change = LIST_TAKE(&batch->changes));)
-		free(change);
+		change_free(batch->engine, change, false);
 	if (batch->answered) {
 		store_batch_free(batch->store);
 		free(batch);

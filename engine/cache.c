@@ -5,13 +5,12 @@
  *
  * An execution that only waits costs no memory: it is forgotten as soon as its batch is committed, and its timer comes
  * from the store one horizon ahead. The others are forgotten, the least recently used first, when there are more than
- * cached_executions or they hold more than CACHE_BYTES_MAX. */
+ * cached_executions or they hold more than cache_bytes. */
 #include "engine/runtime.h"
 #include "engine/token.h"
 #include <assert.h>
 #include <stdlib.h>
 
-#define CACHE_BYTES_MAX (512u << 20)
 #define WAIT_NEAR_MS 5000 /* a wait that ends sooner stays in memory */
 #define EVICT_TRIES 64    /* how many that cannot go are passed over in one turn */
 #define LOAD_RETRY_MS 1000
@@ -213,6 +212,7 @@ static int load_row(struct engine *engine, struct resident *resident, const stru
 	resident->row_start_ms = loaded->row.start_ms;
 	resident->row_stop_ms = loaded->row.stop_ms;
 	resident->stored = resident->started = true;
+	resident->has_open = false; /* of one that runs recovery_loaded knows better */
 	execution_free(TAKE(resident->execution));
 	if (loaded->row.status != EXECUTION_RUNNING && !is_redriven(resident)) {
 		resident->state = RESIDENT_ENDED;
@@ -328,7 +328,7 @@ void cache_evict(struct engine *engine)
 	unsigned tries = EVICT_TRIES;
 	while (tries && engine->oldest &&
 	       (engine->residents_count > (uint64_t)engine->limits.cached_executions ||
-		engine->memory_bytes > CACHE_BYTES_MAX)) {
+		engine->memory_bytes > (size_t)engine->limits.cache_bytes)) {
 		struct resident *oldest = engine->oldest;
 		if (cache_release(engine, oldest, true))
 			continue;

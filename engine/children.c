@@ -643,6 +643,8 @@ static bool deliver(struct engine *engine, const struct store_message *message)
 
 static void deliver_or_say(struct engine *engine, const struct store_message *message)
 {
+	if (message->target_id >> 62)
+		return; /* to a target of notifications (notify.c) */
 	if (!deliver(engine, message))
 		log_error("engine", "a message from execution %llx to %llx cannot be read by this version; it is kept",
 			  (unsigned long long)message->sender_id, (unsigned long long)message->target_id);

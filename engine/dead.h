@@ -119,8 +119,9 @@ void preview_free(struct preview *preview);
 typedef void replay_done_fn(struct engine *engine, void *data, int code, bool compatible, uint64_t revision, const char *what);
 void replay_check(struct engine *engine, uint64_t execution_id, replay_done_fn *done, void *data);
 
+#define NOTIFY_TARGETS (1ULL << 62) /* the messages' targets; no execution has such an id */
+void notify_released(struct engine *engine, const struct release *release);
 void notify_step(struct engine *engine, struct store_batch *batch, const struct release *release);
-void notify_recover(struct engine *engine);
 void notify_run(struct engine *engine, int64_t now_ms);
 int64_t notify_next_ms(const struct engine *engine);
 void notify_free(struct engine *engine);

@@ -99,8 +99,13 @@ int engine_configure_dead_letters(struct engine *engine, const struct value *mac
 	dead->configured = mem_zalloc((count + 1) * sizeof *dead->configured);
 	dead->patterns = mem_zalloc((count + 1) * sizeof *dead->patterns);
 	for (size_t i = 0; i < count; i++) {
-		const struct value *policy = value_getz(value_at(machines, i), "dead_letters");
+		const struct value *settings = value_at(machines, i), *policy = value_getz(settings, "dead_letters");
 		struct str name = value_key_at(machines, i);
+		bool known = value_is(settings, VALUE_OBJECT) && value_count(settings) == (policy != NULL);
+		if (!known && !value_is(settings, VALUE_NULL)) {
+			error_where(err, "/machines/%.*s", STR_FMT(str_sub(name, 0, 100)));
+			return error_set(err, ERR(INVALID), "expected a mapping with dead_letters in it");
+		}
 		if (!policy || value_is(policy, VALUE_NULL))
 			continue;
 		int code = dead_policy_check(policy, err);
@@ -208,6 +213,7 @@ void dead_released(struct engine *engine, const struct release *release)
 	stats->in += release->letter;
 	stats->redriven += release->reopened;
 	redrive_released(engine, release);
+	notify_released(engine, release);
 }
 
 /* ---- changes ----------------------------------------------------------------------------------------------- */

@@ -159,4 +159,5 @@ uint32_t engine_dead_depths(struct engine *engine, struct dead_depth *ret_depths
 
 /* The configuration's `targets:` {NAME: {url, secret, headers | exec, events: [STATUS…], machines: [pattern…], timeout_s, give_up_hours}}, and how to find the
  * text of a {env: …}, {file: …} setting. Before engine_recover. */
-int engine_configure_targets(struct engine *engine, const struct value *targets, struct wf_error *err);
+int engine_configure_targets(struct engine *engine, const struct value *targets,
+			     int (*secret)(struct connector_host *host, const struct value *setting, struct buffer *out, struct wf_error *err), struct wf_error *err);

@@ -552,6 +552,17 @@ struct str engine_task_log(struct engine *engine, struct str execution_arn, uint
 	return STR_EMPTY;
 }
 
+void engine_each_task(struct engine *engine, struct str execution_arn, engine_task_fn *visit, void *data)
+{
+	size_t i = 0;
+	for (struct str_map_entry *entry; (entry = str_map_next(&engine->dispatch.tasks, &i));) {
+		const struct task *task = entry->value;
+		if (task->state != TASK_ENDED && str_eq(task->request.execution_arn, execution_arn))
+			visit(data, task->request.key.event_id, task->request.state_name, task->started_ms,
+			      task->progress);
+	}
+}
+
 /* ---- life ---------------------------------------------------------------------------------------- */
 
 void dispatch_init(struct engine *engine)

@@ -1,5 +1,5 @@
 /* engine.c: the engine's life: made, recovered, drained, freed. */
-#include "engine/runtime.h"
+#include "engine/dead.h"
 #include <assert.h>
 #include <stdlib.h>
 
@@ -89,6 +89,7 @@ int engine_new(const struct engine_options *options, struct engine **ret_engine,
 	engine->timer = (struct loop_timer){ .callback = on_timer, .data = engine };
 	dispatch_init(engine);
 	children_init(engine);
+	dead_init(engine);
 	sdk_sfn_init(engine);
 
 	int r = load(engine, options, err);
@@ -129,7 +130,8 @@ void engine_free(struct engine *engine)
 	records_free(engine);
 	batches_free(engine);
 	for (struct change *change; (change = LIST_TAKE(&engine->changes));)
-		free(change);
+		change_free(engine, change, false);
+	dead_free(engine);
 	cache_free(engine);
 	for (struct request *next, *request = engine->requests; request; request = next) {
 		next = request->older;

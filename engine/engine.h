@@ -248,13 +248,22 @@ void engine_list(struct engine *engine, const struct list_request *request, engi
 struct history_request {
 	struct str execution_arn;
 	bool reverse;
-	bool private_too; /* private events among them, for who folds */
 	uint32_t count; /* at most */
 	struct str token;
 };
 /* Public events only. */
 typedef void engine_history_fn(void *data, const struct engine_error *error, const struct event *events, uint32_t count, struct str token);
 void engine_history(struct engine *engine, const struct history_request *request, engine_history_fn *done, void *data);
+
+/* The committed records of an execution's journal, private events and all, for who folds them: `each` is called for every one from number
+ * `first` on (UINT32_MAX: for none), until it returns false; then `done`, with what its row says (no input or output). `info` and `record` are borrowed. A store
+ * that fails, or a failed batch, may make it begin again from `first`: who folds looks at record->number. */
+struct journal_request {
+	struct str execution_arn;
+	uint32_t first;
+	bool (*each)(void *data, const struct execution_info *info, const struct store_record *record);
+};
+void engine_journal(struct engine *engine, const struct journal_request *request, engine_execution_fn *done, void *data);
 
 /* Calls `event` for each public event of an execution as it becomes durable, from now on, and `log` for its tasks' live log lines and progress (fraction < 0: none). For `ratchet run`, `watch` and server-sent events. */
 struct engine_watcher {
@@ -305,6 +314,10 @@ bool engine_tags(struct engine *engine, struct str arn, struct arena *arena, con
 
 /* The kept end of a task's live log (lines joined by newlines); empty if there is none. Borrowed until the next call. */
 struct str engine_task_log(struct engine *engine, struct str execution_arn, uint64_t task_id);
+
+/* The tasks of an execution that connectors run now, in no order. progress < 0: it has told none. */
+typedef void engine_task_fn(void *data, uint64_t task_id, struct str state, int64_t started_ms, double progress);
+void engine_each_task(struct engine *engine, struct str execution_arn, engine_task_fn *visit, void *data);
 
 /* One task by itself, outside of any execution (TestState): a command of a tested state (engine/core/test.h). `done` is called once, with how it
  * ended, never from within the call; after timeout_ms the task is cancelled and has timed out. Not called if the engine is freed before. */

@@ -112,9 +112,9 @@ static struct record *copy_record(struct arena *arena, const struct store_record
 	return record;
 }
 
-/* The public events of a record (with the private ones if asked), in order; they live in `arena`. */
-static int read_events(struct arena *arena, const struct store_record *stored, bool private_too,
-		       struct event **ret_events, uint32_t *ret_count, struct wf_error *err)
+/* The public events of a record, in order; they live in `arena`. */
+static int read_events(struct arena *arena, const struct store_record *stored, struct event **ret_events,
+		       uint32_t *ret_count, struct wf_error *err)
 {
 	struct record_reader reader;
 	int r = record_open(copy_record(arena, stored), arena, &reader, err);
@@ -124,7 +124,7 @@ static int read_events(struct arena *arena, const struct store_record *stored, b
 	uint32_t count = 0, left = reader.events_left;
 	struct event event;
 	while (left-- && (r = record_next(&reader, &event, err)) > 0)
-		if (private_too || event_is_public(event.type))
+		if (event_is_public(event.type))
 			events[count++] = event;
 	if (r < 0)
 		return r;
@@ -240,7 +240,7 @@ static void on_last_records(void *data, const struct store_record *records, uint
 		struct event *events;
 		uint32_t events_count;
 		struct wf_error damage = { 0 };
-		if (read_events(&request->arena, &records[i], false, &events, &events_count, &damage) < 0) {
+		if (read_events(&request->arena, &records[i], &events, &events_count, &damage) < 0) {
 			refuse_damaged(request, &damage);
 			return;
 		}
@@ -275,7 +275,7 @@ static void on_first_records(void *data, const struct store_record *records, uin
 	struct event *events = NULL;
 	uint32_t events_count = 0;
 	struct wf_error damage = { 0 };
-	if (read_events(&request->arena, records, false, &events, &events_count, &damage) < 0) {
+	if (read_events(&request->arena, records, &events, &events_count, &damage) < 0) {
 		refuse_damaged(request, &damage);
 		return;
 	}
@@ -603,7 +603,7 @@ static int give_record(struct request *request, const struct store_record *store
 	struct event *events;
 	uint32_t count;
 	struct wf_error damage = { 0 };
-	if (read_events(&request->arena, stored, request->history.private_too, &events, &count, &damage) < 0) {
+	if (read_events(&request->arena, stored, &events, &count, &damage) < 0) {
 		refuse_damaged(request, &damage);
 		return -1;
 	}
@@ -686,5 +686,56 @@ void engine_history(struct engine *engine, const struct history_request *asked, 
 	request->history.token = arena_str(&request->arena, asked->token);
 	if (!request->history.count)
 		request->history.count = 100;
+	resolve(request);
+}
+
+/* ---- the journal itself ------------------------------------------------------------------------------------ */
+
+static void read_journal(struct request *request);
+
+static void on_journal_records(void *data, const struct store_record *records, uint32_t count, bool more, int code,
+			       const struct wf_error *err)
+{
+	struct request *request = data;
+	if (!request_read_done(request))
+		return;
+	if (code < 0) {
+		request_store_failed(request, code, err);
+		return;
+	}
+	bool goes_on = true;
+	for (uint32_t i = 0; i < count && goes_on; i++)
+		goes_on = request->journal.each(request->data, &request->info, &records[i]);
+	if (!more || !count || !goes_on) {
+		request_hold(request, 0);
+		return;
+	}
+	request->record = records[count - 1].number + 1;
+	read_journal(request);
+}
+
+static void read_journal(struct request *request)
+{
+	store_read_records(request->engine->store, request->row.id, request->record, false, PAGE_READ_BYTES,
+			   on_journal_records, request_read(request));
+}
+
+static void journal_found(struct request *request)
+{
+	fill_info(request);
+	request->record = request->journal.first;
+	if (request->journal.first == UINT32_MAX)
+		request_hold(request, 0);
+	else
+		read_journal(request);
+}
+
+void engine_journal(struct engine *engine, const struct journal_request *asked, engine_execution_fn *done, void *data)
+{
+	struct request *request =
+	    execution_request(engine, asked->execution_arn, resolve, request_answer_execution, data);
+	request->done.execution = done;
+	request->found = journal_found;
+	request->journal = *asked;
 	resolve(request);
 }

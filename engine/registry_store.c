@@ -7,7 +7,7 @@
  *
  * A machine is keyed by its number, because a deleted one stays for as long as its executions, and its name may be
  * given again. A revision's item is written once: executions go on with the definition that they began with. */
-#include "engine/runtime.h"
+#include "engine/dead.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -150,6 +150,10 @@ void registry_write(struct engine *engine, struct store_batch *batch, struct cha
 		activities_write(batch, change);
 		return;
 	}
+	if (change->dead) {
+		dead_write(engine, batch, change->dead);
+		return;
+	}
 	if (change->record) {
 		records_write(batch, change);
 		return;
@@ -227,6 +231,9 @@ static void visit(void *data, const struct store_item *item)
 	case ITEM_ACTIVITY_TASK:
 		good = engine->region && activities_load(engine, item);
 		break;
+	case ITEM_REDRIVE_JOB:
+		good = dead_load_job(engine, item);
+		break;
 	case ITEM_RECORD:
 		good = records_load(engine, item);
 		break;
@@ -251,6 +258,8 @@ int registry_load(struct engine *engine, struct wf_error *err)
 	if (loading.code < 0)
 		return loading.code;
 	activities_loaded(engine);
+	if (engine->dead)
+		dead_loaded(engine);
 	for (struct machine *machine = engine->machines; machine; machine = machine->next)
 		if (!machine->revisions)
 			return error_set(err, ERR(CORRUPT), "the state machine %.*s has no definition in the store",

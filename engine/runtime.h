@@ -30,6 +30,8 @@
 #define ENGINE_KEY_BYTES 32
 
 struct activity;
+struct dead_change;
+struct dead_letters;
 struct room_record;
 struct alias;
 struct version;
@@ -73,6 +75,7 @@ struct input {
 	struct value *value;
 	struct str raw, error, cause; /* ptr NULL: absent; point behind the struct */
 	bool token, start_failed;
+	uint64_t job, revision; /* of a redrive */
 	struct message_key message; /* it came as this message; zero: it did not */
 	bool message_taken;         /* whose deletion is in the batch of its effect */
 };
@@ -242,6 +245,7 @@ struct request {
 	uint64_t task_id;
 	struct list_request list;
 	struct history_request history;
+	struct journal_request journal;
 
 	/* on the way */
 	bool by_id; /* resolve: looking by the id that the name encodes */
@@ -340,6 +344,7 @@ struct change {
 	struct activity *activity;
 	struct room_record *record;
 	struct message_key message; /* to be deleted; zero: none */
+	struct dead_change *dead; /* dead letters and jobs (dead.h); owned */
 	struct request *request; /* or NULL */
 };
 
@@ -379,6 +384,7 @@ enum item_kind {
 	ITEM_ACTIVITY = 4,
 	ITEM_ACTIVITY_TASK = 5,
 	ITEM_RECORD = 16, /* of the rooms above (records.c) */
+	ITEM_REDRIVE_JOB = 6,
 };
 void registry_put_item(struct store_batch *batch, enum store_op_kind op_kind, enum item_kind kind, const char *key,
 		       const struct buffer *bytes);
@@ -533,6 +539,9 @@ struct release {
 	enum execution_status status; /* RUNNING, or how it ended */
 	const struct store_op *first_op; /* its rows and records in the batch */
 	uint32_t ops_count;
+	bool letter;         /* it is a dead letter now */
+	uint8_t job_outcome; /* of the job that redrove it … */
+	uint64_t job;        /* … whose number this is; 0: none */
 };
 
 struct batch {
@@ -551,6 +560,8 @@ struct batch {
 };
 
 void engine_histogram_add(struct engine_histogram *histogram, int64_t us);
+/* Frees it, with what it owns. */
+void change_free(struct engine *engine, struct change *change, bool committed);
 /* The loop's callback: true if there is more to do at once. */
 bool engine_turn(void *data);
 struct batch *batch_new(struct engine *engine);
@@ -697,6 +708,7 @@ struct engine {
 	DIR *sweep; /* reading work_root through */
 	struct dispatch dispatch;
 	struct activities activities;
+	struct dead_letters *dead;
 	struct str_map records; /* key → struct room_record */
 	struct children *children; /* owned by dispatch, as a connector */
 	uint64_t next_express;

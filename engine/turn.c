@@ -6,7 +6,7 @@
  *
  * A turn takes at most turn_inputs inputs, and none while batches_outstanding batches are with the store: what comes
  * meanwhile waits in the mailbox and shares the next batch, and so the next sync. */
-#include "engine/runtime.h"
+#include "engine/dead.h"
 #include "engine/token.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -43,6 +43,7 @@ bool turn_env(struct engine *engine, struct resident *resident, int64_t now_ms, 
 		.duration_ms = resident->express ? engine->limits.express_seconds * 1000 : 0,
 		.data = resident,
 	};
+	dead_env(engine, resident->machine, ret_env);
 	return true;
 }
 
@@ -64,6 +65,7 @@ static void keep_redrive(struct batch *batch, struct resident *resident, struct 
 	attributes.redrives = execution_redrives(resident->execution);
 	attributes.redriven_ms = (uint64_t)execution_redriven_ms(resident->execution);
 	attributes.redrive_token = token;
+	attributes.revision = resident->revision->number;
 	struct str bytes = attributes_encode(&batch->store->arena, &attributes);
 	free((char *)resident->attributes.ptr);
 	resident->attributes = (struct str){ mem_strndup(bytes.ptr, bytes.len), bytes.len };
@@ -181,6 +183,8 @@ enum core_outcome turn_apply(struct core_step *step, const struct input *input)
 				      .has_cause = input->cause.ptr,
 				      .worker = input->kind == INPUT_TASK_STARTED ? input->raw : STR_EMPTY,
 				      .token = input->token,
+				      .job = input->job,
+				      .revision = input->revision,
 				      .start_failed = input->start_failed };
 	return core_apply(step, &applied);
 }
@@ -208,6 +212,25 @@ static uint32_t refuse_step(struct engine *engine, struct resident *resident)
 	return taken;
 }
 
+/* A bulk job's redrive may come late, and may bring another definition. */
+static enum core_outcome apply_redrive(struct engine *engine, struct resident *resident, struct core_step *step, struct core_env *env, const struct input *input)
+{
+	int64_t stopped_ms = execution_stop_ms(resident->execution);
+	if (input->job && stopped_ms && env->now_ms - stopped_ms > engine->limits.redrive_days * 86400000)
+		return CORE_CLOSED;
+	struct revision *revision = input->revision ? registry_revision(resident->machine, input->revision) : NULL;
+	const struct program *before = env->program, *program = revision ? revision_program(engine, revision) : before;
+	if (!program || (input->revision && !revision))
+		return CORE_CLOSED;
+	env->program = program;
+	enum core_outcome outcome = turn_apply(step, input);
+	if (outcome != CORE_ACCEPTED)
+		env->program = before;
+	else if (revision)
+		resident->revision = revision;
+	return outcome;
+}
+
 /* One execution takes one step with what waits for it; returns how many inputs that were. */
 static uint32_t step_execution(struct engine *engine, struct batch *batch, struct resident *resident,
 			       uint32_t inputs_max, int64_t now_ms)
@@ -231,8 +254,10 @@ static uint32_t step_execution(struct engine *engine, struct batch *batch, struc
 	if (resident->stored && crash_quarantine(engine, resident->id) != QUARANTINE_NONE)
 		stop_quarantined(step);
 	while (resident->inputs.first && taken < inputs_max) {
+		if (taken && resident->inputs.first->revision)
+			break; /* it changes the definition: a step of its own */
 		struct input *input = turn_take_input(engine, resident);
-		input->outcome = turn_apply(step, input);
+		input->outcome = input->kind == INPUT_REDRIVE ? apply_redrive(engine, resident, step, &env, input) : turn_apply(step, input);
 		resident->started |= input->kind == INPUT_START;
 		if (input->kind == INPUT_REDRIVE && input->outcome == CORE_ACCEPTED) {
 			reopened = true;
@@ -261,6 +286,7 @@ static uint32_t step_execution(struct engine *engine, struct batch *batch, struc
 		if (reopened)
 			keep_redrive(batch, resident, redrive_token);
 		write_rows(batch, resident, reopened);
+		dead_step(engine, batch->store, release);
 		write_journal(batch, resident, &result);
 		release->first_op = *ops;
 		release->ops_count = batch->store->ops_count - ops_before;
@@ -348,6 +374,7 @@ static void arm_timer(struct engine *engine, int64_t now_ms)
 				  engine->housekeeping_ms,
 				  dispatch_next_ms(engine),
 				  activities_next_ms(engine),
+				  dead_next_ms(engine),
 				  stalled_ms(engine) > 0 ? now_ms + stalled_ms(engine) : INT64_MAX,
 				  now_ms + SLEEP_MAX_MS };
 	int64_t next_ms = INT64_MAX;
@@ -388,6 +415,7 @@ bool engine_turn(void *data)
 	housekeeping_run(engine, now_ms);
 	dispatch_tell(engine, now_ms);
 	activities_run(engine, now_ms);
+	dead_run(engine, now_ms);
 	if (engine->draining)
 		express_drain(engine);
 	bool more = fire_timers(engine, now_ms);

@@ -1,6 +1,7 @@
 /* api.c: the table of operations, the check of a request against it, and answers (api.h). */
 #include "server/api.h"
 #include "server/api_shape.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include <math.h>
 #include <stdio.h>
@@ -255,16 +256,28 @@ static bool is_choice(const char *choices, struct str word)
 	return false;
 }
 
-static void check_string(struct findings *findings, const struct api_member *member, struct str text)
+/* AWS's bound, raised as far as limits.name_chars raises names: an ARN holds two of them at most. */
+static int64_t most_of(const struct api_member *member, const struct limits *limits)
 {
+	static const struct limits defaults = LIMITS_DEFAULT;
+	int64_t more = limits->name_chars > defaults.name_chars ? limits->name_chars - defaults.name_chars : 0;
+	struct str name = str_of(member->name);
+	bool named = member->most == defaults.name_chars && (str_eqz(name, "name") || str_eqz(name, "workerName"));
+	bool located = member->most == 256 && str_ends(name, STR("Arn")) && !str_eqz(name, "roleArn");
+	return member->most + (named ? more : located ? 2 * more : 0);
+}
+
+static void check_string(struct findings *findings, const struct api_member *member, const struct limits *limits, struct str text)
+{
+	int64_t most = most_of(member, limits);
 	_cleanup_free_ char *shown = mem_strndup(text.ptr, text.len);
 	if (member->choices && !is_choice(member->choices, text))
 		found(findings, member->name, shown, "Member must satisfy enum value set: [%s]", member->choices);
 	int64_t length = text_length(text);
 	if (length < member->least)
 		found(findings, member->name, shown, "Member must have length greater than or equal to %lld", (long long)member->least);
-	if (member->most && length > member->most)
-		found(findings, member->name, shown, "Member must have length less than or equal to %lld", (long long)member->most);
+	if (most && length > most)
+		found(findings, member->name, shown, "Member must have length less than or equal to %lld", (long long)most);
 }
 
 static void check_number(struct findings *findings, const struct api_member *member, const struct value *value)
@@ -305,7 +318,7 @@ static bool check_request(struct api_call *call)
 			return false;
 		}
 		if (member->type == API_STRING)
-			check_string(&findings, member, value_string(value));
+			check_string(&findings, member, engine_limits(call->engine), value_string(value));
 		else if (member->type == API_INTEGER || member->type == API_NUMBER)
 			check_number(&findings, member, value);
 		else if (member->type == API_LIST && member->most && (int64_t)value_count(value) > member->most)

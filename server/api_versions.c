@@ -1,17 +1,23 @@
 /* api_versions.c: operations on versions and aliases. */
 #include "server/api.h"
 
+/* False after refusing what is no ARN. */
+static bool is_arn(struct api_call *call, struct str arn)
+{
+	struct engine_error error;
+	const struct value *tags;
+	if (engine_tags(call->engine, arn, &call->arena, &tags, &error) || error.code != ENGINE_INVALID_ARN)
+		return true;
+	api_refuse_engine(call, &error);
+	return false;
+}
+
 /* Whether the machine is there; false after refusing the call. Listing of none is refused as describing is. */
 static bool machine_is_there(struct api_call *call, struct str arn)
 {
 	if (engine_find_machine(call->engine, arn))
 		return true;
-	struct engine_error error;
-	const struct value *tags;
-	/* An ARN that is none has its own error. */
-	if (!engine_tags(call->engine, arn, &call->arena, &tags, &error) && error.code == ENGINE_INVALID_ARN)
-		api_refuse_engine(call, &error);
-	else
+	if (is_arn(call, arn))
 		api_refuse(call, "StateMachineDoesNotExist", "State Machine Does Not Exist: '%.*s'", STR_FMT(arn));
 	return false;
 }
@@ -65,8 +71,8 @@ void api_list_state_machine_versions(struct api_call *call)
 	struct str arn = api_text(call, "stateMachineArn"), token = api_text(call, "nextToken");
 	struct buffer *out = &call->body;
 	uint64_t before = UINT64_MAX;
-	if (!machine_is_there(call, arn))
-		return;
+	if (!engine_find_machine(call->engine, arn) && !is_arn(call, arn))
+		return; /* a machine that is not there has no versions: this operation knows no other error for it */
 	if (token.len) { /* the last number of the page before */
 		before = 0;
 		for (size_t i = 0; i < token.len && i < 18 && token.ptr[i] >= '0' && token.ptr[i] <= '9'; i++)

@@ -84,6 +84,11 @@ static bool is_hosts(const char *text)
 	return strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._[]:, ") == strlen(text);
 }
 
+static bool is_switch(const char *text)
+{
+	return strcmp(text, "on") == 0 || strcmp(text, "off") == 0;
+}
+
 static bool is_log_format(const char *text)
 {
 	return strcmp(text, "text") == 0 || strcmp(text, "json") == 0;
@@ -103,6 +108,7 @@ static const struct {
 	{ "lambda_endpoint", is_url, "a URL that begins with http:// or https://" },
 	{ "log_level", is_log_level, "debug, info, warn or error" },
 	{ "log_format", is_log_format, "text or json" },
+	{ "search", is_switch, "on or off" },
 };
 
 /* Takes a setting, if it can be that; empty is what it is by default, where that is empty. */
@@ -184,7 +190,8 @@ static struct value *absolute_path(const struct value *path, const char *folder)
 	return value_from_string(str_of(joined));
 }
 
-static struct value *resolve_exec(const struct value *exec, const char *folder)
+/* Of `exec` and `functions`. */
+static struct value *resolve_paths(const struct value *exec, const char *folder)
 {
 	struct value *resolved = value_new_object(value_count(exec));
 	for (size_t i = 0; i < value_count(exec); i++) {
@@ -198,7 +205,7 @@ static struct value *resolve_exec(const struct value *exec, const char *folder)
 			struct str key = value_key_at(entry, k);
 			/* A program without a slash is looked for in PATH. */
 			bool is_path =
-			    str_eqz(key, "cwd") ||
+			    str_eqz(key, "cwd") || str_eqz(key, "handler") ||
 			    (str_eqz(key, "program") && value_is(value_at(entry, k), VALUE_STRING) &&
 			     memchr(value_string(value_at(entry, k)).ptr, '/', value_string(value_at(entry, k)).len));
 			value_object_take(copy, key,
@@ -234,7 +241,7 @@ static int take_section(struct config *config, unsigned index, const struct valu
 	struct value **slot = (struct value **)(void *)((char *)config + sections[index].offset);
 	int code = check_mapping(value, err);
 	if (code == 0)
-		*slot = slot == &config->exec   ? resolve_exec(value, folder)
+		*slot = slot == &config->exec || slot == &config->functions ? resolve_paths(value, folder)
 			: slot == &config->logs ? resolve_logs(value, folder)
 						: value_ref(value);
 	return code;
@@ -391,6 +398,9 @@ void config_finish(struct config *config)
 	if (!*config->work_dir && strncmp(config->store, "sqlite:", 7) == 0)
 		replace(&config->work_dir, mem_printf("%s.work", config->store + 7));
 	const char *endpoint = getenv("AWS_ENDPOINT_URL_LAMBDA");
+	const char *mocks = getenv("SFN_MOCK_CONFIG");
+	if (!*config->mock_config && mocks)
+		replace(&config->mock_config, mem_strdup(mocks));
 	if (!*config->lambda_endpoint && endpoint)
 		replace(&config->lambda_endpoint, mem_strdup(endpoint));
 }

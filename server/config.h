@@ -24,11 +24,13 @@
 	X(tls_key, "", "FILE", "PEM: its private key")                                                               \
 	X(lambda_endpoint, "", "URL", "Lambda Invoke API (AWS_ENDPOINT_URL_LAMBDA)")                                   \
 	X(work_dir, "", "FOLDER", "executions' work folders (beside the store)")                                       \
+	X(mock_config, "", "FILE", "answers instead of services, for tests (SFN_MOCK_CONFIG)")                         \
+	X(search, "on", "WORD", "the search file behind the console's lists and figures: on or off")                    \
 	X(log_level, "info", "WORD", "debug, info, warn or error")                                                     \
 	X(log_format, "text", "WORD", "text or json")
 
 /* X(field): the sections that connectors read. */
-#define CONFIG_SECTIONS(X) X(exec) X(http) X(lambda) X(logs) X(root_key)
+#define CONFIG_SECTIONS(X) X(exec) X(functions) X(http) X(lambda) X(logs) X(machines) X(root_key) X(targets)
 
 struct config {
 #define X(field, value, argument, text) char *field; /* never NULL after config_load */

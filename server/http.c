@@ -18,8 +18,10 @@
 #include "base/mem.h"
 #include "server/api.h"
 #include "server/auth.h"
+#include "server/peers.h"
 #include "server/route.h"
 #include "server/server.h"
+#include "server/v1_folds.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +39,7 @@
 #define OPEN_BODY_BYTES 4096     /* of a request by who need not say who they are */
 #define HEADERS_MOST 100
 #define PEM_BYTES_MOST (1 << 20)
+#define SWEEP_MS 1000
 #define DESCRIPTORS_KEPT 256 /* for the store, tasks and their like: connections leave them free */
 
 struct server {
@@ -51,6 +54,8 @@ struct server {
 	uint16_t port;
 	struct random random;       /* request ids */
 	struct exchange *suspended; /* list */
+	struct peers peers;
+	struct loop_timer sweep;
 	unsigned under_way;         /* requests whose answer is owed or being sent */
 	void (*idle)(void *data);
 	void *idle_data;
@@ -83,6 +88,7 @@ struct exchange {
 	char *query;                      /* as sent; with a gate only */
 	struct gate *gate;                /* NULL: no authentication */
 	char request_id[37];
+	struct peer *peer;
 	unsigned status; /* of the answer; 0: none was given */
 	int64_t began_us;
 	bool is_api, headed, begun, suspended;
@@ -159,11 +165,17 @@ static bool is_allowed(struct exchange *exchange)
 
 /* ---- answering -------------------------------------------------------------------------------- */
 
+static int64_t now_us(const struct server *server)
+{
+	return server->services.clock->monotonic_us(server->services.clock);
+}
+
 static enum MHD_Result respond(struct exchange *exchange, unsigned status, const char *type, const char *error,
 			       struct buffer *body)
 {
 	size_t length = body->len;
 	exchange->status = status;
+	peers_expect(&exchange->server->peers, exchange->peer, length, now_us(exchange->server));
 	struct MHD_Response *response =
 	    MHD_create_response_from_buffer(length, buffer_take(body), MHD_RESPMEM_MUST_FREE);
 	if (!response)
@@ -530,6 +542,7 @@ static enum MHD_Result take_body(struct exchange *exchange, const char *bytes, s
 	uint64_t most = (uint64_t)engine_limits(exchange->server->engine)->request_bytes;
 	const struct gate *gate = exchange->gate;
 	exchange->body_bytes += length;
+	peer_moves(exchange->peer, length);
 	if (gate && gate->open && exchange->body_bytes > OPEN_BODY_BYTES)
 		return MHD_NO;
 	if (exchange->body_bytes <= most && !(gate && gate->refused))
@@ -546,6 +559,7 @@ static void *on_line(void *data, const char *uri, struct MHD_Connection *connect
 	struct exchange *exchange = NEW(struct exchange);
 	exchange->server = data;
 	exchange->connection = connection;
+	exchange->peer = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 	size_t length = strcspn(uri, "?");
 	exchange->path = mem_strndup(uri, length);
 	if (exchange->server->services.auth)
@@ -573,6 +587,7 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
 		return MHD_YES;
 	exchange->begun = true;
 	server->under_way++;
+	peer_rests(exchange->peer);
 	return answer_request(exchange, method);
 }
 
@@ -603,6 +618,7 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **s
 	if (exchange->begun && --server->under_way == 0 && server->idle)
 		server->idle(server->idle_data);
 	log_request(exchange);
+	peers_expect(&server->peers, exchange->peer, 0, now_us(server));
 	api_call_done(&exchange->call);
 	buffer_done(&exchange->body);
 	buffer_done(&exchange->route.out);
@@ -612,6 +628,25 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **s
 	free(exchange->query);
 	free(exchange);
 	*state = NULL;
+}
+
+static void on_connection(void *data, struct MHD_Connection *connection, void **socket_context,
+			  enum MHD_ConnectionNotificationCode code)
+{
+	struct server *server = data;
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+		*socket_context = info ? peers_add(&server->peers, info->connect_fd, now_us(server)) : NULL;
+	else
+		peer_remove(TAKE(*socket_context));
+}
+
+static void on_sweep(struct loop_timer *timer)
+{
+	struct server *server = timer->data;
+	if (peers_sweep(&server->peers, now_us(server)))
+		run_daemon(server);
+	loop_timer_set(server->loop, &server->sweep, SWEEP_MS);
 }
 
 /* ---- life --------------------------------------------------------------------------------------- */
@@ -779,7 +814,8 @@ static struct MHD_Daemon *start_daemon(struct server *server, int fd)
 	return MHD_start_daemon(
 	    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (server->certificate ? MHD_USE_TLS : 0), 0, NULL, NULL,
 	    on_request, server, MHD_OPTION_EXTERNAL_LOGGER, keep_log, server, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK,
-	    on_line, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_IDLE_S,
+	    on_line, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
+	    MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_IDLE_S,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT,
 	    connections_most(server->engine), MHD_OPTION_ARRAY, server->certificate ? tls : plain, MHD_OPTION_END);
 }
@@ -792,10 +828,13 @@ int server_new(const struct server_options *options, struct server **ret_server,
 	server->services = (struct services){ .engine = options->engine,
 					      .clock = options->clock,
 					      .started_us = options->clock->monotonic_us(options->clock),
+					      .search = options->search,
 					      .logs = options->logs,
+					      .functions = options->functions,
 					      .store_name = options->store_name,
 					      .auth = options->auth,
 					      .keys = options->keys };
+	server->peers.patience_us = engine_limits(options->engine)->request_seconds * 1000000;
 	server->hosts = options->hosts ? options->hosts : "";
 	uint64_t seed;
 	random_secure(&seed, sizeof seed);
@@ -820,6 +859,8 @@ int server_new(const struct server_options *options, struct server **ret_server,
 	loop_watch_fd(server->loop, &server->watch,
 		      MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, LOOP_READ);
 	run_daemon(server);
+	server->sweep = (struct loop_timer){ .callback = on_sweep, .data = server };
+	loop_timer_set(server->loop, &server->sweep, SWEEP_MS);
 	*ret_server = server;
 	return 0;
 }
@@ -864,12 +905,14 @@ void server_free(struct server *server)
 			give_up(server->suspended);
 		MHD_run(server->daemon);
 		loop_timer_clear(server->loop, &server->timer);
+		loop_timer_clear(server->loop, &server->sweep);
 		MHD_stop_daemon(server->daemon);
 	}
 	if (server->private_key)
 		explicit_bzero(server->private_key, strlen(server->private_key));
 	free(server->private_key);
 	free(server->certificate);
+	v1_folds_free(server->services.folds);
 	free(server->host);
 	free(server->url);
 	free(server);

@@ -1,4 +1,4 @@
-/* pages.c: /, /v1/info, /healthz, /metrics.
+/* pages.c: /v1/info, /healthz, /metrics.
  *
  * What /metrics says has a bounded number of lines: labels are statuses and connectors, never names of machines or states. */
 #include "connectors/logs/logs.h"
@@ -147,18 +147,6 @@ static void answer_info(struct route_call *call)
 	route_answer(call);
 }
 
-static void answer_root(struct route_call *call)
-{
-	buffer_addz(&call->out, "<!doctype html><meta charset=utf-8><title>Ratchet</title>"
-				"<body style=\"font:16px/1.5 system-ui;max-width:40em;margin:4em auto;padding:0 1em\">"
-				"<h1>Ratchet " RATCHET_VERSION "</h1>"
-				"<p>This is the address of the Step Functions API. Point a client at it:</p>"
-				"<pre>aws --endpoint-url http://HOST:PORT stepfunctions list-state-machines\nratchet ls</pre>"
-				"<p><a href=\"/metrics\">Figures</a> · <a href=\"/v1/info\">Information</a></p>\n");
-	call->type = "text/html; charset=utf-8";
-	route_answer(call);
-}
-
 static void answer_health(struct route_call *call)
 {
 	bool draining = call->services->draining;
@@ -168,7 +156,6 @@ static void answer_health(struct route_call *call)
 }
 
 const struct route routes_pages[] = {
-	{ "GET", "/", ROLE_NONE, answer_root },
 	{ "GET", "/v1/info", ROLE_READ, answer_info },
 	{ "GET", "/healthz", ROLE_NONE, answer_health },
 	{ "GET", "/metrics", ROLE_READ, answer_metrics },

@@ -39,6 +39,7 @@ struct services {
 	struct functions *functions; /* connectors/function/function.h */
 	struct search *search;       /* the search file: lists by text, figures by state */
 	struct live *live;           /* the stream of changes */
+	struct v1_folds *folds;      /* v1_folds.h; made when first needed */
 	struct dead_letters *dead_letters;
 	struct logs *logs; /* the log of executions; NULL: none */
 };
@@ -70,8 +71,13 @@ struct route_call {
 };
 
 /* The tables, one a file; ended by a NULL method. */
+extern const struct route routes_functions[]; /* v1_functions.c */
+extern const struct route routes_lambda[];    /* lambda_api.c */
+extern const struct route routes_console[]; /* console.c */
+extern const struct route routes_dead_letters[]; /* v1_dead_letters.c */
 extern const struct route routes_pages[]; /* pages.c */
 extern const struct route routes_keys[]; /* routes_keys.c */
+extern const struct route routes_v1_overview[], routes_v1_executions[], routes_v1_execution[], routes_v1_machines[];
 
 /* The row for a request, with call->parts filled; NULL: there is none, and *ret_status is 404 or 405. `path` is as sent
  * (not decoded), without the query. */

@@ -22,7 +22,9 @@ struct server_options {
 	struct clock_source *clock;
 	const char *listen;     /* "HOST:PORT", "[::1]:PORT"; port 0: any */
 	const char *store_name; /* shown by /v1/info; borrowed */
+	struct search *search;  /* the search file; NULL: none; borrowed */
 	struct logs *logs;      /* for /metrics; NULL: none; borrowed */
+	struct functions *functions; /* NULL: none; borrowed */
 	struct keys *keys;      /* access keys; borrowed */
 	struct auth *auth;      /* who may ask what; NULL: no authentication; borrowed */
 	const char *hosts;      /* names that Host may have besides, a comma between them; empty: with authentication any */

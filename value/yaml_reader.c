@@ -41,11 +41,26 @@ static size_t walk(struct str text, size_t bytes, size_t characters)
 	return bytes;
 }
 
+/* Of a byte order mark in front. */
+static size_t mark_bytes(struct str text)
+{
+	return str_starts(text, STR("\xef\xbb\xbf")) ? 3 : 0;
+}
+
+static void set_input(yaml_parser_t *parser, struct str text)
+{
+	struct str rest = str_sub(text, mark_bytes(text), text.len);
+	yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(parser, (const unsigned char *)rest.ptr, rest.len);
+}
+
 /* Marks come in the order of the text, nearly: it is walked once. */
 static size_t byte_of(struct writer *w, size_t characters)
 {
-	if (characters < w->characters)
-		w->characters = w->bytes = 0;
+	if (characters < w->characters || !w->bytes) {
+		w->characters = 0;
+		w->bytes = mark_bytes(w->yaml);
+	}
 	w->bytes = walk(w->yaml, w->bytes, characters - w->characters);
 	w->characters = characters;
 	return w->bytes;
@@ -73,20 +88,13 @@ static int fail_at(struct writer *w, struct wf_error *err, yaml_mark_t mark, con
 
 /* ---- writing ---------------------------------------------------------------------------------------- */
 
-static bool is_one_of(struct str text, const char *a, const char *b, const char *c)
-{
-	return str_eqz(text, a) || str_eqz(text, b) || str_eqz(text, c);
-}
-
 static void write_plain(struct str text, struct buffer *out)
 {
 	_cleanup_(value_unrefp) struct value *value = NULL;
-	if (text.len == 0 || str_eqz(text, "~") || is_one_of(text, "null", "Null", "NULL"))
+	if (text.len == 0 || str_eqz(text, "~"))
 		buffer_addz(out, "null");
-	else if (is_one_of(text, "true", "True", "TRUE"))
-		buffer_addz(out, "true");
-	else if (is_one_of(text, "false", "False", "FALSE"))
-		buffer_addz(out, "false");
+	else if (str_eqz(text, "null") || str_eqz(text, "true") || str_eqz(text, "false"))
+		buffer_add(out, text);
 	else if ((text.ptr[0] == '-' || (text.ptr[0] >= '0' && text.ptr[0] <= '9')) &&
 		 value_parse(text, NULL, &value, NULL) == 0 && value_is(value, VALUE_NUMBER))
 		buffer_add(out, text);
@@ -187,7 +195,7 @@ static int take_event(struct writer *w, const yaml_event_t *event, struct wf_err
 static int fail_parser(struct writer *w, const yaml_parser_t *parser, struct wf_error *err)
 {
 	yaml_mark_t mark = parser->problem_mark;
-	struct str text = w->yaml;
+	struct str text = str_sub(w->yaml, mark_bytes(w->yaml), w->yaml.len);
 	if (parser->error == YAML_READER_ERROR) {
 		mark = (yaml_mark_t){ 0 };
 		for (size_t i = 0; i < parser->problem_offset && i < text.len; i++) {
@@ -206,8 +214,7 @@ static int write_json(struct writer *w, struct wf_error *err)
 	bool more = true;
 	if (!yaml_parser_initialize(&parser))
 		return error_set(err, ERR(INTERNAL), "the YAML reader cannot be set up");
-	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&parser, (const unsigned char *)w->yaml.ptr, w->yaml.len);
+	set_input(&parser, w->yaml);
 	while (more && code == 0) {
 		yaml_event_t event;
 		if (!yaml_parser_parse(&parser, &event)) {
@@ -381,8 +388,7 @@ bool yaml_place(struct str text, const char *pointer, size_t *ret_line, size_t *
 	bool more = true;
 	if (!yaml_parser_initialize(&parser))
 		return false;
-	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&parser, (const unsigned char *)text.ptr, text.len);
+	set_input(&parser, text);
 	while (more) {
 		yaml_event_t event;
 		if (!yaml_parser_parse(&parser, &event))

@@ -1,7 +1,7 @@
 /* yaml_reader.h: YAML text as a JSON value, or as JSON text that remembers where it came from. JSON is YAML too, so this reads both.
  *
- * The core schema, as far as JSON has the same: plain null, true, false (Null, NULL, ~ … too) and JSON numbers are what they look like;
- * all else is a string: yes, on, 0x10 and 2026-01-01 are. One document; mappings have scalar keys. Anchors, aliases and tags are
+ * The core schema, as far as JSON has the same: plain null (or ~), true, false and JSON numbers are what they look like; all else is
+ * a string: yes, on, True, 0x10 and 2026-01-01 are. One document; mappings have scalar keys. Anchors, aliases and tags are
  * refused: nothing here needs them, and they make small texts large. Nesting is bounded, and so is the time: the result is never more
  * than six times as long as the text. */
 #pragma once

@@ -181,7 +181,7 @@ static void make_outcome(const struct local_task *task, const struct invoke_resu
 	size_t count = 0;
 	struct str payload = result->payload;
 	if (result->end == INVOKE_REFUSED) {
-		response.status = result->status;
+		response.status = task->no_answer ? 202 : result->status;
 		add(headers, &count, "x-amzn-ErrorType", str_of(result->error));
 		buffer_addz(&body, "{\"Message\":");
 		value_write_string(result->message, &body);
@@ -228,13 +228,6 @@ static struct str parameter(const struct task_request *request, const char *name
 	return value ? value_string(value) : STR_EMPTY;
 }
 
-/* An invocation of type Event goes on by itself; the task has ended when it is accepted. */
-static void on_event_done(void *data, const struct invoke_result *result)
-{
-	(void)data;
-	(void)result;
-}
-
 static int start_here(struct functions *functions, const struct task_request *request, struct str function)
 {
 	struct local_task *task = NEW(struct local_task);
@@ -254,16 +247,15 @@ static int start_here(struct functions *functions, const struct task_request *re
 					 .task = request,
 					 .dry_run = str_eqz(type, "DryRun") };
 	if (str_eqz(type, "Event")) {
-		/* The invocation itself is nobody's; whether there is such a function is what the task learns. */
-		task->no_answer = true;
-		invoke.dry_run = true;
-		task->invocation = functions_invoke(functions, &invoke, on_invoked, task);
-		if (task->invocation->status == 204) {
-			task->invocation->status = 202;
-			invoke.dry_run = false;
-			invoke.task = NULL;
-			functions_invoke(functions, &invoke, on_event_done, NULL);
-		}
+		/* The invocation itself is nobody's; that it was accepted is what the task learns. */
+		struct invoke_request look = invoke;
+		task->no_answer = look.dry_run = true;
+		invoke.task = NULL;
+		task->invocation = functions_invoke_event(functions, &invoke, on_invoked, task);
+		if (task->invocation)
+			task->no_answer = false;
+		else
+			task->invocation = functions_invoke(functions, &look, on_invoked, task);
 	} else {
 		task->invocation = functions_invoke(functions, &invoke, on_invoked, task);
 	}

@@ -97,6 +97,10 @@ typedef void invoke_done(void *data, const struct invoke_result *result);
 /* Never calls back from within. Returns what functions_cancel takes; valid until the callback. */
 struct invocation *functions_invoke(struct functions *functions, const struct invoke_request *request, invoke_done *done,
 				    void *data);
+/* The same for one whose answer nobody waits for (InvocationType Event): NULL if it was accepted; else `refused` is called,
+ * later, and says why not. It is run once, and is not stored: an engine that ends takes it with it. */
+struct invocation *functions_invoke_event(struct functions *functions, const struct invoke_request *request,
+					  invoke_done *refused, void *data);
 /* Without a callback. One that runs takes its worker with it. */
 void functions_cancel(struct invocation *invocation);
 /* Whether there is a function that this name or ARN means (whatever its qualifier). */

@@ -220,6 +220,22 @@ struct invocation *functions_invoke(struct functions *functions, const struct in
 	return invocation;
 }
 
+static void nobody(void *data, const struct invoke_result *result)
+{
+	/* What it printed is in the function's log. */
+}
+
+struct invocation *functions_invoke_event(struct functions *functions, const struct invoke_request *request,
+					  invoke_done *refused, void *data)
+{
+	struct invocation *invocation = functions_invoke(functions, request, nobody, NULL);
+	if (invocation->end != INVOKE_REFUSED)
+		return NULL;
+	invocation->done = refused;
+	invocation->data = data;
+	return invocation;
+}
+
 void invocation_free(struct invocation *invocation)
 {
 	loop_timer_clear(invocation->functions->host->loop, &invocation->timer);

@@ -408,8 +408,7 @@ class Checker:
         return description, events
 
     def check_all(self, patience_s):
-        """Everything known must end, and as it should."""
-        deadline = time.monotonic() + patience_s
+        """Everything known must end, and as it should, each within a while of being looked at."""
         for name, record in self.known.items():
             if record["arn"] is None:
                 record["lost"] = True
@@ -418,6 +417,7 @@ class Checker:
         for name, record in self.known.items():
             if record["kind"] in STOPPED:
                 self.server.call("StopExecution", executionArn=record["arn"], error="Test", cause="stopped")
+            deadline = time.monotonic() + patience_s
             while True:
                 description, events = self.look(record["arn"])
                 if description["status"] == "FAILED" and record["kind"] == "redrive":
@@ -438,7 +438,7 @@ class Checker:
                 self.problem(f"{name}: {redrives} redrives in its history, {description.get('redriveCount')} described, "
                              f"{self.redriven[record['arn']]} acknowledged")
         self.check_answers()
-        self.check_children(deadline)
+        self.check_children(time.monotonic() + patience_s)
         for n, count in Function.express.items():
             if count > 1 or n not in self.express:
                 self.problem(f"express {n} was run {count} times")

@@ -43,10 +43,25 @@ TEXTS = {
     "jsonata": ["Account.Order[0].Product.{Description.Colour: $sum(Price * Quantity)}", "$map([1..5], function($v, $i){ $v * $i })", "a ~> |b|{'c': 1}|",
                 "$match('aab', /a+(b)/)", "$fromMillis(0, '[Y0001]-[M01]-[D01]')", "($f := function($n){ $n < 2 ? 1 : $n * $f($n - 1) }; $f(5))",
                 "$formatNumber(1234.5, '#,##0.00')", "$states.input.a^(>b, <c)"],
-    "yaml": ["listen: 127.0.0.1:0\nlimits:\n  payload_bytes: 1000\nexec:\n  a: {program: /bin/true, args: [\"{$.x}\", '-']}\n", "- 1\n- null\n- 'it''s'\n- |\n  text\n",
+    "yaml": ["StartAt: A\nStates:\n  A:\n    Type: Pass # why\n    Result: [1, 'it''s', \"x\\n\", >-\n      two\n      lines\n    ]\n    End: true\n",
+             "QueryLanguage: JSONata\nStartAt: \u00c4\nStates: {\u00c4: {Type: Fail, Error: '{% 1 + %}'}}\n", "a: &x [*x]\n--- !!map\n? [k]\n: v",
+             "listen: 127.0.0.1:0\nlimits:\n  payload_bytes: 1000\nexec:\n  a: {program: /bin/true, args: [\"{$.x}\", '-']}\n", "- 1\n- null\n- 'it''s'\n- |\n  text\n",
              "{\"a\": [true, 1e3]}", "a: &x 1\nb: *x\n", "? a\n: b\n", ""],
     "definition": [json.dumps(definition) for definition in DEFINITIONS] + ['{"StartAt":', '{"StartAt":"A","States":{"A":{"Type":"Nope"}}}'],
 }
+
+
+SIGNED = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/us-east-1/states/aws4_request, SignedHeaders=host;x-amz-date, Signature=" + "0123456789abcdef" * 4
+CHUNK = ";chunk-signature=" + "0123456789abcdef" * 4
+TEXTS["sigv4"] = [
+    f"POST /\nHost:a\nX-Amz-Date:20260101T000000Z\nAuthorization:{SIGNED}\n\n{{}}",
+    f"PUT /v1/keys/a%3Ab?b=1&a=%20+&c\nHost: a  b \nX-Amz-Date:20260101T000000Z\nAuthorization:{SIGNED}\n\n{{}}",
+    "GET /v1/info?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=A%2F20260101%2Fr%2Fstates%2Faws4_request&X-Amz-Date=20260101T000000Z&X-Amz-Expires=60"
+    "&X-Amz-SignedHeaders=host&X-Amz-Signature=" + "0123456789abcdef" * 4 + "\nHost:a\n\n",
+    f"POST /\nHost:a\nX-Amz-Date:20260101T000000Z\nX-Amz-Content-Sha256:STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER\nAuthorization:{SIGNED}\n\n"
+    f"3{CHUNK}\r\nabc\r\n0{CHUNK}\r\nx-amz-checksum-crc32:AAAA\r\nx-amz-trailer-signature:" + "0123456789abcdef" * 4 + "\r\n\r\n",
+    "POST /\n\n3\r\nabc\r\n2\r\nde\r\n0\r\nx-amz-checksum-crc32:AAAA\r\n\r\n", "POST /\n\nffffffff\r\nabc", "POST /\n\n0\r\n\r\n",
+]
 
 
 MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:m"

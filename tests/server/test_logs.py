@@ -235,7 +235,7 @@ def events_are_put_into_a_stream_of_the_group(context):
     with _other(context, {"endpoint": f"http://127.0.0.1:{cloud.server_port}"}) as server:
         _run(server, _machine(server, "m", PASSES, _logged()))
         _until(lambda: len(cloud.events) == 4)
-        assert _metric(server, "ratchet_log_lines_sent_total") == 4
+        _until(lambda: _metric(server, "ratchet_log_lines_sent_total") == 4)
     (create, made), (put, batch) = cloud.calls[0], cloud.calls[1]
     assert (create, put) == ("Logs_20140328.CreateLogStream", "Logs_20140328.PutLogEvents")
     assert made["logGroupName"] == batch["logGroupName"] == GROUP and made["logStreamName"] == batch["logStreamName"]

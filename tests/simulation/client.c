@@ -7,7 +7,7 @@
 #define WORKERS 2
 #define ACTIVITY_ARN "arn:aws:states:us-east-1:000000000000:activity:work"
 
-enum call_kind { CALL_ACTIVITY, CALL_CREATE, CALL_START, CALL_DESCRIBE, CALL_HISTORY, CALL_LIST, CALL_STOP, CALL_TOKEN, CALL_POLL };
+enum call_kind { CALL_ACTIVITY, CALL_CREATE, CALL_START, CALL_DESCRIBE, CALL_HISTORY, CALL_LIST, CALL_STOP, CALL_REDRIVE, CALL_TOKEN, CALL_POLL, CALL_EXPRESS };
 
 struct call { /* one wish, until it is answered for good */
 	struct call *next;
@@ -17,12 +17,16 @@ struct call { /* one wish, until it is answered for good */
 	const struct node *node; /* who was asked; NULL: nobody yet */
 	unsigned machine, start; /* START: which */
 	bool other_input; /* START: of a name that is taken, with another input */
-	bool knew_end; /* DESCRIBE: it was known to have ended */
+	bool knew_end; /* DESCRIBE, HISTORY: it was known to have ended */
+	unsigned redrives_asked; /* of the execution, when this was asked */
+	bool redrivable; /* REDRIVE: as it stood then */
 	char *arn;
 	uint64_t execution_id, event_id; /* TOKEN */
 	char *token;
 	struct script script;
 	bool again; /* TOKEN: used once more after it was accepted */
+	bool synchronous; /* EXPRESS */
+	unsigned n;
 	bool reverse;
 	char *page;
 	uint64_t next_event; /* HISTORY: the number that must come next */
@@ -233,7 +237,7 @@ static void on_started(void *data, const struct engine_error *error, const struc
 		struct fact *fact = model_named(&sim->model, plan->machine, plan->name);
 		if (!fact)
 			sim_fail(sim, "%s is said to exist, and does not", plan->name);
-		if (!call->other_input && !fact->ended)
+		if (!call->other_input && !fact->ended && !fact->redrives_asked)
 			sim_fail(sim, "a repeat of the start of %s, which runs, is refused", plan->name);
 		call_free(call);
 		return;
@@ -251,6 +255,47 @@ static void on_started(void *data, const struct engine_error *error, const struc
 	call_free(call);
 }
 
+static struct fact *fact_of(const struct call *call)
+{
+	return model_find(&call->client->sim->model, known_of(call->client, call->arn)->id);
+}
+
+/* Whether it may have gone on, though it had ended when this was asked. */
+static bool may_be_redriven(const struct call *call)
+{
+	return fact_of(call)->redrives_asked != call->redrives_asked || call->redrives_asked % 2;
+}
+
+static bool agrees(json_t *expected, json_t *found);
+
+static void check_express(const struct call *call, const struct execution_info *info)
+{
+	struct sim *sim = call->client->sim;
+	json_t *input = json_pack("{s:i}", "n", (int)call->n);
+	struct verdict verdict;
+	oracle_run(sim->machines, call->machine, input, &verdict);
+	json_t *output = info->output ? json_loadb(value_text(info->output).ptr, value_text(info->output).len, JSON_DECODE_ANY, NULL) : NULL;
+	bool same = verdict.ambiguous;
+	switch (verdict.end) {
+	case VERDICT_SUCCEEDS:
+		same |= info->status == EXECUTION_SUCCEEDED_ && output && agrees(verdict.output, output);
+		break;
+	case VERDICT_FAILS:
+		same |= info->status == EXECUTION_FAILED_ && str_eqz(info->error, verdict.error) && (!verdict.cause || same_text(info->cause, verdict.cause));
+		break;
+	case VERDICT_TIMES_OUT:
+		same |= info->status == EXECUTION_TIMED_OUT_;
+		break;
+	}
+	if (!same)
+		sim_fail(sim, "an Express execution of %u ended as %s %.*s %.*s, and not as it must\nthe state machine: %s", call->n,
+			 execution_status_name(info->status), STR_FMT(info->output ? value_text(info->output) : STR_EMPTY), STR_FMT(info->error),
+			 sim->machines[call->machine].text);
+	verdict_done(&verdict);
+	json_decref(output);
+	json_decref(input);
+}
+
 static void check_description(struct call *call, struct known *known, const struct execution_info *info)
 {
 	struct sim *sim = call->client->sim;
@@ -259,6 +304,8 @@ static void check_description(struct call *call, struct known *known, const stru
 		sim_fail(sim, "%s is described as another execution", known->arn);
 	if (!same_text(info->input, fact->input))
 		sim_fail(sim, "%s has input %s, described as %.*s", known->arn, fact->input, STR_FMT(info->input));
+	if (may_be_redriven(call))
+		return;
 	if (info->status == EXECUTION_RUNNING) {
 		if (call->knew_end)
 			sim_fail(sim, "%s had ended, and is said to run", known->arn);
@@ -309,7 +356,7 @@ static void on_events(void *data, const struct engine_error *error, const struct
 	}
 	free(TAKE(call->page));
 	if (!token.len) {
-		if (call->reverse ? call->next_event > 0 : call->knew_end && call->next_event != fact->events_count + 1)
+		if (call->reverse ? call->next_event > 0 : call->knew_end && !may_be_redriven(call) && call->next_event != fact->events_count + 1)
 			sim_fail(sim, "the history of %s stops at event %llu", call->arn, (unsigned long long)call->next_event);
 		call_free(call);
 		return;
@@ -330,7 +377,7 @@ static void on_list(void *data, const struct engine_error *error, const struct e
 		struct fact *fact = model_find(&sim->model, executions[i].id);
 		if (!fact)
 			sim_fail(sim, "%.*s is listed, and is not durable", STR_FMT(executions[i].arn));
-		if (executions[i].status != EXECUTION_RUNNING && executions[i].status != status_of(fact))
+		if (executions[i].status != EXECUTION_RUNNING && !fact->redrives_asked && executions[i].status != status_of(fact))
 			sim_fail(sim, "%.*s is listed as ended, and that is not durable", STR_FMT(executions[i].arn));
 	}
 	call_free(call);
@@ -346,9 +393,53 @@ static void on_stopped(void *data, const struct engine_error *error, const struc
 		sim_fail(sim, "%s cannot be stopped: %.*s", call->arn, STR_FMT(error->message));
 	struct known *known = known_of(call->client, call->arn);
 	struct fact *fact = model_find(&sim->model, known->id);
-	if (!fact->ended || info->stop_ms != execution_stop_ms(fact->shadow))
-		sim_fail(sim, "%s is said to be stopped, and that is not durable", call->arn);
-	known->ended = true;
+	if (!may_be_redriven(call)) {
+		if (!fact->ended || info->stop_ms != execution_stop_ms(fact->shadow))
+			sim_fail(sim, "%s is said to be stopped, and that is not durable", call->arn);
+		known->ended = true;
+	}
+	call_free(call);
+}
+
+/* The answer of StartSyncExecution is what the oracle says; of what became of one that nobody waits for nothing is known. */
+static void on_express(void *data, const struct engine_error *error, const struct execution_info *info)
+{
+	struct call *call = data;
+	struct sim *sim = call->client->sim;
+	if (!hears(call) || unavailable(call, error))
+		return;
+	if (error->code)
+		sim_fail(sim, "an Express execution is refused: %.*s", STR_FMT(error->message));
+	if (!(info->id & SIM_EXPRESS_BIT))
+		sim_fail(sim, "an Express execution has the id %llx", (unsigned long long)info->id);
+	if (call->synchronous)
+		check_express(call, info);
+	sim->express++;
+	call_free(call);
+}
+
+static bool is_redrivable(const struct fact *fact)
+{
+	return fact->ended && fact->end != EVENT_EXECUTION_SUCCEEDED;
+}
+
+static void on_redriven(void *data, const struct engine_error *error, const struct execution_info *info)
+{
+	struct call *call = data;
+	struct sim *sim = call->client->sim;
+	if (!hears(call))
+		return;
+	struct fact *fact = fact_of(call);
+	bool others = fact->redrives_asked != call->redrives_asked;
+	fact->redrives_asked = (fact->redrives_asked | 1) + 1;
+	if (unavailable(call, error))
+		return;
+	if (error->code && error->code != ENGINE_EXECUTION_NOT_REDRIVABLE)
+		sim_fail(sim, "%s cannot be redriven: %.*s", call->arn, STR_FMT(error->message));
+	if (error->code && call->redrivable && !others && is_redrivable(fact))
+		sim_fail(sim, "%s has failed, and is said not to be redrivable: %.*s", call->arn, STR_FMT(error->message));
+	if (!error->code && execution_redriven_ms(fact->shadow) < info->redrive_ms)
+		sim_fail(sim, "%s is said to be redriven, and that is not durable", call->arn);
 	call_free(call);
 }
 
@@ -409,6 +500,8 @@ static void ask(struct call *call, struct node *node)
 	char arn[128];
 	call->node = node;
 	sim_note(sim, "asked", call->kind, node->number);
+	if (call->arn)
+		call->redrives_asked = fact_of(call)->redrives_asked;
 	machine_arn(sim, call->machine, arn);
 	switch (call->kind) {
 	case CALL_ACTIVITY:
@@ -419,7 +512,8 @@ static void ask(struct call *call, struct node *node)
 		break;
 	case CALL_CREATE: {
 		struct machine_request request = { .name = str_of(sim->machines[call->machine].name), .definition = str_of(sim->machines[call->machine].text),
-						   .role_arn = STR("arn:aws:iam::000000000000:role/r"), .type = STR("STANDARD"), .has_definition = true,
+						   .role_arn = STR("arn:aws:iam::000000000000:role/r"), .has_definition = true,
+						   .type = sim->machines[call->machine].express ? STR("EXPRESS") : STR("STANDARD"),
 						   .has_role_arn = true };
 		engine_create_machine(engine, &request, on_created, call);
 		break;
@@ -451,6 +545,22 @@ static void ask(struct call *call, struct node *node)
 		model_find(&sim->model, known_of(client, call->arn)->id)->stop_asked = true;
 		engine_stop(engine, str_of(call->arn), STR("Sim.Stopped"), absent, on_stopped, call);
 		break;
+	case CALL_REDRIVE: {
+		struct fact *fact = fact_of(call);
+		known_of(client, call->arn)->ended = false;
+		fact->redrives_asked = (fact->redrives_asked + 1) | 1;
+		call->redrives_asked = fact->redrives_asked;
+		call->redrivable = is_redrivable(fact);
+		engine_redrive(engine, str_of(call->arn), on_redriven, call);
+		break;
+	}
+	case CALL_EXPRESS: {
+		char input[30];
+		snprintf(input, sizeof input, "{\"n\":%u}", call->n);
+		struct start_request request = { .machine_arn = str_of(arn), .name = STR_EMPTY, .input = str_of(input), .trace_header = STR_EMPTY };
+		(call->synchronous ? engine_start_sync : engine_start)(engine, &request, on_express, call);
+		break;
+	}
 	case CALL_TOKEN:
 		ask_token(call, engine);
 		break;
@@ -464,6 +574,13 @@ static void have_a_whim(struct client *client)
 	client->whims_left--;
 	client->next_whim_ms = sim->now_ms + sim_delay(sim, 20000);
 	unsigned which = (unsigned)random_below(&sim->chance, 10);
+	if (sim->standard_count < sim->machines_count && random_below(&sim->chance, 4) == 0) {
+		struct call *call = call_new(client, CALL_EXPRESS, sim->now_ms);
+		call->machine = sim->standard_count;
+		call->synchronous = random_below(&sim->chance, 3);
+		call->n = (unsigned)random_below(&sim->chance, 6);
+		return;
+	}
 	if (which < 2) {
 		unsigned start = (unsigned)random_below(&sim->chance, sim->starts_count);
 		if (!sim->starts[start].name[0])
@@ -477,7 +594,7 @@ static void have_a_whim(struct client *client)
 		return;
 	}
 	if (which == 2) {
-		call_new(client, CALL_LIST, sim->now_ms)->machine = (unsigned)random_below(&sim->chance, sim->machines_count);
+		call_new(client, CALL_LIST, sim->now_ms)->machine = (unsigned)random_below(&sim->chance, sim->standard_count);
 		return;
 	}
 	if (!client->known_count)
@@ -486,6 +603,8 @@ static void have_a_whim(struct client *client)
 	enum call_kind kind = which < 6 ? CALL_DESCRIBE : CALL_HISTORY;
 	if (which == 9 && random_below(&sim->chance, 1000) < sim->temper.stop)
 		kind = CALL_STOP;
+	if (which == 8 && random_below(&sim->chance, 1000) < sim->temper.redrive)
+		kind = CALL_REDRIVE;
 	struct call *call = call_new(client, kind, sim->now_ms);
 	call->arn = mem_strdup(known->arn);
 	call->reverse = kind == CALL_HISTORY && random_below(&sim->chance, 2);
@@ -636,8 +755,8 @@ static bool agrees_with(const struct verdict *verdict, const struct fact *fact)
 static void check_outcome(struct client *client, const struct fact *fact, const struct start_plan *plan)
 {
 	struct sim *sim = client->sim;
-	/* A child ends with its parent. */
-	if (fact->end == EVENT_EXECUTION_ABORTED && !plan->name[0] && strstr(fact->input, "\"child\""))
+	/* A child ends with its parent, who waits for it. */
+	if (fact->end == EVENT_EXECUTION_ABORTED && fact->waited_for)
 		return;
 	if (fact->end == EVENT_EXECUTION_ABORTED && fact->stop_asked)
 		return;

@@ -15,6 +15,8 @@ struct maker {
 	bool bulky;
 	int budget; /* states that may still be made */
 	unsigned index, count; /* this machine, and how many there are */
+	bool express, express_last; /* this one is Express; the last one is */
+	bool assigned[DEPTH_MAX + 1]; /* the scope at this depth around has a variable, "$v0" … */
 };
 
 static unsigned draw(struct maker *maker, unsigned below)
@@ -49,6 +51,14 @@ static void put(json_t *states, const char *name, json_t *state)
 static json_t *narrowed(void)
 {
 	return json_pack("{s:s}", "n.$", "$.n");
+}
+
+/* "$v0" …, of this scope or one around it, if there is one. */
+static bool pick_variable(struct maker *maker, unsigned depth, char ret_name[8])
+{
+	unsigned at = draw(maker, depth + 1);
+	snprintf(ret_name, 8, "$v%u", at);
+	return maker->assigned[at];
 }
 
 /* ---- Retry and Catch --------------------------------------------------------------------------- */
@@ -143,7 +153,20 @@ struct step {
 static void make_pass(struct maker *maker, const struct step *step)
 {
 	json_t *state = json_pack("{s:s}", "Type", "Pass");
-	switch (draw(maker, 4)) {
+	char variable[8];
+	switch (draw(maker, 6)) {
+	case 5:
+		if (maker->assigned[step->depth]) {
+			snprintf(variable, sizeof variable, "v%u.$", step->depth);
+			json_object_set_new(state, "Assign", json_pack("{s:s}", variable, "$.n"));
+		}
+		break;
+	case 4:
+		if (pick_variable(maker, step->depth, variable)) {
+			json_object_set_new(state, "Parameters", json_pack("{s:s}", "n.$", variable));
+			json_object_set_new(state, "ResultPath", json_string(one_in(maker, 2) ? "$.p" : "$"));
+		}
+		break;
 	case 0:
 		json_object_set_new(state, "Result", json_pack("{s:i, s:s}", "n", (int)draw(maker, 6), "k", "v"));
 		if (one_in(maker, 2))
@@ -163,11 +186,32 @@ static void make_pass(struct maker *maker, const struct step *step)
 	put(step->states, step->name, state);
 }
 
+/* The same in JSONata: its own narrowing, sums, and where a result goes. */
+static void make_jsonata(struct maker *maker, const struct step *step)
+{
+	json_t *state;
+	char variable[8], text[60];
+	if (one_in(maker, 2)) {
+		if (pick_variable(maker, step->depth, variable) && one_in(maker, 2))
+			snprintf(text, sizeof text, "{%% %s + %u %%}", variable, draw(maker, 4));
+		else
+			snprintf(text, sizeof text, "{%% $states.input.n + %u %%}", draw(maker, 4));
+		state = json_pack("{s:s, s:s, s:{s:s, s:s}}", "Type", "Pass", "QueryLanguage", "JSONata", "Output", "n", "{% $states.input.n + 0 %}", "q", text);
+	} else {
+		state = json_pack("{s:s, s:s, s:s, s:{s:s}, s:s}", "Type", "Task", "QueryLanguage", "JSONata", "Resource", "arn:ratchet:sim:::add",
+				  "Arguments", "n", "{% $states.input.n + 0 %}", "Output", "{% $merge([$states.input, {'r': $states.result}]) %}");
+	}
+	go_on(state, step->next);
+	put(step->states, step->name, state);
+}
+
 static void make_task(struct maker *maker, const struct step *step)
 {
 	static const char *const apis[] = { "echo", "echo", "add", "add", "add", "flaky-1", "flaky-2", "odd", "fail-a", "fail-b", "refuse",
 					    "never", "silent", "beat", "token", "token", "token-fail", "bulk", "blob" };
 	const char *api = maker->bulky && one_in(maker, 2) ? "bulk" : apis[draw(maker, sizeof apis / sizeof *apis)];
+	if (maker->express && strncmp(api, "token", 5) == 0)
+		api = "add";
 	bool token = strncmp(api, "token", 5) == 0;
 	bool lambda = !token && one_in(maker, 6);
 	char *resource = lambda ? mem_printf("arn:aws:lambda:us-east-1:000000000000:function:%s", api) :
@@ -195,11 +239,21 @@ static void make_task(struct maker *maker, const struct step *step)
 /* An execution of a later machine. That the store could not be read or written for a while is no failure of it. */
 static void make_child(struct maker *maker, const struct step *step)
 {
-	char *arn = mem_printf("arn:aws:states:us-east-1:000000000000:stateMachine:machine-%c",
-			       'a' + maker->index + 1 + draw(maker, maker->count - maker->index - 1));
-	json_t *state = json_pack("{s:s, s:s, s:{s:s, s:{s:s, s:i}}, s:o, s:s}", "Type", "Task", "Resource",
-				  "arn:aws:states:::states:startExecution.sync:2", "Parameters", "StateMachineArn", arn, "Input", "n.$", "$.n", "child", 1,
-				  "ResultSelector", json_pack("{s:s}", "n.$", "$.Output.n"), "ResultPath", "$.r");
+	static const char *const resources[] = { ".sync:2", ".sync:2", ".sync", "" };
+	unsigned pattern = draw(maker, 4), target = maker->index + 1 + draw(maker, maker->count - maker->index - 1);
+	if (maker->express_last && target == maker->count - 1)
+		pattern = 3; /* nobody can wait for it */
+	char *arn = mem_printf("arn:aws:states:us-east-1:000000000000:stateMachine:machine-%c", 'a' + target);
+	char *resource = mem_printf("arn:aws:states:::states:startExecution%s", resources[pattern]);
+	json_t *state = json_pack("{s:s, s:s, s:{s:s, s:{s:s, s:i}}}", "Type", "Task", "Resource", resource, "Parameters", "StateMachineArn", arn, "Input",
+				  "n.$", "$.n", "child", 1);
+	if (pattern < 2) {
+		json_object_set_new(state, "ResultSelector", json_pack("{s:s}", "n.$", "$.Output.n"));
+		json_object_set_new(state, "ResultPath", json_string("$.r"));
+	} else {
+		json_object_set_new(state, "ResultPath", json_null());
+	}
+	free(resource);
 	free(arn);
 	if (step->later_count && draw(maker, 10) < 6)
 		add_catch(maker, state, step->later, step->later_count);
@@ -230,19 +284,24 @@ static void make_wait(struct maker *maker, const struct step *step)
 	put(step->states, step->name, state);
 }
 
-static json_t *make_test(struct maker *maker, unsigned depth)
+static json_t *make_test(struct maker *maker, unsigned depth, const struct step *step)
 {
+	char variable[8];
 	static const char *const operators[] = { "NumericEquals", "NumericLessThan", "NumericGreaterThan", "NumericLessThanEquals",
 						 "NumericGreaterThanEquals" };
-	switch (depth ? draw(maker, 6) : 5) {
+	switch (depth ? draw(maker, 7) : 5) {
 	case 0:
-		return json_pack("{s:[o,o]}", "And", make_test(maker, depth - 1), make_test(maker, depth - 1));
+		return json_pack("{s:[o,o]}", "And", make_test(maker, depth - 1, step), make_test(maker, depth - 1, step));
 	case 1:
-		return json_pack("{s:[o,o]}", "Or", make_test(maker, depth - 1), make_test(maker, depth - 1));
+		return json_pack("{s:[o,o]}", "Or", make_test(maker, depth - 1, step), make_test(maker, depth - 1, step));
 	case 2:
-		return json_pack("{s:o}", "Not", make_test(maker, depth - 1));
+		return json_pack("{s:o}", "Not", make_test(maker, depth - 1, step));
 	case 3:
 		return json_pack("{s:s, s:b}", "Variable", "$.e", "IsPresent", (int)draw(maker, 2));
+	case 4:
+		if (pick_variable(maker, step->depth, variable))
+			return json_pack("{s:s, s:i}", "Variable", variable, operators[draw(maker, 5)], (int)draw(maker, 6));
+		/* fall through */
 	default:
 		return json_pack("{s:s, s:i}", "Variable", "$.n", operators[draw(maker, 5)], (int)draw(maker, 6));
 	}
@@ -255,12 +314,17 @@ static void make_choice(struct maker *maker, const struct step *step)
 		return;
 	}
 	json_t *rules = json_array();
+	bool jsonata = one_in(maker, 4);
 	for (unsigned i = 1 + draw(maker, 3); i; i--) {
-		json_t *rule = make_test(maker, 2);
+		char text[40];
+		snprintf(text, sizeof text, "{%% $states.input.n < %u %%}", draw(maker, 6));
+		json_t *rule = jsonata ? json_pack("{s:s}", "Condition", text) : make_test(maker, 2, step);
 		json_object_set_new(rule, "Next", json_string(step->later[draw(maker, step->later_count)]));
 		json_array_append_new(rules, rule);
 	}
 	json_t *state = json_pack("{s:s, s:o}", "Type", "Choice", "Choices", rules);
+	if (jsonata)
+		json_object_set_new(state, "QueryLanguage", json_string("JSONata"));
 	if (!one_in(maker, 12)) /* without: States.NoChoiceMatched, perhaps */
 		json_object_set_new(state, "Default", json_string(step->later[draw(maker, step->later_count)]));
 	put(step->states, step->name, state);
@@ -309,6 +373,8 @@ static void make_map(struct maker *maker, const struct step *step)
 	json_t *state = json_pack("{s:s, s:s, s:{s:s, s:s}, s:o, s:i}", "Type", "Map", "ItemsPath", "$.items", "ItemSelector", "n.$",
 				  "$$.Map.Item.Value", "i.$", "$$.Map.Item.Index", "ItemProcessor", make_scope(maker, step->depth + 1),
 				  "MaxConcurrency", (int)draw(maker, 4));
+	if (one_in(maker, 4))
+		json_object_set_new(state, "ToleratedFailureCount", json_integer(1 + draw(maker, 2)));
 	add_result(maker, state, false);
 	add_handlers(maker, state, step->later, step->later_count);
 	go_on(state, step->next);
@@ -334,11 +400,13 @@ static void make_step(struct maker *maker, const struct step *step)
 		make_end(maker, step);
 	else if (kind < 5)
 		make_task(maker, step);
-	else if (kind < 6 && maker->index + 1 < maker->count)
+	else if (kind < 7 && maker->index + 1 < maker->count)
 		make_child(maker, step);
-	else if (kind < 7)
+	else if (kind < 8 && !maker->express)
 		make_activity(maker, step);
 	else if (kind < 9)
+		make_jsonata(maker, step);
+	else if (kind < 10)
 		make_pass(maker, step);
 	else if (kind < 12)
 		make_wait(maker, step);
@@ -382,6 +450,7 @@ static void drop_unreachable(json_t *states, const char *first)
 static json_t *make_scope(struct maker *maker, unsigned depth)
 {
 	json_t *states = json_object();
+	maker->assigned[depth] = one_in(maker, 3);
 	unsigned count = 1 + draw(maker, depth ? STEPS_MAX - 2 : STEPS_MAX);
 	char *names[STEPS_MAX];
 	for (unsigned i = 0; i < count; i++)
@@ -392,7 +461,15 @@ static json_t *make_scope(struct maker *maker, unsigned depth)
 		make_step(maker, &step);
 	}
 	drop_unreachable(states, names[0]);
-	json_t *scope = json_pack("{s:s, s:o}", "StartAt", names[0], "States", states);
+	char *first = maker->assigned[depth] ? new_name(maker) : mem_strdup(names[0]);
+	if (maker->assigned[depth]) {
+		char variable[8];
+		snprintf(variable, sizeof variable, "v%u.$", depth);
+		put(states, first, json_pack("{s:s, s:{s:s}, s:s}", "Type", "Pass", "Assign", variable, "$.n", "Next", names[0]));
+	}
+	maker->assigned[depth] = false;
+	json_t *scope = json_pack("{s:s, s:o}", "StartAt", first, "States", states);
+	free(first);
 	for (unsigned i = 0; i < count; i++)
 		free(names[i]);
 	return scope;
@@ -408,9 +485,10 @@ static bool has_open_end(json_t *machine)
 	return false;
 }
 
-json_t *generate_machine(struct random *plan, bool bulky, unsigned index, unsigned count)
+json_t *generate_machine(struct random *plan, bool bulky, unsigned index, unsigned count, bool express_last)
 {
-	struct maker maker = { .plan = plan, .bulky = bulky, .budget = 14, .index = index, .count = count };
+	struct maker maker = { .plan = plan, .bulky = bulky, .budget = 14, .index = index, .count = count, .express_last = express_last,
+			       .express = express_last && index == count - 1 };
 	json_t *machine = make_scope(&maker, 0);
 	if (one_in(&maker, 10) && has_open_end(machine)) {
 		/* Whatever it does first, it then waits beyond the time it has. */

@@ -201,8 +201,20 @@ static void check_fan(struct model *model, struct fact *fact, const struct event
 	}
 }
 
+/* It is redriven, and goes on in the same history. */
+static void reopen(struct model *model, struct fact *fact)
+{
+	fact->ended = false;
+	free(TAKE(fact->error));
+	free(TAKE(fact->cause));
+	u64_map_done(&fact->due);
+	model->sim->redrives++;
+}
+
 static void take_event(struct model *model, struct fact *fact, const struct event *event)
 {
+	if (fact->ended && event->type == EVENT_EXECUTION_REDRIVEN && fact->end != EVENT_EXECUTION_SUCCEEDED)
+		reopen(model, fact);
 	if (fact->ended)
 		WRONG(fact, "%s comes behind its end", event_type_name(event->type));
 	if (event->timestamp_ms < fact->last_ms)
@@ -294,6 +306,7 @@ static void insert_child(struct model *model, const struct fact *fact, struct ta
 	if (task->child)
 		WRONG(fact, "its parent's task has begun execution %llx already", (unsigned long long)task->child);
 	task->child = fact->id;
+	model->sim->children++;
 }
 
 static void insert(struct model *model, const struct store_execution *row)
@@ -309,6 +322,8 @@ static void insert(struct model *model, const struct store_execution *row)
 	if (!machine)
 		WRONG(fact, "its state machine is not known");
 	fact->machine = (unsigned)machine - 1;
+	if (fact->id & SIM_EXPRESS_BIT || model->sim->machines[fact->machine].express)
+		WRONG(fact, "it is Express, and is stored");
 	if (u64_map_put(&model->by_id, fact->id, fact))
 		WRONG(fact, "it is begun twice");
 	MEM_GROW(model->facts, model->capacity, model->count + 1);
@@ -596,6 +611,8 @@ static void check_tasks(struct model *model, struct node *node)
 		struct task_key key;
 		memcpy(&key, entry->key.ptr, sizeof key);
 		struct fact *fact = model_find(model, key.execution_id);
+		if (key.execution_id & SIM_EXPRESS_BIT)
+			continue;
 		if (node_runs_for_result(node, key.execution_id, key.event_id) && (!fact || !u64_map_get(&fact->shadow->tasks, key.event_id)))
 			sim_fail(model->sim, "task %llx/%llu runs and is not open", (unsigned long long)key.execution_id,
 				 (unsigned long long)key.event_id);

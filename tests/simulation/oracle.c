@@ -16,10 +16,11 @@ struct oracle {
 	unsigned steps;
 };
 
-/* Of the innermost Map around, for $$. */
+/* What is seen from within a scope: of the innermost Map around, for $$; and the variables of this scope and those around it. */
 struct item {
 	json_t *value;
 	long long index;
+	json_t *variables;
 };
 
 struct failing {
@@ -32,6 +33,12 @@ struct failing {
 static json_t *run_scope(struct oracle *oracle, json_t *scope, json_t *input, const struct item *item, struct failing *ret_failing);
 
 /* ---- paths ------------------------------------------------------------------------------------- */
+
+/* What stands at "$v0", or NULL if this is not such a path. */
+static json_t *variable_at(const char *path, const struct item *item)
+{
+	return path[0] == '$' && path[1] == 'v' ? json_object_get(item->variables, path + 1) : NULL;
+}
 
 /* What stands at "$.a.b" or "$$.Map.Item.Value"; borrowed; NULL if nothing does. */
 static json_t *at_path(json_t *input, const char *path)
@@ -53,9 +60,32 @@ static json_t *evaluate(struct oracle *oracle, const char *path, json_t *input, 
 		return json_integer(item->index);
 	if (strcmp(path, "$$.Task.Token") == 0)
 		return json_incref(oracle->token);
-	json_t *value = at_path(input, path);
+	json_t *value = variable_at(path, item);
+	if (!value)
+		value = at_path(input, path);
 	assert(value);
 	return json_incref(value);
+}
+
+/* "{% $states.input.n + 2 %}", "{% $v0 + 2 %}", or what is none. */
+static json_t *evaluate_jsonata(json_t *text, json_t *input, const struct item *item)
+{
+	char operand[40];
+	int add;
+	if (sscanf(json_string_value(text), "{%% %39s + %d %%}", operand, &add) != 2)
+		return json_incref(text);
+	json_t *value = strcmp(operand, "$states.input.n") == 0 ? json_object_get(input, "n") : variable_at(operand, item);
+	assert(value);
+	return json_integer(json_integer_value(value) + add);
+}
+
+static json_t *fill_jsonata(json_t *template, json_t *input, const struct item *item)
+{
+	json_t *filled = json_object(), *value;
+	const char *key;
+	json_object_foreach(template, key, value)
+		json_object_set_new(filled, key, evaluate_jsonata(value, input, item));
+	return filled;
 }
 
 static json_t *fill_template(struct oracle *oracle, json_t *template, json_t *input, const struct item *item)
@@ -144,9 +174,11 @@ static void set_failing(struct failing *failing, const char *error, const char *
 
 /* ---- states ------------------------------------------------------------------------------------------ */
 
-/* The answer of startExecution.sync:2, as far as it is used: {"Output": …}. */
-static json_t *run_child(struct oracle *oracle, json_t *parameters, struct failing *ret_failing)
+/* The answer of startExecution.sync:2, as far as it is used: {"Output": …}. One that is not waited for may do what it will. */
+static json_t *run_child(struct oracle *oracle, const char *resource, json_t *parameters, struct failing *ret_failing)
 {
+	if (!strstr(resource, ".sync"))
+		return json_object();
 	const char *arn = json_string_value(json_object_get(parameters, "StateMachineArn"));
 	unsigned index = (unsigned)(arn[strlen(arn) - 1] - 'a');
 	struct verdict verdict;
@@ -167,7 +199,7 @@ static json_t *run_task(struct oracle *oracle, json_t *state, json_t *input, uns
 	const char *resource = json_string_value(json_object_get(state, "Resource"));
 	char api[64];
 	if (strstr(resource, ":states:startExecution"))
-		return run_child(oracle, input, ret_failing);
+		return run_child(oracle, resource, input, ret_failing);
 	snprintf(api, sizeof api, "%s", strrchr(resource, ':') + 1);
 	char *suffix = strstr(api, ".waitForTaskToken");
 	if (suffix)
@@ -199,24 +231,26 @@ struct gathering {
 	json_t *outputs;
 	struct failing failing;
 	bool fails;
+	bool differ; /* its failures do: which is seen depends on time */
 };
 
-static void gather(struct oracle *oracle, struct gathering *gathering, json_t *output, const struct failing *failing)
+static void gather(struct gathering *gathering, json_t *output, const struct failing *failing)
 {
 	if (output) {
 		json_array_append_new(gathering->outputs, output);
 		return;
 	}
 	if (gathering->fails && !same_failing(&gathering->failing, failing))
-		oracle->verdict->ambiguous = true;
+		gathering->differ = true;
 	gathering->fails = true;
 	gathering->failing = *failing;
 }
 
-static json_t *gathered(struct gathering *gathering, struct failing *ret_failing)
+static json_t *gathered(struct oracle *oracle, struct gathering *gathering, struct failing *ret_failing)
 {
 	if (!gathering->fails)
 		return gathering->outputs;
+	oracle->verdict->ambiguous |= gathering->differ;
 	json_decref(gathering->outputs);
 	*ret_failing = gathering->failing;
 	return NULL;
@@ -229,39 +263,64 @@ static json_t *run_parallel(struct oracle *oracle, json_t *state, json_t *input,
 	size_t i;
 	json_array_foreach(json_object_get(state, "Branches"), i, branch) {
 		struct failing failing;
-		gather(oracle, &gathering, run_scope(oracle, branch, input, item, &failing), &failing);
+		gather(&gathering, run_scope(oracle, branch, input, item, &failing), &failing);
 	}
-	return gathered(&gathering, ret_failing);
+	return gathered(oracle, &gathering, ret_failing);
 }
 
-static json_t *run_map(struct oracle *oracle, json_t *state, json_t *input, struct failing *ret_failing)
+/* What stands in the result for an iteration that failed, and that is tolerated. */
+static json_t *tolerated(const struct failing *failing)
+{
+	json_t *result = json_pack("{s:s, s:s}", "Status", "FAILED", "Error", failing->error);
+	if (!failing->no_cause)
+		json_object_set_new(result, "Cause", json_string(failing->any_cause ? "*" : failing->cause));
+	return result;
+}
+
+static json_t *run_map(struct oracle *oracle, json_t *state, json_t *input, const struct item *around, struct failing *ret_failing)
 {
 	struct gathering gathering = { .outputs = json_array() };
+	long long tolerance = json_integer_value(json_object_get(state, "ToleratedFailureCount")), failed = 0;
 	json_t *value;
 	size_t i;
 	json_array_foreach(at_path(input, json_string_value(json_object_get(state, "ItemsPath"))), i, value) {
-		struct item item = { value, (long long)i };
+		struct item item = { value, (long long)i, around->variables };
 		json_t *chosen = fill_template(oracle, json_object_get(state, "ItemSelector"), input, &item);
 		struct failing failing;
-		gather(oracle, &gathering, run_scope(oracle, json_object_get(state, "ItemProcessor"), chosen, &item, &failing), &failing);
+		json_t *output = run_scope(oracle, json_object_get(state, "ItemProcessor"), chosen, &item, &failing);
 		json_decref(chosen);
+		failed += !output;
+		gather(&gathering, output, &failing);
+		if (!output)
+			json_array_append_new(gathering.outputs, tolerated(&failing));
 	}
-	return gathered(&gathering, ret_failing);
+	gathering.fails = failed > tolerance; /* else all that failed stand in the result, whichever was first */
+	if (tolerance && gathering.fails) {
+		gathering.differ = false;
+		set_failing(&gathering.failing, "States.ExceedToleratedFailureThreshold", "The specified tolerated failure threshold was exceeded");
+	}
+	return gathered(oracle, &gathering, ret_failing);
 }
 
-static bool holds(json_t *test, json_t *input)
+static bool holds(json_t *test, json_t *input, const struct item *item)
 {
 	json_t *part;
+	int below;
+	if ((part = json_object_get(test, "Condition")) && sscanf(json_string_value(part), "{%% $states.input.n < %d", &below) == 1)
+		return json_integer_value(json_object_get(input, "n")) < below;
 	size_t i;
 	if ((part = json_object_get(test, "Not")))
-		return !holds(part, input);
+		return !holds(part, input, item);
 	json_t *all = json_object_get(test, "And"), *any = json_object_get(test, "Or");
 	json_array_foreach(all ? all : any, i, part)
-		if (holds(part, input) != !!all)
+		if (holds(part, input, item) != !!all)
 			return !all;
 	if (all || any)
 		return !!all;
-	json_t *value = at_path(input, json_string_value(json_object_get(test, "Variable"))), *bound;
+	const char *path = json_string_value(json_object_get(test, "Variable"));
+	json_t *value = variable_at(path, item), *bound;
+	if (!value)
+		value = at_path(input, path);
 	if ((bound = json_object_get(test, "IsPresent")))
 		return !!value == json_is_true(bound);
 	long long number = json_integer_value(value);
@@ -277,12 +336,12 @@ static bool holds(json_t *test, json_t *input)
 	return number >= json_integer_value(bound);
 }
 
-static const char *choose(json_t *state, json_t *input, struct failing *ret_failing)
+static const char *choose(json_t *state, json_t *input, const struct item *item, struct failing *ret_failing)
 {
 	json_t *rule;
 	size_t i;
 	json_array_foreach(json_object_get(state, "Choices"), i, rule)
-		if (holds(rule, input))
+		if (holds(rule, input, item))
 			return json_string_value(json_object_get(rule, "Next"));
 	json_t *fallback = json_object_get(state, "Default");
 	if (!fallback) {
@@ -297,13 +356,19 @@ static json_t *run_work(struct oracle *oracle, json_t *state, const char *type, 
 			struct failing *ret_failing)
 {
 	json_t *template = json_object_get(state, "Parameters"), *selector = json_object_get(state, "ResultSelector");
-	json_t *effective = template ? fill_template(oracle, template, input, item) : json_incref(input);
+	json_t *arguments = json_object_get(state, "Arguments");
+	json_t *effective = arguments ? fill_jsonata(arguments, input, item) : template ? fill_template(oracle, template, input, item) : json_incref(input);
 	json_t *result = strcmp(type, "Task") == 0 ? run_task(oracle, state, effective, attempt, ret_failing) :
-			 strcmp(type, "Map") == 0  ? run_map(oracle, state, effective, ret_failing) :
+			 strcmp(type, "Map") == 0  ? run_map(oracle, state, effective, item, ret_failing) :
 						     run_parallel(oracle, state, effective, item, ret_failing);
 	json_decref(effective);
 	if (!result)
 		return NULL;
+	if (json_object_get(state, "Arguments")) { /* JSONata: merged as "r" */
+		json_t *output = json_copy(input);
+		json_object_set_new(output, "r", result);
+		return output;
+	}
 	if (selector) {
 		json_t *selected = fill_template(oracle, selector, result, item);
 		json_decref(result);
@@ -328,13 +393,21 @@ static json_t *run_tried(struct oracle *oracle, json_t *state, const char *type,
 
 static json_t *run_pass(struct oracle *oracle, json_t *state, json_t *input, const struct item *item)
 {
+	json_t *assigned = json_object_get(state, "Assign"), *output = json_object_get(state, "Output");
+	if (assigned) {
+		json_t *filled = fill_template(oracle, assigned, input, item);
+		json_object_update(item->variables, filled);
+		json_decref(filled);
+	}
+	if (output)
+		return fill_jsonata(output, input, item);
 	json_t *result = json_object_get(state, "Result"), *template = json_object_get(state, "Parameters");
 	if (result)
 		return put_result(state, input, json_incref(result));
 	return put_result(state, input, template ? fill_template(oracle, template, input, item) : json_incref(input));
 }
 
-static json_t *run_scope(struct oracle *oracle, json_t *scope, json_t *input, const struct item *item, struct failing *ret_failing)
+static json_t *run_states(struct oracle *oracle, json_t *scope, json_t *input, const struct item *item, struct failing *ret_failing)
 {
 	const char *name = json_string_value(json_object_get(scope, "StartAt"));
 	json_t *value = json_incref(input);
@@ -351,7 +424,7 @@ static json_t *run_scope(struct oracle *oracle, json_t *scope, json_t *input, co
 				oracle->verdict->end = VERDICT_TIMES_OUT;
 			output = json_incref(value);
 		} else if (strcmp(type, "Choice") == 0) {
-			name = choose(state, value, ret_failing);
+			name = choose(state, value, item, ret_failing);
 			output = name ? json_incref(value) : NULL;
 		} else if (strcmp(type, "Fail") == 0) {
 			set_failing(ret_failing, json_string_value(json_object_get(state, "Error")),
@@ -365,6 +438,14 @@ static json_t *run_scope(struct oracle *oracle, json_t *scope, json_t *input, co
 		value = output;
 	}
 	return value;
+}
+
+static json_t *run_scope(struct oracle *oracle, json_t *scope, json_t *input, const struct item *around, struct failing *ret_failing)
+{
+	struct item item = { around ? around->value : NULL, around ? around->index : 0, around ? json_copy(around->variables) : json_object() };
+	json_t *output = run_states(oracle, scope, input, &item, ret_failing);
+	json_decref(item.variables);
+	return output;
 }
 
 void oracle_run(const struct machine_plan *machines, unsigned index, json_t *input, struct verdict *ret_verdict)

@@ -87,10 +87,13 @@ static void make_plan(struct sim *sim)
 	random_seed(&plan, sim->seed);
 	bool bulky = random_below(&plan, 6) == 0;
 	sim->machines_count = 1 + (unsigned)random_below(&plan, SIM_MACHINES_MAX);
+	bool express = sim->machines_count > 1 && random_below(&plan, 3) == 0;
+	sim->standard_count = sim->machines_count - express;
 	for (unsigned i = 0; i < sim->machines_count; i++) {
 		struct machine_plan *machine = &sim->machines[i];
 		snprintf(machine->name, sizeof machine->name, "machine-%c", 'a' + i);
-		machine->definition = generate_machine(&plan, bulky, i, sim->machines_count);
+		machine->express = i >= sim->standard_count;
+		machine->definition = generate_machine(&plan, bulky, i, sim->machines_count, express);
 		machine->text = json_dumps(machine->definition, JSON_COMPACT);
 	}
 	sim->starts_count = 1 + (unsigned)random_below(&plan, 8);
@@ -98,7 +101,7 @@ static void make_plan(struct sim *sim)
 	sim->outcomes = mem_zalloc(sizeof *sim->outcomes * sim->starts_count);
 	for (unsigned i = 0; i < sim->starts_count; i++) {
 		struct start_plan *start = &sim->starts[i];
-		start->machine = (unsigned)random_below(&plan, sim->machines_count);
+		start->machine = (unsigned)random_below(&plan, sim->standard_count);
 		if (random_below(&plan, 5))
 			snprintf(start->name, sizeof start->name, "e%u", i);
 		start->input = generate_input(&plan, bulky);
@@ -141,6 +144,7 @@ static void draw_temper(struct sim *sim, bool faults)
 	temper->twice = perhaps(sim, 2, 400);
 	temper->late = perhaps(sim, 2, 900);
 	temper->stop = perhaps(sim, 3, 900);
+	temper->redrive = perhaps(sim, 2, 900);
 	temper->jump = perhaps(sim, 6, 30);
 	temper->until_ms = sim->now_ms + (5000 << random_below(&sim->chance, 8));
 }
@@ -149,6 +153,7 @@ static void draw_limits(struct sim *sim)
 {
 	struct limits *limits = &sim->limits;
 	*limits = LIMITS_DEFAULT;
+	limits->express_seconds = 1000000; /* that they take long is no failure here */
 	limits->payload_bytes = 16 << 20; /* nested copies of a blob are no failure here */
 	limits->batches_outstanding = 1 + (int64_t)random_below(&sim->chance, 8);
 	if (random_below(&sim->chance, 2))
@@ -296,10 +301,19 @@ static void step(struct sim *sim)
 		}
 }
 
+static bool express_run(const struct engine *engine)
+{
+	size_t at = 0;
+	for (const struct u64_map_entry *entry; (entry = u64_map_next(&engine->residents, &at));)
+		if (((const struct resident *)entry->value)->express)
+			return true;
+	return false;
+}
+
 static bool is_over(const struct sim *sim)
 {
 	return client_satisfied(sim->client) && sim_calm(sim) && all_ended(sim) && sim->node && !sim->zombie && node_at_rest(sim->node) &&
-	       !sim->node->tasks_running && !sim->node->engine->inputs_queued && children_at_rest(sim->node->engine);
+	       !sim->node->tasks_running && !sim->node->engine->inputs_queued && !express_run(sim->node->engine) && children_at_rest(sim->node->engine);
 }
 
 static void check_end(struct sim *sim)
@@ -365,7 +379,7 @@ static void sim_done(struct sim *sim)
 /* ---- a seed --------------------------------------------------------------------------------------------- */
 
 struct figures {
-	uint64_t seeds, executions, compared, ambiguous, deaths, fenced, batches, failed_writes, rests, tasks, folds, snapshots, steps;
+	uint64_t seeds, executions, compared, ambiguous, deaths, fenced, batches, failed_writes, rests, tasks, folds, snapshots, steps, redrives, children, express;
 };
 
 static void add_figures(struct figures *figures, const struct sim *sim)
@@ -382,6 +396,9 @@ static void add_figures(struct figures *figures, const struct sim *sim)
 	figures->folds += sim->model.folds;
 	figures->snapshots += sim->snapshots;
 	figures->steps += sim->steps;
+	figures->redrives += sim->redrives;
+	figures->children += sim->children;
+	figures->express += sim->express;
 }
 
 static bool same(const char *a, const char *b)
@@ -461,11 +478,11 @@ static void print_figures(const struct figures *f, double took_s)
 {
 	printf("%llu seeds in %.1f s (%.0f/s): %llu executions, %llu steps of the loop, %llu tasks, %llu batches of which %llu were refused, "
 	       "%llu processes died, %llu were fenced off; compared with the oracle: %llu (%llu ambiguous); states checked at rest: %llu; "
-	       "records folded: %llu; snapshots: %llu\n",
+	       "records folded: %llu; snapshots: %llu; children: %llu; redrives: %llu; Express answers: %llu\n",
 	       (unsigned long long)f->seeds, took_s, (double)f->seeds / took_s, (unsigned long long)f->executions, (unsigned long long)f->steps,
 	       (unsigned long long)f->tasks, (unsigned long long)f->batches, (unsigned long long)f->failed_writes, (unsigned long long)f->deaths,
 	       (unsigned long long)f->fenced, (unsigned long long)f->compared, (unsigned long long)f->ambiguous, (unsigned long long)f->rests,
-	       (unsigned long long)f->folds, (unsigned long long)f->snapshots);
+	       (unsigned long long)f->folds, (unsigned long long)f->snapshots, (unsigned long long)f->children, (unsigned long long)f->redrives, (unsigned long long)f->express);
 }
 
 static void add_from(int pipe, struct figures *total)

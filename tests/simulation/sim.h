@@ -42,7 +42,7 @@ struct temper {
 	int64_t die_every_ms; /* and at any time, this often; 0: never */
 	unsigned zombie; /* of deaths: the old process does not know that it is dead */
 	unsigned twice, late; /* of answers of tasks */
-	unsigned stop; /* of clients' calls */
+	unsigned stop, redrive; /* of clients' calls */
 	unsigned jump; /* of steps in time: the wall clock jumps */
 };
 
@@ -60,8 +60,8 @@ void script_of(const char *api, unsigned attempt, json_t *parameters, struct scr
 
 /* ---- generate.c, oracle.c ---------------------------------------------------------------------------- */
 
-/* A state machine's definition, always valid. It may start executions of the machines behind it: `index` of `count`. */
-json_t *generate_machine(struct random *plan, bool bulky, unsigned index, unsigned count);
+/* A state machine's definition, always valid. It may start executions of the machines behind it: `index` of `count`, of which the last may be Express. */
+json_t *generate_machine(struct random *plan, bool bulky, unsigned index, unsigned count, bool express_last);
 json_t *generate_input(struct random *plan, bool bulky);
 
 struct verdict {
@@ -74,6 +74,7 @@ struct machine_plan {
 	char name[16];
 	json_t *definition;
 	char *text;
+	bool express;
 };
 /* Runs one of the machines, which may start others. */
 void oracle_run(const struct machine_plan *machines, unsigned index, json_t *input, struct verdict *ret_verdict);
@@ -103,6 +104,7 @@ struct fact { /* one execution */
 	size_t events_count, hashes_capacity;
 	int64_t last_ms;
 	bool ended, stop_asked;
+	unsigned redrives_asked; /* counts when one is asked for and when it is answered */
 	struct task_key parent; /* the task that began it; zero: none */
 	bool waited_for; /* by that task */
 	uint64_t told_at; /* the event of the last end that its parent was told of by a message; 0: none */
@@ -258,7 +260,7 @@ struct sim {
 	struct clock_source clock;
 	struct limits limits;
 	struct machine_plan machines[SIM_MACHINES_MAX];
-	unsigned machines_count;
+	unsigned machines_count, standard_count; /* the last may be Express */
 	struct start_plan *starts;
 	unsigned starts_count;
 	struct disk disk;
@@ -271,8 +273,11 @@ struct sim {
 	uint64_t digest;
 	struct outcome *outcomes; /* by start; unnamed ones are left out */
 	/* figures */
-	uint64_t deaths, fenced, batches, failed_writes, rests, ambiguous, compared, tasks, snapshots;
+	uint64_t deaths, fenced, batches, failed_writes, rests, ambiguous, compared, tasks, snapshots, redrives, children, express;
 };
+
+/* Ids of executions that are never stored. */
+#define SIM_EXPRESS_BIT (UINT64_C(1) << 62)
 
 extern bool sim_trace;
 /* An invariant does not hold: says so, with the seed, and ends the process with status 1. */

@@ -111,7 +111,7 @@ export function PayloadView({ arn, payload, label }: { arn: string; payload: Pay
 	const loaded = useSignal<Json | undefined>(undefined);
 	const error = useSignal<ApiError | null>(null);
 	const busy = useSignal(false);
-	const control = useRef<AbortController>();
+	const control = useRef<AbortController | undefined>(undefined);
 	const identity = `${arn} ${payload?.event} ${payload?.field}`;
 	useEffect(() => {
 		loaded.value = undefined;

@@ -87,7 +87,7 @@ class Fetcher<T> implements Resource<T> {
 }
 
 export function useResource<T>(address: string | null, group = ''): Resource<T> {
-	const held = useRef<Fetcher<T>>();
+	const held = useRef<Fetcher<T> | undefined>(undefined);
 	held.current ??= new Fetcher<T>();
 	const fetcher = held.current;
 	// Before the browser paints: another address must not show the last one's data for a frame.

@@ -160,9 +160,52 @@ static void what_is_not_there_has_its_parents_place(void **state)
 	assert_place("", "/a", 0, 0);
 }
 
+/* "YAML" → its JSON; the place in the YAML of each byte of it that is asked for. */
+static void a_piece_of_the_json_has_its_place_in_the_yaml(void **state)
+{
+	static const struct {
+		const char *yaml, *json, *wanted, *found; /* a piece of the JSON, and what stands in the YAML from its place on */
+	} rows[] = {
+		{ "a: text here", "{\"a\":\"text here\"}", "here", "here" },
+		{ "a: 'text here'\n", "{\"a\":\"text here\"}", "here", "here'" },
+		{ "a: \"text here\"\n", "{\"a\":\"text here\"}", "here", "here\"" },
+		{ "a: \"t\\x65xt here\"\n", "{\"a\":\"text here\"}", "here", "\"t\\x65xt here" },
+		{ "a: >\n  text\n  here\n", "{\"a\":\"text here\\n\"}", "here", ">\n  text" },
+		{ "\xc3\xbc: 1\n\xe2\x82\xac: {b: [7, 8]}\n", "{\"\xc3\xbc\":1,\"\xe2\x82\xac\":{\"b\":[7,8]}}", "8", "8]}" },
+		{ "a:\n  - x\n  - y: z\n", "{\"a\":[\"x\",{\"y\":\"z\"}]}", "{\"y\"", "y: z" },
+		{ "\xef\xbb\xbf" "a: b\r\nc: d\r\n", "{\"a\":\"b\",\"c\":\"d\"}", "\"d\"", "d\r\n" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct yaml_json json = { 0 };
+		struct wf_error err = { 0 };
+		size_t offset = 0, length = 0;
+		if (yaml_to_json(str_of(rows[i].yaml), &json, &offset, &err) != 0)
+			fail_msg("%s: %s", rows[i].yaml, err.message);
+		assert_string_equal(json.text.data, rows[i].json);
+		size_t at = (size_t)(strstr(json.text.data, rows[i].wanted) - json.text.data);
+		yaml_json_place(&json, str_of(rows[i].yaml), at, 1, &offset, &length);
+		if (strncmp(rows[i].yaml + offset, rows[i].found, strlen(rows[i].found)) != 0)
+			fail_msg("%s in %s: found %s", rows[i].wanted, rows[i].yaml, rows[i].yaml + offset);
+		yaml_json_done(&json);
+	}
+}
+
+static void a_failure_has_its_byte(void **state)
+{
+	struct yaml_json json = { 0 };
+	struct wf_error err = { 0 };
+	size_t offset = 0;
+	const char *yaml = "\xc3\xbc\xc3\xbc: 1\nb: *x\n";
+	assert_int_equal(yaml_to_json(str_of(yaml), &json, &offset, &err), ERR(INVALID));
+	assert_string_equal(yaml + offset, "*x\n");
+	yaml_json_done(&json);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_piece_of_the_json_has_its_place_in_the_yaml),
+		cmocka_unit_test(a_failure_has_its_byte),
 		cmocka_unit_test(plain_scalars_are_what_they_look_like),
 		cmocka_unit_test(quoted_scalars_are_texts),
 		cmocka_unit_test(json_is_yaml),

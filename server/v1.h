@@ -1,0 +1,19 @@
+/* v1.h: what the files of the console's API (v1_*.c, docs/console-api.md) share. */
+#pragma once
+#include "search/search.h"
+#include "server/api.h"
+#include "server/route.h"
+
+#define V1_INLINE_BYTES 65536 /* a payload beyond it is asked for by itself */
+
+/* The machine that a part of the path or a member names: by name, or by ARN, a version's too. NULL: the call is refused. */
+const struct machine_info *v1_machine(struct route_call *call, struct str name);
+/* The same, without refusing. */
+const struct machine_info *v1_find_machine(struct route_call *call, struct str name);
+/* A row of the executions' list as one JSON object. */
+void v1_put_row(struct engine *engine, const struct search_row *row, struct buffer *out);
+/* The member `name` with an execution's ARN; nothing if its machine is unknown. */
+void v1_put_arn(struct engine *engine, const char *name, uint64_t machine, struct str execution, struct buffer *out);
+/* The search file, or NULL after the call was refused. */
+struct search *v1_search(struct route_call *call);
+void v1_refuse_search(struct route_call *call, int code);
