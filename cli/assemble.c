@@ -223,6 +223,8 @@ int assemble(struct assembly *assembly, const struct config *config, double time
 		code = add_connectors(assembly, config, locks, err);
 	if (code == 0)
 		code = add_logs(assembly, config, err);
+	if (code == 0 && *config->mock_config)
+		code = engine_load_mocks(assembly->engine, config->mock_config, err);
 	if (code == 0)
 		code = add_dead_letters(assembly, config, err);
 	if (code) {

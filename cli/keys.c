@@ -7,8 +7,11 @@
 #include "server/api.h"
 #include "server/config.h"
 #include "server/keys.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum verb { VERB_LS, VERB_ADD, VERB_RM, VERB_DISABLE, VERB_ENABLE };
 
@@ -122,18 +125,33 @@ static void key_stored(void *data, const struct engine_error *error)
 	workshop->loop->stop(workshop->loop);
 }
 
+static void stop_loop(struct loop_timer *timer)
+{
+	struct loop *loop = timer->data;
+	loop->stop(loop);
+}
+
 static void close_workshop(struct workshop *workshop)
 {
 	keys_free(workshop->keys);
 	engine_free(workshop->engine);
 	store_close(workshop->store);
-	if (workshop->loop)
-		workshop->loop->free(workshop->loop);
+	if (!workshop->loop)
+		return;
+	/* Once more round: what the store has posted is to be let go. */
+	struct loop_timer timer = { .callback = stop_loop, .data = workshop->loop };
+	loop_timer_set(workshop->loop, &timer, 0);
+	workshop->loop->run(workshop->loop);
+	workshop->loop->free(workshop->loop);
 }
 
-static int open_workshop(struct workshop *workshop, const struct config *config, struct wf_error *err)
+static int open_workshop(struct workshop *workshop, const struct config *config, bool may_create, struct wf_error *err)
 {
 	struct store_options store_options = { 0 };
+	const char *path = strchr(config->store, ':') + 1;
+	if (!may_create && access(path, F_OK) != 0)
+		return error_errno(err, errno, "cannot open the store %s", path);
+	umask(077); /* secrets stand in it */
 	workshop->loop = loop_libev_new(NULL, NULL);
 	int code = store_open(config->store, &store_options, workshop->loop, &workshop->store, err);
 	if (code == ERR(BUSY))
@@ -218,7 +236,7 @@ static int ask_store(const struct asked *asked, const char *url, const char *con
 	if (code == 0 && strcmp(config.store, "memory:") == 0)
 		code = error_set(&err, ERR(INVALID), "a store in memory keeps no keys: give the server one in its configuration (root_key)");
 	if (code == 0)
-		code = open_workshop(&workshop, &config, &err);
+		code = open_workshop(&workshop, &config, asked->verb == VERB_ADD, &err);
 	if (code == 0)
 		code = change_store(&workshop, asked, &answer, &err);
 	close_workshop(&workshop);

@@ -157,12 +157,7 @@ void engine_create_activity(struct engine *engine, struct str name, const struct
 		return;
 	}
 	if (!arn_name_valid(name, &engine->limits)) {
-		_cleanup_(buffer_done) struct buffer message = { 0 };
-		buffer_addz(&message, "Invalid Name: '");
-		buffer_add(&message, name); /* it may hold a NUL */
-		buffer_byte(&message, '\'');
-		request->error = ENGINE_INVALID_NAME;
-		request->message = arena_str(&request->arena, buffer_str(&message));
+		request_fail_name(request, name);
 		request_hold(request, 0);
 		return;
 	}

@@ -228,6 +228,8 @@ static int load_row(struct engine *engine, struct resident *resident, const stru
 		resident->state = RESIDENT_READY;
 		if (loaded->row.status == EXECUTION_RUNNING)
 			recovery_loaded(engine, resident);
+		else
+			recovery_loaded_ended(engine, resident);
 	}
 	return r;
 }

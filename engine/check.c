@@ -1,7 +1,7 @@
 /* check.c: see check.h. The registry is read as a starting engine reads it; which state machines and definitions exist at the moment that is looked at is
  * taken from the items' keys, since a server may write meanwhile. */
 #include "engine/check.h"
-#include "engine/runtime.h"
+#include "engine/dead.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,6 +158,27 @@ static void check_open(struct check *check, const struct store_whole *whole, con
 		problem(check, "its open row says %" PRId64 ", its state %" PRId64 " (0: at once; else when it wakes, in ms)", whole->wake_ms, wake_ms);
 }
 
+/* One that failed need not be a dead letter: it may have been discarded, or be of a policy that does not count it. */
+static void check_dead_letter(struct check *check, const struct store_whole *whole, const struct execution *execution)
+{
+	const struct store_dead_letter *letter = whole->dead_letter;
+	enum execution_status status = execution_status(execution);
+	if (!letter)
+		return;
+	if (status == EXECUTION_RUNNING || status == EXECUTION_SUCCEEDED_) {
+		problem(check, "it is %s, but has a dead letter", execution_status_name(status));
+		return;
+	}
+	if (letter->unread)
+		return;
+	struct store_dead_letter wanted = dead_letter_of(execution, whole->row.id, whole->row.machine_id, whole->row.attributes);
+	if (!str_eq(letter->state, wanted.state) || !str_eq(letter->error, wanted.error))
+		problem(check, "its dead letter says that %.*s failed with %.*s, its history %.*s with %.*s", STR_FMT(str_sub(letter->state, 0, 100)),
+			STR_FMT(str_sub(letter->error, 0, 100)), STR_FMT(str_sub(wanted.state, 0, 100)), STR_FMT(str_sub(wanted.error, 0, 100)));
+	if (letter->redrives != wanted.redrives || letter->job != wanted.job || letter->revision != wanted.revision || letter->version != wanted.version)
+		problem(check, "its dead letter says another number of redrives, job or definition than its history");
+}
+
 static void check_execution(void *data, const struct store_whole *whole)
 {
 	struct check *check = data;
@@ -181,6 +202,7 @@ static void check_execution(void *data, const struct store_whole *whole)
 		check_snapshot(check, whole, execution);
 		check_row(check, &whole->row, execution);
 		check_open(check, whole, execution);
+		check_dead_letter(check, whole, execution);
 	}
 	execution_free(execution);
 }

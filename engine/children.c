@@ -415,6 +415,7 @@ static void begin(struct child *child)
 	struct engine *engine = child->children->engine;
 	char made[37];
 	const struct value *input = value_getz(child->parameters, "Input");
+	const struct resident *parent = cache_find(engine, child->parent.execution_id);
 	struct start_request request = {
 		.machine_arn = text_of(child->parameters, "StateMachineArn"),
 		.name = child_name(engine, child->parent, child->parameters, made),
@@ -422,6 +423,7 @@ static void begin(struct child *child)
 		.trace_parent = str_of(child->trace_parent),
 		.parent = child->parent,
 		.waited_for = child->pattern,
+		.begun = parent && parent->execution && execution_task_submitted(parent->execution, child->parent.event_id),
 	};
 	if (input && !value_is(input, VALUE_NULL))
 		request.input = value_is(input, VALUE_STRING) ? value_string(input) : value_text(input);

@@ -98,6 +98,9 @@ void dead_change_done(struct engine *engine, struct dead_change *change, bool co
 /* What core_env says of errors that go straight to the dead letters. */
 void dead_env(struct engine *engine, const struct machine *machine, struct core_env *env);
 
+/* What the row says of an execution that has ended badly. Texts are borrowed from it. */
+struct store_dead_letter dead_letter_of(const struct execution *execution, uint64_t id, uint64_t machine, struct str row_attributes);
+
 /* ---- between these files ---------------------------------------------------------------------- */
 
 const struct dead_policy *dead_policy_of(const struct engine *engine, struct str machine_name);

@@ -165,7 +165,7 @@ void dead_env(struct engine *engine, const struct machine *machine, struct core_
 /* ---- rows ------------------------------------------------------------------------------------------------ */
 
 /* What the row says of one that has ended. Texts are borrowed from the execution. */
-static struct store_dead_letter letter_of(const struct execution *execution, uint64_t id, uint64_t machine, struct str row_attributes)
+struct store_dead_letter dead_letter_of(const struct execution *execution, uint64_t id, uint64_t machine, struct str row_attributes)
 {
 	struct attributes attributes;
 	struct str error, cause;
@@ -197,7 +197,7 @@ void dead_step(struct engine *engine, struct store_batch *batch, struct release 
 	release->letter = is_letter(engine, resident->machine, release->status);
 	if (release->letter) {
 		struct store_op *op = store_batch_add(batch, STORE_PUT_DEAD_LETTER);
-		op->dead_letter = letter_of(resident->execution, resident->id, resident->machine->info.number, resident->attributes);
+		op->dead_letter = dead_letter_of(resident->execution, resident->id, resident->machine->info.number, resident->attributes);
 		op->dead_letter.state = arena_str(&batch->arena, op->dead_letter.state);
 		op->dead_letter.error = arena_str(&batch->arena, op->dead_letter.error);
 	} else if (release->reopened) {
@@ -316,7 +316,7 @@ static void fill_one(struct engine *engine, const struct store_loaded *loaded)
 		log_warn("engine", "the dead letter %llx cannot be read: %s", (unsigned long long)loaded->row.id, err.message);
 	} else if (execution_status(execution) != EXECUTION_RUNNING) {
 		struct dead_change *change = dead_change_new(engine, DEAD_CHANGE_FILL);
-		change->letter = letter_of(execution, loaded->row.id, loaded->row.machine_id, loaded->row.attributes);
+		change->letter = dead_letter_of(execution, loaded->row.id, loaded->row.machine_id, loaded->row.attributes);
 		struct str state = change->letter.state, error = change->letter.error;
 		change->texts = mem_printf("%.*s%.*s", STR_FMT(state), STR_FMT(error));
 		change->letter.state = (struct str){ change->texts, state.len };

@@ -476,11 +476,29 @@ void engine_preview_dead_letters(struct engine *engine, const struct dead_filter
 	store_count_open(engine->store, on_arns, errand_new(engine, looking)); /* the answer must not come from within */
 }
 
+struct discarding {
+	engine_dead_count_fn *done;
+	void *data;
+};
+
+static void on_no_preview(void *data, uint64_t count, int code, const struct wf_error *err)
+{
+	void *kept;
+	struct engine *engine = errand_done(data, &kept);
+	struct discarding *discarding = kept;
+	struct engine_error error = { .code = ENGINE_RESOURCE_NOT_FOUND, .message = STR("There is no such preview, or it has expired: make one again") };
+	if (engine)
+		discarding->done(discarding->data, &error, 0);
+	free(discarding);
+}
+
 void engine_discard_dead_letters(struct engine *engine, struct str id, engine_dead_count_fn *done, void *data)
 {
 	struct preview *preview = preview_find(engine, id);
 	if (!preview) {
-		done(data, &(struct engine_error){ .code = ENGINE_RESOURCE_NOT_FOUND, .message = STR("There is no such preview, or it has expired: make one again") }, 0);
+		struct discarding *discarding = NEW(struct discarding);
+		*discarding = (struct discarding){ done, data };
+		store_count_open(engine->store, on_no_preview, errand_new(engine, discarding));
 		return;
 	}
 	dead_forget(engine, preview->ids, preview->count, false, done, data);

@@ -42,6 +42,7 @@ struct task {
 	int64_t beat_given_ms; /* when the core last had a heartbeat, or the task began */
 	bool beat_pending;
 	struct task *beats_next;
+	struct str mock;     /* the response that answers it; empty: a connector does */
 	struct trial *trial; /* it belongs to no execution: who waits for it (NULL: it does) */
 };
 
@@ -278,6 +279,11 @@ static void run(struct engine *engine, struct task *task)
 {
 	task->state = TASK_RUNNING;
 	engine->dispatch.running++;
+	if (task->mock.len) {
+		mocks_answer(engine, &task->request, task->pattern, task->mock);
+		end_task(engine, task);
+		return;
+	}
 	task->connector = connector_for(engine, task);
 	if (!task->connector) {
 		refuse_unknown(engine, task);
@@ -383,8 +389,11 @@ void dispatch_start(struct engine *engine, struct resident *resident, const stru
 	task = queue(engine, new_task(key, command, resident->arn, resident->name, resident->machine->info.name));
 	task->again = again;
 	struct attributes attributes;
-	if (attributes_decode(resident->attributes, &attributes))
-		task->request.trace_parent = trace_parent_of_task(&task->arena, attributes.trace_parent, key);
+	if (!attributes_decode(resident->attributes, &attributes))
+		return;
+	task->mock = arena_str(&task->arena, mocks_response(engine, resident->machine->info.name, attributes.alias,
+							    task->request.state_name));
+	task->request.trace_parent = trace_parent_of_task(&task->arena, attributes.trace_parent, key);
 }
 
 void engine_try_task(struct engine *engine, const struct command *command, int64_t timeout_ms,

@@ -127,6 +127,7 @@ void engine_free(struct engine *engine)
 	crash_notes_close(engine);
 	dispatch_free(engine);
 	activities_free(engine);
+	mocks_free(engine->mocks);
 	records_free(engine);
 	batches_free(engine);
 	for (struct change *change; (change = LIST_TAKE(&engine->changes));)

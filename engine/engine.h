@@ -98,6 +98,9 @@ struct connector_host *engine_host(struct engine *engine);
 void engine_add_connector(struct engine *engine, struct connector *connector);
 /* Where the log of executions goes (loggingConfiguration); borrowed, NULL: nowhere. It must live until engine_free. */
 void engine_set_log(struct engine *engine, struct log_sink *sink);
+/* Answers of a file instead of services, for executions that are started with MACHINE_ARN#CASE: the mock configuration of Step Functions Local
+ * (mock.c). Read now, and again when it has changed. */
+int engine_load_mocks(struct engine *engine, const char *path, struct wf_error *err);
 /* Begins recovery: loads the ACTIVE open rows, wakes one horizon ahead; goes on in the background in turns. Call once; new starts are served at once. */
 void engine_recover(struct engine *engine);
 /* Stops taking starts; calls done when every batch is stored and no reply is outstanding (running tasks are left to the next process). */
@@ -201,6 +204,7 @@ struct start_request {
 	struct str trace_header;
 	struct str trace_parent; /* traceparent, as it came: one that is none is ignored; empty: what trace_header says */
 	struct task_key parent; /* the task of another execution that starts it; zero: none. A repeat for the same task is the same execution, always */
+	bool begun; /* the task was told before that this name is its execution: it is, whatever has become of it and whoever began it */
 	enum integration_pattern waited_for; /* by that task: PATTERN_SYNC or PATTERN_SYNC2 (Express executions cannot be); any other: it is not */
 };
 struct execution_info {

@@ -62,7 +62,7 @@ static void on_open_counted(void *data, uint64_t count, int code, const struct w
 		return;
 	}
 	engine->counting = false;
-	engine->stats.open = count;
+	engine->stats.open += count; /* Express ones may have begun */
 }
 
 void recovery_count(struct engine *engine)
@@ -137,6 +137,19 @@ void recovery_progress(struct engine *engine, struct resident *resident)
 		list_active(engine);
 }
 
+/* Of one that the last process left, while there are such: true, once. */
+static bool first_sight(struct engine *engine, const struct resident *resident)
+{
+	struct recovery *recovery = &engine->recovery;
+	return recovery->active && resident->id < engine->recovered_below &&
+	       !u64_map_put(&recovery->redispatched, resident->id, engine);
+}
+
+void recovery_loaded_ended(struct engine *engine, const struct resident *resident)
+{
+	(void)first_sight(engine, resident);
+}
+
 void recovery_loaded(struct engine *engine, struct resident *resident)
 {
 	struct execution *execution = resident->execution;
@@ -146,9 +159,7 @@ void recovery_loaded(struct engine *engine, struct resident *resident)
 	timers_set(&engine->timers, resident->id, execution_wake_ms(execution));
 	if (execution_runnable(execution) && !engine->draining)
 		mailbox_continue(engine, resident);
-	struct recovery *recovery = &engine->recovery;
-	if (!recovery->active || resident->id >= engine->recovered_below ||
-	    u64_map_put(&recovery->redispatched, resident->id, engine))
+	if (!first_sight(engine, resident))
 		return;
 	struct core_env env;
 	if (!execution_tasks_in_flight(execution) || !turn_env(engine, resident, engine_now_ms(engine), &env))

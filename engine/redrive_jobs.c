@@ -295,7 +295,7 @@ static void judge(struct engine *engine, struct redrive_job *job)
 {
 	uint64_t failed = job->counts[OUTCOME_FAILED_AGAIN] - job->judged_failed;
 	uint64_t ended = ended_of(job) - job->judged_succeeded - job->judged_failed;
-	if (job->state != JOB_RUNNING || !ended || (!job->canary && ended < JUDGED_LEAST && job->counts[OUTCOME_PENDING]))
+	if (job->state != JOB_RUNNING || !ended || !job->counts[OUTCOME_PENDING] || (!job->canary && ended < JUDGED_LEAST))
 		return;
 	if ((double)failed <= job->stop_error_rate * (double)ended || job->stop_error_rate >= 1)
 		return;

@@ -219,6 +219,8 @@ static void answer_machine(struct request *request)
 	if (info && request->version)
 		request->machine->info.version_arn = request->version->arn;
 	request->done.machine(request->data, &error, info);
+	if (info)
+		request->machine->info.version_arn = STR_EMPTY;
 }
 
 static struct request *machine_request(struct engine *engine, engine_machine_fn *done, void *data)
@@ -291,7 +293,7 @@ static bool create(struct request *request, const struct machine_request *asked)
 	if (!check_versioning(request, asked))
 		return false;
 	if (!arn_name_valid(asked->name, &engine->limits))
-		return request_fail(request, ENGINE_INVALID_NAME, "Invalid Name: '%.*s'", STR_FMT(asked->name));
+		return request_fail_name(request, asked->name);
 	struct program *program;
 	if (!compile(request, asked->definition, type, &program))
 		return false;

@@ -45,6 +45,17 @@ bool request_fail(struct request *request, enum engine_error_code code, const ch
 	return false;
 }
 
+bool request_fail_name(struct request *request, struct str name)
+{
+	_cleanup_(buffer_done) struct buffer message = { 0 };
+	buffer_addz(&message, "Invalid Name: '");
+	buffer_add(&message, name); /* it may hold a NUL, where a format would end it */
+	buffer_byte(&message, '\'');
+	request->error = ENGINE_INVALID_NAME;
+	request->message = arena_str(&request->arena, buffer_str(&message));
+	return false;
+}
+
 void request_refuse(struct request *request, enum engine_error_code code, const char *format, ...)
 {
 	va_list args;

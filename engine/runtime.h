@@ -38,6 +38,7 @@ struct version;
 struct activity_poll;
 struct batch;
 struct machine;
+struct mocks;
 struct request;
 struct resident;
 struct revision;
@@ -236,6 +237,7 @@ struct request {
 	struct target target; /* start, list */
 	struct task_key parent; /* start: the task that begins it … */
 	enum integration_pattern waited_for; /* … and waits for it, or REQUEST_RESPONSE */
+	bool begun; /* struct start_request */
 	struct activity_poll *poll; /* GetActivityTask */
 	struct naming *naming;      /* start: the name it waits for */
 	struct str execution_arn, name, error_text, cause_text;
@@ -274,6 +276,8 @@ void request_free(struct request *request);
 /* Sets the answer to an error; AWS's words. Returns false, for `return request_fail(…)`. */
 bool request_fail(struct request *request, enum engine_error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same for a name that is none. */
+bool request_fail_name(struct request *request, struct str name);
 /* Answers it when the batch `sequence` is committed (0 or committed already: in this or the next turn). */
 void request_hold(struct request *request, uint64_t sequence);
 /* request_fail, then as soon as may be. */
@@ -446,6 +450,18 @@ int64_t dispatch_next_ms(const struct engine *engine);
 /* Starts what the bound now allows; in the turn only, so never from within a connector's report. */
 void dispatch_queue(struct engine *engine);
 void dispatch_free(struct engine *engine);
+
+/* ---- answers instead of services (mock.c) ---------------------------------------------------------------------- */
+
+/* Takes "#CASE" off an ARN, if there is a mock configuration; false: none stands there. *ret_case has its #. */
+bool mocks_split(const struct engine *engine, struct str *arn, struct str *ret_case);
+bool mocks_has(struct engine *engine, struct str machine, struct str name);
+/* The response of a state in a case ("#CASE"); empty: it is not mocked. Borrowed. */
+struct str mocks_response(const struct engine *engine, struct str machine, struct str name, struct str state);
+/* Answers a task. */
+void mocks_answer(struct engine *engine, const struct task_request *request, enum integration_pattern pattern,
+		  struct str response);
+void mocks_free(struct mocks *mocks);
 
 /* ---- activities (activities.c) ---------------------------------------------------------------------------------- */
 
@@ -624,6 +640,8 @@ struct recovery {
 void recovery_count(struct engine *engine);
 /* A loaded execution is brought back to life: its tasks start again (once), it goes on, its timer is set. */
 void recovery_loaded(struct engine *engine, struct resident *resident);
+/* One that is to be redriven: what it does from now on is this process's, and nothing of it was left by the last one. */
+void recovery_loaded_ended(struct engine *engine, const struct resident *resident);
 /* The load of a resident of the page has ended, well or not. */
 void recovery_progress(struct engine *engine, struct resident *resident);
 /* Reads the next wake times when the horizon comes near; when that is. */
@@ -708,6 +726,7 @@ struct engine {
 	DIR *sweep; /* reading work_root through */
 	struct dispatch dispatch;
 	struct activities activities;
+	struct mocks *mocks; /* NULL: none */
 	struct dead_letters *dead;
 	struct str_map records; /* key → struct room_record */
 	struct children *children; /* owned by dispatch, as a connector */

@@ -129,7 +129,7 @@ static void answer_from_row(struct request *request, const struct store_executio
 	    readable ? execution_status(resident->execution) == EXECUTION_RUNNING : row->status == EXECUTION_RUNNING;
 	request->carried = false;
 	bool tells = false;
-	if (!same_parent(request, row->attributes, &tells) && (!runs || !same_input(request, row->attributes)))
+	if (!same_parent(request, row->attributes, &tells) && !request->begun && (!runs || !same_input(request, row->attributes)))
 		fail_existing(request);
 	request->info = (struct execution_info){
 		.arn = arena_format(&request->arena, "arn:aws:states:%s:%s:execution:%.*s:%.*s", engine->region,
@@ -306,8 +306,15 @@ static bool check(struct request *request, const struct start_request *asked)
 		return request_fail_now(request, "The disk is full");
 	if (mailbox_full(engine))
 		return request_fail_now(request, "Too many requests are waiting");
-	if (!(request->machine = registry_ask_target(request, asked->machine_arn, &request->target)))
+	struct str arn = asked->machine_arn, test_case = STR_EMPTY;
+	bool mocked = mocks_split(engine, &arn, &test_case);
+	if (!(request->machine = registry_ask_target(request, arn, &request->target)))
 		return false;
+	if (mocked && !mocks_has(engine, request->machine->info.name, test_case))
+		return request_fail(request, ENGINE_VALIDATION, "The mock configuration has no test case '%.*s' for '%.*s'",
+				    STR_FMT(str_sub(test_case, 1, test_case.len)), STR_FMT(arn));
+	if (mocked)
+		request->target.alias = arena_str(&request->arena, test_case);
 	bool again = asked->parent.execution_id; /* perhaps: what forbids a new one is asked when it is known that there is none */
 	if (request->machine->info.deleting && !again)
 		return request_fail(request, ENGINE_STATE_MACHINE_DELETING, "State Machine is being deleted: '%.*s'",
@@ -316,7 +323,7 @@ static bool check(struct request *request, const struct start_request *asked)
 		return request_fail(request, ENGINE_INTERNAL,
 				    "The definition of the state machine cannot be run by this version");
 	if (asked->name.len && !arn_name_valid(asked->name, &engine->limits))
-		return request_fail(request, ENGINE_INVALID_NAME, "Invalid Name: '%.*s'", STR_FMT(asked->name));
+		return request_fail_name(request, asked->name);
 	if (!again && limit_reached(engine))
 		return fail_at_limit(request);
 	return request_parse_json(request, request->input, ENGINE_INVALID_EXECUTION_INPUT,
@@ -335,6 +342,7 @@ static void start(struct engine *engine, const struct start_request *asked, bool
 	if (!request->trace_parent.len)
 		request->trace_parent = trace_parent_from_xray(&request->arena, asked->trace_header);
 	request->parent = asked->parent;
+	request->begun = asked->begun;
 	if (!check(request, asked)) {
 		request_hold(request, 0);
 		return;

@@ -700,6 +700,12 @@ const struct fold_state *fold_find(const struct fold *fold, struct str name)
 	return str_map_get(&fold->states, name);
 }
 
+uint64_t fold_map_length(const struct fold *fold, struct str name)
+{
+	const struct fold_map *map = str_map_get(&fold->maps, name);
+	return map ? map->length : 0;
+}
+
 bool fold_failure(const struct fold *fold, struct str *ret_state, uint64_t *ret_event, uint32_t *ret_attempts)
 {
 	if (!fold->has_failure || fold->status == EXECUTION_RUNNING)

@@ -80,6 +80,8 @@ enum execution_status fold_status(const struct fold *fold);
 int64_t fold_start_ms(const struct fold *fold);
 /* Of a state; NULL: it was not entered. */
 const struct fold_state *fold_find(const struct fold *fold, struct str name);
+/* Of a Map state: the items of all its visits; 0: none. */
+uint64_t fold_map_length(const struct fold *fold, struct str name);
 /* The event by which the execution failed, and the state where; false if none did. */
 bool fold_failure(const struct fold *fold, struct str *ret_state, uint64_t *ret_event, uint32_t *ret_attempts);
 /* The members "states", "edges" and "maps" of an answer, with commas between, none around. */

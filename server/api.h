@@ -87,6 +87,7 @@ bool api_check_configurations(struct api_call *call);
 bool api_read_logging(struct api_call *call, const struct value **ret_logging);
 /* Members of an answer that describes a machine. */
 void api_put_configurations(struct buffer *out, const struct value *logging, const struct value *tracing, const struct value *encryption);
+void api_put_encryption(struct buffer *out, const struct value *encryption);
 void api_put_variable_references(struct api_call *call, const struct program *program);
 
 /* The handlers, by file. */

@@ -41,8 +41,7 @@ void api_describe_activity(struct api_call *call)
 	}
 	buffer_byte(out, '{');
 	put_activity(out, activity, true);
-	api_put_json(out, "encryptionConfiguration",
-		     activity->encryption ? value_text(activity->encryption) : STR("{\"type\":\"AWS_OWNED_KEY\"}"));
+	api_put_encryption(out, activity->encryption);
 	buffer_byte(out, '}');
 	api_answer(call);
 }

@@ -9,16 +9,37 @@ static void release_value(void *data)
 	value_unref(data);
 }
 
+/* A member inside a configuration; null is as good as absent. */
+static const struct value *inner(const struct value *object, const char *name)
+{
+	const struct value *value = value_getz(object, name);
+	return value && !value_is(value, VALUE_NULL) ? value : NULL;
+}
+
 static bool is_log_level(struct str level)
 {
 	return str_eqz(level, "ALL") || str_eqz(level, "ERROR") || str_eqz(level, "FATAL") || str_eqz(level, "OFF");
 }
 
-static bool is_log_destination(const struct value *destination)
+/* The group's ARN; NULL if the destination has none. */
+static const struct value *log_group(const struct value *destination)
 {
-	const struct value *group = value_getz(destination, "cloudWatchLogsLogGroup");
-	const struct value *arn = group ? value_getz(group, "logGroupArn") : NULL;
-	return arn && value_is(arn, VALUE_STRING);
+	const struct value *group = inner(destination, "cloudWatchLogsLogGroup");
+	const struct value *arn = group ? inner(group, "logGroupArn") : NULL;
+	return arn && value_is(arn, VALUE_STRING) ? arn : NULL;
+}
+
+/* Only what is known: what a client sends beside it is dropped. */
+static struct value *destinations_of(const struct value *given)
+{
+	struct value *list = value_new_array(1);
+	for (size_t i = 0; i < value_count(given); i++) {
+		struct value *group = value_new_object(1), *destination = value_new_object(1);
+		value_object_set(group, STR("logGroupArn"), log_group(value_at(given, i)));
+		value_object_take(destination, STR("cloudWatchLogsLogGroup"), group);
+		value_array_take(list, destination);
+	}
+	return list;
 }
 
 bool api_read_logging(struct api_call *call, const struct value **ret_logging)
@@ -27,8 +48,8 @@ bool api_read_logging(struct api_call *call, const struct value **ret_logging)
 	*ret_logging = NULL;
 	if (!given)
 		return true;
-	const struct value *level = value_getz(given, "level"), *destinations = value_getz(given, "destinations"),
-			   *include = value_getz(given, "includeExecutionData");
+	const struct value *level = inner(given, "level"), *destinations = inner(given, "destinations"),
+			   *include = inner(given, "includeExecutionData");
 	if ((level && !value_is(level, VALUE_STRING)) || (destinations && !value_is(destinations, VALUE_ARRAY)) ||
 	    (include && !value_is(include, VALUE_BOOL))) {
 		api_refuse(call, "SerializationException",
@@ -48,7 +69,7 @@ bool api_read_logging(struct api_call *call, const struct value **ret_logging)
 		api_refuse(call, "InvalidLoggingConfiguration", "Invalid Logging Configuration: Must specify exactly one Log Destination.");
 		return false;
 	}
-	if (count && !is_log_destination(value_at(destinations, 0))) {
+	if (count && !log_group(value_at(destinations, 0))) {
 		api_refuse(call, "InvalidLoggingConfiguration", "Invalid Logging Configuration: Log Destination not found.");
 		return false;
 	}
@@ -56,7 +77,7 @@ bool api_read_logging(struct api_call *call, const struct value **ret_logging)
 	value_object_take(logging, STR("level"), value_from_string(name));
 	value_object_take(logging, STR("includeExecutionData"), value_new_bool(include && value_bool(include)));
 	if (destinations)
-		value_object_set(logging, STR("destinations"), destinations);
+		value_object_take(logging, STR("destinations"), destinations_of(destinations));
 	arena_on_reset(&call->arena, release_value, logging);
 	*ret_logging = logging;
 	return true;
@@ -64,8 +85,8 @@ bool api_read_logging(struct api_call *call, const struct value **ret_logging)
 
 static bool check_encryption(struct api_call *call, const struct value *encryption)
 {
-	const struct value *type = value_getz(encryption, "type"), *key = value_getz(encryption, "kmsKeyId");
-	const struct value *seconds = value_getz(encryption, "kmsDataKeyReusePeriodSeconds");
+	const struct value *type = inner(encryption, "type"), *key = inner(encryption, "kmsKeyId");
+	const struct value *seconds = inner(encryption, "kmsDataKeyReusePeriodSeconds");
 	bool text = type && value_is(type, VALUE_STRING);
 	bool owned = text && str_eqz(value_string(type), "AWS_OWNED_KEY");
 	int64_t number = 0;
@@ -91,7 +112,7 @@ bool api_check_configurations(struct api_call *call)
 {
 	const struct value *encryption = api_member_value(call, "encryptionConfiguration");
 	const struct value *tracing = api_member_value(call, "tracingConfiguration");
-	const struct value *enabled = tracing ? value_getz(tracing, "enabled") : NULL;
+	const struct value *enabled = tracing ? inner(tracing, "enabled") : NULL;
 	if (encryption && !check_encryption(call, encryption))
 		return false;
 	if (enabled && !value_is(enabled, VALUE_BOOL)) {
@@ -101,16 +122,33 @@ bool api_check_configurations(struct api_call *call)
 	return true;
 }
 
-static void put_configuration(struct buffer *out, const char *name, const struct value *given, const char *otherwise)
+/* What was given, as far as it is known. */
+static void put_known(struct buffer *out, const char *name, const struct value *given, const char *const *members)
 {
-	api_put_json(out, name, given ? value_text(given) : str_of(otherwise));
+	api_put_json(out, name, STR("{"));
+	for (; *members; members++) {
+		const struct value *value = inner(given, *members);
+		if (value)
+			api_put_json(out, *members, value_text(value));
+	}
+	buffer_byte(out, '}');
+}
+
+void api_put_encryption(struct buffer *out, const struct value *encryption)
+{
+	static const char *const members[] = { "kmsKeyId", "kmsDataKeyReusePeriodSeconds", "type", NULL };
+	if (encryption)
+		put_known(out, "encryptionConfiguration", encryption, members);
+	else
+		api_put_json(out, "encryptionConfiguration", STR("{\"type\":\"AWS_OWNED_KEY\"}"));
 }
 
 void api_put_configurations(struct buffer *out, const struct value *logging, const struct value *tracing, const struct value *encryption)
 {
-	put_configuration(out, "loggingConfiguration", logging, "{\"level\":\"OFF\",\"includeExecutionData\":false}");
-	put_configuration(out, "tracingConfiguration", tracing, "{\"enabled\":false}");
-	put_configuration(out, "encryptionConfiguration", encryption, "{\"type\":\"AWS_OWNED_KEY\"}");
+	bool traced = tracing && inner(tracing, "enabled") && value_bool(inner(tracing, "enabled"));
+	api_put_json(out, "loggingConfiguration", logging ? value_text(logging) : STR("{\"level\":\"OFF\",\"includeExecutionData\":false}"));
+	api_put_json(out, "tracingConfiguration", traced ? STR("{\"enabled\":true}") : STR("{\"enabled\":false}"));
+	api_put_encryption(out, encryption);
 }
 
 /* ---- variableReferences: which variables each state reads ---------------------------------------- */

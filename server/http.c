@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "server/api.h"
+#include "server/live.h"
 #include "server/auth.h"
 #include "server/peers.h"
 #include "server/route.h"
@@ -92,6 +93,17 @@ struct exchange {
 	unsigned status; /* of the answer; 0: none was given */
 	int64_t began_us;
 	bool is_api, headed, begun, suspended;
+	struct route_stream *streaming; /* NULL: none */
+};
+
+/* A stream under way (route.h). */
+struct route_stream {
+	struct exchange *exchange;
+	struct buffer out;
+	size_t sent;  /* of `out` */
+	bool ended, queued; /* queued: the library has the response */
+	void (*closed)(void *data);
+	void *data;
 };
 
 /* ---- who may ask ------------------------------------------------------------------------------ */
@@ -160,7 +172,8 @@ static bool is_allowed(struct exchange *exchange)
 		return false;
 	if (server->services.auth)
 		return host && strcasecmp(origin_name, host) == 0;
-	return host_is_ours(server, origin_name) || host_is_listed(server, origin_name);
+	bool our_scheme = (strncmp(origin, "https:", 6) == 0) == server->services.secure;
+	return (our_scheme && host_is_ours(server, origin_name)) || host_is_listed(server, origin_name);
 }
 
 /* ---- answering -------------------------------------------------------------------------------- */
@@ -346,6 +359,99 @@ static const char *route_header_text(struct route_call *call, const char *name)
 	return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
 }
 
+/* ---- streams ------------------------------------------------------------------------------------ */
+
+/* The library wants more: it gets what waits, or is suspended until something does. */
+static ssize_t read_stream(void *data, uint64_t position, char *bytes, size_t most)
+{
+	struct route_stream *stream = data;
+	size_t left = stream->out.len - stream->sent;
+	if (!left) {
+		if (stream->ended)
+			return MHD_CONTENT_READER_END_OF_STREAM;
+		suspend(stream->exchange);
+		return 0;
+	}
+	size_t length = left < most ? left : most;
+	memcpy(bytes, stream->out.data + stream->sent, length);
+	stream->sent += length;
+	if (stream->sent == stream->out.len) {
+		buffer_clear(&stream->out);
+		stream->sent = 0;
+	} else if (stream->sent > 65536) {
+		buffer_consume(&stream->out, stream->sent);
+		stream->sent = 0;
+	}
+	return (ssize_t)length;
+}
+
+static void *begin_stream(struct route_call *call, void (*closed)(void *data), void *data)
+{
+	struct exchange *exchange = call->data;
+	struct route_stream *stream = NEW(struct route_stream);
+	*stream = (struct route_stream){ .exchange = exchange, .closed = closed, .data = data };
+	exchange->streaming = stream;
+	exchange->server->under_way--; /* who waits for the others to be answered does not wait for it */
+	return stream;
+}
+
+static enum MHD_Result respond_stream(struct exchange *exchange)
+{
+	struct route_call *call = &exchange->route;
+	struct MHD_Response *response =
+	    MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16384, read_stream, exchange->streaming, NULL);
+	if (!response)
+		return MHD_NO;
+	exchange->status = 200;
+	exchange->streaming->queued = true;
+	MHD_add_response_header(response, "Content-Type", call->type);
+	MHD_add_response_header(response, "Cache-Control", "no-store");
+	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+	for (unsigned i = 0; i < call->headers_count; i++)
+		MHD_add_response_header(response, call->headers[i].name, call->headers[i].value);
+	enum MHD_Result result = MHD_queue_response(exchange->connection, 200, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+struct route_stream *route_stream_begin(struct route_call *call, void (*closed)(void *data), void *data)
+{
+	return call->stream(call, closed, data);
+}
+
+void route_stream_write(struct route_stream *stream, struct str bytes)
+{
+	buffer_add(&stream->out, bytes);
+	go_on(stream->exchange);
+}
+
+size_t route_stream_waiting(const struct route_stream *stream)
+{
+	return stream->out.len - stream->sent;
+}
+
+void route_stream_drop(struct route_stream *stream)
+{
+	size_t keep = stream->sent; /* a message that is being sent is sent whole */
+	while (keep && keep < stream->out.len && (keep < 2 || memcmp(stream->out.data + keep - 2, "\n\n", 2) != 0))
+		keep++;
+	stream->out.len = keep < stream->out.len ? keep : stream->out.len;
+}
+
+void route_stream_end(struct route_stream *stream)
+{
+	stream->ended = true;
+	go_on(stream->exchange);
+}
+
+static void close_stream(struct exchange *exchange)
+{
+	struct route_stream *stream = TAKE(exchange->streaming);
+	stream->closed(stream->data);
+	buffer_done(&stream->out);
+	free(stream);
+}
+
 /* ---- the gate ---------------------------------------------------------------------------------- */
 
 struct gathering {
@@ -483,6 +589,7 @@ static enum MHD_Result begin_route(struct exchange *exchange, const char *method
 				     .header = route_header_text,
 				     .gone = route_gone,
 				     .answered = route_answered,
+				     .stream = begin_stream,
 				     .data = exchange };
 	unsigned status;
 	call->route = routes_find(call, method, exchange->path, &status);
@@ -497,6 +604,8 @@ static enum MHD_Result begin_route(struct exchange *exchange, const char *method
 		call->route->handle(call);
 	if (call->status)
 		return respond_route(exchange);
+	if (exchange->streaming)
+		return respond_stream(exchange);
 	suspend(exchange);
 	return MHD_YES;
 }
@@ -615,7 +724,9 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **s
 	struct exchange *exchange = *state;
 	if (!exchange)
 		return;
-	if (exchange->begun && --server->under_way == 0 && server->idle)
+	if (exchange->streaming)
+		close_stream(exchange);
+	else if (exchange->begun && --server->under_way == 0 && server->idle)
 		server->idle(server->idle_data);
 	log_request(exchange);
 	peers_expect(&server->peers, exchange->peer, 0, now_us(server));
@@ -834,6 +945,10 @@ int server_new(const struct server_options *options, struct server **ret_server,
 					      .store_name = options->store_name,
 					      .auth = options->auth,
 					      .keys = options->keys };
+	server->services.live = live_new(&(struct live_options){ .engine = options->engine,
+								 .loop = options->loop,
+								 .clock = options->clock,
+								 .search = options->search });
 	server->peers.patience_us = engine_limits(options->engine)->request_seconds * 1000000;
 	server->hosts = options->hosts ? options->hosts : "";
 	uint64_t seed;
@@ -873,6 +988,8 @@ const char *server_url(const struct server *server)
 void server_drain(struct server *server)
 {
 	server->draining = server->services.draining = true;
+	if (server->services.live)
+		live_drain(server->services.live);
 }
 
 void server_when_idle(struct server *server, void (*idle)(void *data), void *data)
@@ -886,7 +1003,9 @@ void server_when_idle(struct server *server, void (*idle)(void *data), void *dat
 /* What still waits for the engine when the server ends. */
 static void give_up(struct exchange *exchange)
 {
-	if (exchange->is_api)
+	if (exchange->streaming)
+		route_stream_end(exchange->streaming);
+	else if (exchange->is_api)
 		api_refuse(&exchange->call, "ServiceUnavailable", "the server has ended; try again");
 	else
 		route_refuse(&exchange->route, 503, "ServiceUnavailable", "the server has ended; try again");
@@ -913,6 +1032,7 @@ void server_free(struct server *server)
 	free(server->private_key);
 	free(server->certificate);
 	v1_folds_free(server->services.folds);
+	live_free(server->services.live);
 	free(server->host);
 	free(server->url);
 	free(server);

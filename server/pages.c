@@ -1,11 +1,18 @@
 /* pages.c: /v1/info, /healthz, /metrics.
  *
- * What /metrics says has a bounded number of lines: labels are statuses and connectors, never names of machines or states. */
+ * What /metrics says has a bounded number of lines: labels are statuses and connectors, never states;
+ * of state machines at most the DEPTHS_SHOWN with most dead letters. */
+#include "base/mem.h"
 #include "connectors/logs/logs.h"
+#include "engine/dead_letters.h"
 #include "server/api.h"
 #include "server/route.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
+
+#define DEPTHS_SHOWN 20
+#define DEPTHS_MOST 10000
 
 /* ---- metrics ---------------------------------------------------------------------------------- */
 
@@ -67,6 +74,46 @@ static void log_metrics(struct buffer *out, const struct logs *logs)
 	simple_metric(out, "log_queued_bytes", "gauge", "lines that wait to be written or sent", stats.queued_bytes);
 }
 
+static int by_depth(const void *left, const void *right)
+{
+	const struct dead_depth *a = left, *b = right;
+	return (b->count > a->count) - (b->count < a->count);
+}
+
+/* The machines with most dead letters have a line each, the others one together. */
+static void dead_letter_metrics(struct buffer *out, struct engine *engine)
+{
+	struct dead_depth *depths = mem_alloc(DEPTHS_MOST * sizeof *depths);
+	struct dead_stats stats;
+	uint32_t count = engine_dead_depths(engine, depths, DEPTHS_MOST);
+	uint64_t rest = 0;
+	int64_t now_ms = engine_now_ms(engine), oldest_ms = now_ms;
+	engine_dead_stats(engine, &stats);
+	qsort(depths, count, sizeof *depths, by_depth);
+	metric(out, "dead_letters", "gauge", "dead letters, of the machines with most of them");
+	for (uint32_t i = 0; i < count; i++) {
+		if (depths[i].oldest_ms < oldest_ms)
+			oldest_ms = depths[i].oldest_ms;
+		if (i < DEPTHS_SHOWN)
+			buffer_printf(out, "ratchet_dead_letters{state_machine=\"%.*s\"} %llu\n", STR_FMT(depths[i].machine),
+				      (unsigned long long)depths[i].count);
+		else
+			rest += depths[i].count;
+	}
+	buffer_printf(out, "ratchet_dead_letters{state_machine=\"\"} %llu\n", (unsigned long long)rest);
+	simple_metric(out, "dead_letters_oldest_seconds", "gauge", "age of the oldest dead letter", (uint64_t)((now_ms - oldest_ms) / 1000));
+	simple_metric(out, "dead_letters_in_total", "counter", "executions that became dead letters", stats.in);
+	metric(out, "dead_letters_out_total", "counter", "dead letters that were redriven, discarded, or expired");
+	buffer_printf(out, "ratchet_dead_letters_out_total{how=\"redriven\"} %llu\n", (unsigned long long)stats.redriven);
+	buffer_printf(out, "ratchet_dead_letters_out_total{how=\"discarded\"} %llu\n", (unsigned long long)stats.discarded);
+	buffer_printf(out, "ratchet_dead_letters_out_total{how=\"expired\"} %llu\n", (unsigned long long)stats.expired);
+	simple_metric(out, "notifications_sent_total", "counter", "status changes that a target has taken", stats.notified);
+	simple_metric(out, "notification_failures_total", "counter", "attempts to tell a target that failed", stats.notify_failures);
+	simple_metric(out, "notifications_dropped_total", "counter", "status changes that were given up", stats.notify_dropped);
+	simple_metric(out, "notifications_waiting", "gauge", "status changes in memory that targets are to be told", stats.notify_waiting);
+	free(depths);
+}
+
 static void answer_metrics(struct route_call *call)
 {
 	struct buffer *out = &call->out;
@@ -110,6 +157,7 @@ static void answer_metrics(struct route_call *call)
 	simple_metric(out, "activity_polls", "gauge", "workers waiting for an activity's task", stats.activity_polls);
 	simple_metric(out, "activity_tasks", "gauge", "tasks of activities that no worker has", stats.activity_tasks);
 	log_metrics(out, call->services->logs);
+	dead_letter_metrics(out, call->engine);
 
 	metric(out, "accept_to_end_seconds", "histogram",
 	       "from the acceptance of a start to the commit of its terminal event");

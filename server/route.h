@@ -67,6 +67,7 @@ struct route_call {
 	const char *(*header)(struct route_call *call, const char *name); /* NULL: absent */
 	bool (*gone)(struct route_call *call);
 	void (*answered)(struct route_call *call);
+	void *(*stream)(struct route_call *call, void (*closed)(void *data), void *data);
 	void *data;
 };
 
@@ -77,7 +78,7 @@ extern const struct route routes_console[]; /* console.c */
 extern const struct route routes_dead_letters[]; /* v1_dead_letters.c */
 extern const struct route routes_pages[]; /* pages.c */
 extern const struct route routes_keys[]; /* routes_keys.c */
-extern const struct route routes_v1_overview[], routes_v1_executions[], routes_v1_execution[], routes_v1_machines[];
+extern const struct route routes_v1_overview[], routes_v1_executions[], routes_v1_execution[], routes_v1_machines[], routes_v1_stream[], routes_v1_timeline[], routes_v1_inspect[];
 
 /* The row for a request, with call->parts filled; NULL: there is none, and *ret_status is 404 or 405. `path` is as sent
  * (not decoded), without the query. */
@@ -88,6 +89,19 @@ struct str route_query(struct route_call *call, const char *name);
 int64_t route_query_number(struct route_call *call, const char *name, int64_t otherwise);
 /* The body as a JSON object; NULL after it refused the call. Unreferenced by the caller. */
 struct value *route_body(struct route_call *call);
+
+/* A stream: an answer without an end of its own. Begun from within the handler, instead of an answer, with call->type and headers set; the
+ * call stays as long as the stream. `closed` is called once, on the loop's thread: the client has gone, or the stream was ended and sent; the
+ * stream is no more then. */
+struct route_stream;
+struct route_stream *route_stream_begin(struct route_call *call, void (*closed)(void *data), void *data);
+/* Queues bytes; the loop sends them. How many wait is for the caller to bound. */
+void route_stream_write(struct route_stream *stream, struct str bytes);
+size_t route_stream_waiting(const struct route_stream *stream);
+/* Drops what waits and is not yet being sent. */
+void route_stream_drop(struct route_stream *stream);
+/* No more comes: closed when what waits is sent. */
+void route_stream_end(struct route_stream *stream);
 
 void route_header(struct route_call *call, const char *name, const char *value);
 /* Answers with what was written to call->out; status 200. */

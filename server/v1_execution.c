@@ -254,10 +254,16 @@ static void answer_machine_graph(struct route_call *call)
 
 /* ---- the state at an event -------------------------------------------------------------------------- */
 
+struct moment {
+	struct route_call *call;
+	uint64_t newest;
+};
+
 static void on_folded_state(void *data, const struct engine_error *error, const struct fold *fold,
 			    const struct execution_info *info)
 {
-	struct route_call *call = data;
+	struct moment *moment = data;
+	struct route_call *call = moment->call;
 	struct buffer *out = &call->out;
 	struct str path = route_query(call, "path");
 	if (!fold) {
@@ -266,6 +272,7 @@ static void on_folded_state(void *data, const struct engine_error *error, const 
 	}
 	buffer_byte(out, '{');
 	api_put_number(out, "event", (int64_t)fold_last_event(fold));
+	api_put_number(out, "events", (int64_t)moment->newest);
 	api_put_number(out, "time_ms", fold_time_ms(fold));
 	api_put_text(out, "status", str_of(execution_status_name(fold_status(fold))));
 	if (path.len)
@@ -276,11 +283,26 @@ static void on_folded_state(void *data, const struct engine_error *error, const 
 	route_answer(call);
 }
 
-static void answer_state(struct route_call *call)
+/* All of it is folded first, which is kept: the slider must know its end. */
+static void on_folded_all(void *data, const struct engine_error *error, const struct fold *fold,
+			  const struct execution_info *info)
 {
+	struct moment *moment = data;
+	struct route_call *call = moment->call;
 	struct str path = route_query(call, "path");
 	int64_t event = route_query_number(call, "event", INT64_MAX);
-	v1_fold(call, path.len ? path : STR_EMPTY, event < 1 ? 1 : (uint64_t)event, NULL, on_folded_state, call);
+	moment->newest = fold ? fold_last_event(fold) : 0;
+	if (!fold || (!path.len && event >= (int64_t)moment->newest))
+		on_folded_state(moment, error, fold, info);
+	else
+		v1_fold(call, path.len ? path : STR_EMPTY, event < 1 ? 1 : (uint64_t)event, NULL, on_folded_state, moment);
+}
+
+static void answer_state(struct route_call *call)
+{
+	struct moment *moment = ARENA_NEW(&call->arena, struct moment);
+	moment->call = call;
+	v1_fold(call, STR_EMPTY, UINT64_MAX, NULL, on_folded_all, moment);
 }
 
 /* ---- events --------------------------------------------------------------------------------------------- */

@@ -225,6 +225,13 @@ static void complete(struct route_call *call)
 	end_items(completion);
 }
 
+/* A text of the body; ptr NULL: there is none. */
+static struct str optional(const struct value *body, const char *name)
+{
+	const struct value *member = value_getz(body, name);
+	return member && value_is(member, VALUE_STRING) ? value_string(member) : (struct str){ NULL, 0 };
+}
+
 /* ---- start, stop, redrive ------------------------------------------------------------------------------ */
 
 static void started(void *data, const struct engine_error *error, const struct execution_info *execution)
@@ -247,15 +254,20 @@ static void start(struct route_call *call)
 	struct value *body = route_body(call);
 	if (!body)
 		return;
-	struct str name = value_string(value_getz(body, "machine"));
+	struct str name = optional(body, "machine"), given = optional(body, "name");
 	const struct value *input = value_getz(body, "input");
+	if (!name.len) {
+		route_refuse(call, 400, "InvalidRequest", "machine must name a state machine");
+		value_unref(body);
+		return;
+	}
 	/* An alias is found by the engine alone. */
 	struct str arn = str_starts(name, STR("arn:"))
 			     ? name
 			     : arena_format(&call->arena, "arn:aws:states:%s:%s:stateMachine:%.*s",
 					    engine_region(call->engine), engine_account(call->engine), STR_FMT(name));
 	struct start_request request = { .machine_arn = arn,
-					 .name = value_string(value_getz(body, "name")),
+					 .name = given.ptr ? given : STR_EMPTY,
 					 .input = input ? value_text(input) : (struct str){ NULL, 0 },
 					 .trace_header = STR_EMPTY };
 	engine_start(call->engine, &request, started, call);
@@ -273,20 +285,12 @@ static void stopped(void *data, const struct engine_error *error, const struct e
 	}
 }
 
-static struct str optional(const struct value *body, const char *name)
-{
-	const struct value *member = value_getz(body, name);
-	return value_is(member, VALUE_STRING) ? value_string(member) : (struct str){ NULL, 0 };
-}
-
 static void stop(struct route_call *call)
 {
 	struct value *body = route_body(call);
 	if (!body)
 		return;
-	const struct value *error = value_getz(body, "error"), *cause = value_getz(body, "cause");
-	engine_stop(call->engine, call->parts[0], error ? optional(body, "error") : (struct str){ NULL, 0 },
-		    cause ? optional(body, "cause") : (struct str){ NULL, 0 }, stopped, call);
+	engine_stop(call->engine, call->parts[0], optional(body, "error"), optional(body, "cause"), stopped, call);
 	value_unref(body);
 }
 

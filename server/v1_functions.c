@@ -152,12 +152,53 @@ static void remove_alias(struct route_call *call)
 		functions_alias(functions, call->parts[0], call->parts[1], 0, on_done, call);
 }
 
+/* {status, payload, version, requestId, log}: the same as Invoke, for people and the console. */
+static void on_invoked(void *data, const struct invoke_result *result)
+{
+	struct route_call *call = data;
+	struct buffer *out = &call->out;
+	if (result->end == INVOKE_REFUSED) {
+		route_refuse(call, result->status < 300 ? 409 : result->status, result->error, "%.*s",
+			     STR_FMT(result->message));
+		return;
+	}
+	struct value *payload = NULL;
+	bool json = value_parse(result->payload, NULL, &payload, NULL) == 0;
+	buffer_printf(out, "{\"status\":\"%s\",\"version\":\"%.*s\",\"requestId\":\"%s\",\"log\":",
+		      result->end == INVOKE_FAILED ? "FAILED" : "SUCCEEDED", STR_FMT(result->version), result->request_id);
+	value_write_string(result->log, out);
+	buffer_addz(out, ",\"payload\":");
+	if (json)
+		value_write(payload, out);
+	else
+		value_write_string(result->payload, out);
+	buffer_byte(out, '}');
+	value_unref(payload);
+	route_answer(call);
+}
+
+static void invoke(struct route_call *call)
+{
+	struct functions *functions;
+	_cleanup_(value_unrefp) struct value *body = NULL;
+	if (!begin(call, &functions, &body))
+		return;
+	const struct value *payload = value_getz(body, "payload");
+	struct invoke_request request = { .function = call->parts[0],
+					  .qualifier = text(body, "qualifier"),
+					  .event = payload ? value_text(payload) : STR_EMPTY,
+					  .client_context = STR_EMPTY,
+					  .trace_parent = STR_EMPTY };
+	functions_invoke(functions, &request, on_invoked, call);
+}
+
 const struct route routes_functions[] = {
 	{ "GET", "/v1/functions", ROLE_READ, list },
 	{ "GET", "/v1/functions/*", ROLE_READ, show },
 	{ "PUT", "/v1/functions/*", ROLE_ADMINISTER, put },
 	{ "DELETE", "/v1/functions/*", ROLE_ADMINISTER, removes },
 	{ "GET", "/v1/functions/*/logs", ROLE_READ, logs },
+	{ "POST", "/v1/functions/*/invoke", ROLE_OPERATE, invoke },
 	{ "POST", "/v1/functions/*/publish", ROLE_ADMINISTER, publish },
 	{ "POST", "/v1/functions/*/rollback", ROLE_ADMINISTER, rollback },
 	{ "PUT", "/v1/functions/*/aliases/*", ROLE_ADMINISTER, set_alias },

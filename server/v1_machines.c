@@ -54,7 +54,7 @@ static void put_tags(struct route_call *call, struct str arn)
 		return;
 	api_put_name(out, "tags");
 	buffer_byte(out, '{');
-	for (size_t i = 0; i < value_count(tags); i++) {
+	for (size_t i = 0; tags && i < value_count(tags); i++) {
 		buffer_addz(out, i ? "," : "");
 		value_write_string(value_string(value_getz(value_at(tags, i), "key")), out);
 		buffer_byte(out, ':');

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -209,4 +210,15 @@ def start(options):
     return {"start to first answer, ms": ready, "idle resident MB": idle * 1.048576, "stripped binary MB": size / 1e6}
 
 
-ROWS = {"start": start, "w1": w1, "w1-embedded": w1_embedded, "w2": w2, "w3": w3, "w4": w4, "w5": w5, "w6": w6}
+def polls(options):
+    """Thousands of connections at once (bench/polls.py)."""
+    sizes = ["--connections", "200", "--tasks", "20", "--slow-seconds", "2"] if options.quick else []
+    done = subprocess.run([sys.executable, os.path.join(BENCH, "polls.py"), "--ratchet", f"{options.build}/ratchet", "--json", *sizes], stdout=subprocess.PIPE, check=True)
+    found = json.loads(done.stdout)
+    return {"bytes each idle connection": found["idle"]["bytes_each"], "bytes more each poll": found["polls"]["bytes_each"],
+            "start to worker, p50 ms": found["polls"]["start_to_worker"]["p50_ms"], "start to worker, p99 ms": found["polls"]["start_to_worker"]["p99_ms"],
+            "beside slow clients, p99 ms": found["slow"]["others"]["p99_ms"], "bytes each slow client": found["slow"]["bytes_each_most"],
+            "polls answered at the end within, s": found["drain"]["answered_s"]}
+
+
+ROWS = {"start": start, "w1": w1, "w1-embedded": w1_embedded, "w2": w2, "w3": w3, "w4": w4, "w5": w5, "w6": w6, "polls": polls}

@@ -285,8 +285,10 @@ void functions_cancel(struct invocation *invocation)
 static void leave(struct invocation *invocation)
 {
 	struct function *function = invocation->version ? invocation->version->function : NULL;
-	if (invocation->worker)
+	if (invocation->worker) {
 		invocation->worker->invocation = NULL;
+		invocation->worker->answered_us = now_us();
+	}
 	invocation->worker = NULL;
 	if (function && invocation->end == INVOKE_FAILED)
 		function->errors++;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #define REAP_MS 1000
+#define FINISHING_US 5000
 
 /* ---- the queue ------------------------------------------------------------------------------------ */
 
@@ -41,15 +42,34 @@ void pool_forget(struct invocation *invocation)
 
 /* ---- the round of those that wait ------------------------------------------------------------------- */
 
+/* Workers that have given their answer and are about to ask for the next event: within FINISHING_US they are waited for,
+ * rather than that another is started. */
+static uint32_t finishing(const struct version *version)
+{
+	uint32_t count = 0;
+	int64_t since_us = now_us() - FINISHING_US;
+	for (const struct worker *worker = version->workers.first; worker; worker = worker->next)
+		count += worker->state == WORKER_BUSY && !worker->invocation && worker->answered_us > since_us;
+	return count;
+}
+
 static bool wants_worker(const struct version *version)
 {
-	return version->queued > version->starting;
+	return version->queued > version->starting && version->queued > version->starting + finishing(version);
 }
 
 static bool function_wants(const struct function *function)
 {
 	for (const struct version *version = function->versions; version; version = version->next)
 		if (wants_worker(version))
+			return true;
+	return false;
+}
+
+static bool has_queued(const struct function *function)
+{
+	for (const struct version *version = function->versions; version; version = version->next)
+		if (version->queued > version->starting)
 			return true;
 	return false;
 }
@@ -187,12 +207,14 @@ static void schedule(struct functions *functions)
 {
 	/* One worker a function and round; who could not get one stands behind for when there is room again. */
 	unsigned blocked = 0, waiting = 0;
+	bool look_again = false;
 	for (struct function *at = functions->round_first; at; at = at->round)
 		waiting++;
 	struct function *function;
 	while (blocked < waiting && (function = take_round(functions))) {
 		if (!function_wants(function)) {
 			waiting--;
+			look_again |= has_queued(function);
 			continue;
 		}
 		if (has_room(function)) {
@@ -210,6 +232,19 @@ static void schedule(struct functions *functions)
 		else
 			waiting--;
 	}
+	if (look_again)
+		loop_timer_set(functions->host->loop, &functions->impatience, FINISHING_US / 1000 + 1);
+}
+
+/* Those that were about to finish may not have. */
+static void on_impatience(struct loop_timer *timer)
+{
+	struct functions *functions = timer->data;
+	size_t i = 0;
+	for (struct str_map_entry *entry; (entry = str_map_next(&functions->by_name, &i));)
+		if (function_wants(entry->value))
+			join_round(entry->value);
+	schedule(functions);
 }
 
 static void on_schedule(struct loop_timer *timer)
@@ -354,6 +389,7 @@ static void on_answers(struct loop_timer *timer)
 void pool_init(struct functions *functions)
 {
 	functions->schedule_timer = (struct loop_timer){ .callback = on_schedule, .data = functions };
+	functions->impatience = (struct loop_timer){ .callback = on_impatience, .data = functions };
 	functions->reap_timer = (struct loop_timer){ .callback = on_reap, .data = functions };
 	functions->answer_timer = (struct loop_timer){ .callback = on_answers, .data = functions };
 }
@@ -367,6 +403,7 @@ void pool_begin_reaping(struct functions *functions)
 void pool_done(struct functions *functions)
 {
 	loop_timer_clear(functions->host->loop, &functions->schedule_timer);
+	loop_timer_clear(functions->host->loop, &functions->impatience);
 	loop_timer_clear(functions->host->loop, &functions->reap_timer);
 	loop_timer_clear(functions->host->loop, &functions->answer_timer);
 }

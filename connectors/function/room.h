@@ -122,7 +122,7 @@ struct functions {
 	uint32_t workers_count;
 	uint32_t starting_max;
 	struct function *round_first, *round_last;
-	struct loop_timer schedule_timer, reap_timer;
+	struct loop_timer schedule_timer, reap_timer, impatience;
 	LIST_OF(struct invocation) answered; /* to be told in the next iteration */
 	struct loop_timer answer_timer;
 	struct publishing *publishing; /* under way (admin.c) */
@@ -245,7 +245,7 @@ struct worker {
 	struct invocation *invocation;
 	struct exchange *waiting; /* its suspended request for the next event */
 	struct loop_timer timer;  /* to begin */
-	int64_t idle_since_us, begun_us;
+	int64_t idle_since_us, begun_us, answered_us;
 	uint64_t invocations;
 	char *cgroup;
 };

@@ -152,6 +152,8 @@ uint64_t execution_revision(const struct execution *execution);
 struct str execution_failed_state(const struct execution *execution, const struct value **ret_input, bool *ret_editable);
 /* The effective input of a task that has no answer yet; borrowed. NULL if there is no such task. */
 const struct value *execution_task_parameters(const struct execution *execution, uint64_t task_id);
+/* Whether such a task's request went well, so that only the end of what it began is missing (.sync, .waitForTaskToken). */
+bool execution_task_submitted(const struct execution *execution, uint64_t task_id);
 /* The earliest time a timer of it is due; INT64_MAX if none is. */
 int64_t execution_wake_ms(const struct execution *execution);
 /* Tasks that a connector was asked to run and has not answered (a submitted .waitForTaskToken task and a queued activity do not count). */

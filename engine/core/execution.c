@@ -158,6 +158,12 @@ const struct value *execution_task_parameters(const struct execution *execution,
 	return frame && frame->task ? frame->task->parameters : NULL;
 }
 
+bool execution_task_submitted(const struct execution *execution, uint64_t task_id)
+{
+	const struct frame *frame = execution_task_frame(execution, task_id);
+	return frame && frame->task && frame->task->submitted;
+}
+
 uint64_t execution_redrives(const struct execution *execution)
 {
 	return execution->redrives;

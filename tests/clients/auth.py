@@ -209,6 +209,21 @@ def a_scope_of_another_service_is_refused(context):
     context.refused("InvalidSignatureException", "correct service: 'states'", context.api("ListStateMachines", {}, Signer(service="lambda")))
 
 
+def the_lambda_api_has_its_own_service_and_errors(context):
+    server = context.serve()
+    path = "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3Anone/configuration"
+    status, headers, body = server.request("GET", path)
+    assert status == 403 and headers["x-amzn-ErrorType"] == "MissingAuthenticationTokenException" and "message" in json.loads(body), (status, body)
+    status, headers, body = server.request("GET", path, headers=Signer().headers("GET", path, context.host))
+    assert status == 403 and "correct service: 'lambda'" in json.loads(body)["message"], body
+    status, headers, body = server.request("GET", path, headers=Signer(service="lambda").headers("GET", path, context.host))
+    assert status == 404 and headers["x-amzn-ErrorType"] == "ResourceNotFoundException", (status, body)
+    reader = context.key("read")
+    invoke = path.replace("configuration", "invocations")
+    status, headers, body = server.request("POST", invoke, b"{}", Signer(reader["id"], reader["secret"], service="lambda").headers("POST", invoke, context.host, b"{}"))
+    assert status == 403 and headers["x-amzn-ErrorType"] == "AccessDeniedException", (status, body)
+
+
 def what_was_changed_on_the_way_is_refused(context):
     server = context.serve()
     body = b'{"maxResults": 1}'
@@ -402,6 +417,10 @@ def the_first_key_is_made_in_the_store(context):
     store = f"sqlite:{context.folder}/store.db"
     refused = context.cli("serve", "--auth", "sigv4", "--store", store, "--listen", "127.0.0.1:0", status=2)
     assert "ratchet keys add" in refused, refused
+    fresh = f"{context.folder}/fresh.db"
+    assert "No such file" in context.cli("keys", "ls", "--store", f"sqlite:{fresh}", status=2) and not os.path.exists(fresh)
+    context.cli("keys", "add", "boss", "--role", "administer", "--store", f"sqlite:{fresh}")
+    assert os.stat(fresh).st_mode & 0o777 == 0o600
     made = dict(line.split("=", 1) for line in context.cli("keys", "add", "boss", "--role", "administer", "--store", store).splitlines())
     server = context.serve(store=store, root=False)
     env = {**made, "RATCHET_ENDPOINT": server.url}

@@ -1,7 +1,7 @@
 /* test_redrive.c: an execution that has ended goes on in the same history. A twin folds every record as it is made, through a snapshot each
  * time, and must always be in the same state. */
 #include "base/mem.h"
-#include "engine/core/core.h"
+#include "engine/core/replay.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -179,6 +179,143 @@ static void a_stopped_wait_waits_anew_and_a_deadline_begins_anew(void **state)
 	hand_done(&hand);
 }
 
+/* ---- what a bulk job adds ------------------------------------------------------------------------------------ */
+
+static enum core_outcome redrive_with(struct hand *hand, uint64_t job, uint64_t revision, const char *json)
+{
+	_cleanup_(value_unrefp) struct value *value = NULL;
+	if (json)
+		assert_int_equal(value_parse(str_of(json), NULL, &value, NULL), 0);
+	return apply(hand, (struct core_input){ .kind = INPUT_REDRIVE, .job = job, .revision = revision, .value = value });
+}
+
+static void a_repeat_by_the_same_job_is_dropped(void **state)
+{
+	struct hand hand;
+	hand_init(&hand, "{\"StartAt\":\"A\",\"States\":{" TASK("A", ",\"End\":true") "}}");
+	answer(&hand, 0, "{}");
+	fail_task(&hand, hand.result.commands[0].task_id);
+	assert_int_equal(redrive_with(&hand, 7, 0, NULL), CORE_ACCEPTED);
+	assert_int_equal(execution_redrive_job(hand.execution), 7);
+	fail_task(&hand, hand.result.commands[0].task_id);
+	assert_int_equal(redrive_with(&hand, 7, 0, NULL), CORE_CLOSED);
+	assert_int_equal(execution_redrives(hand.execution), 1);
+	assert_int_equal(redrive_with(&hand, 8, 3, NULL), CORE_ACCEPTED);
+	assert_int_equal(execution_revision(hand.execution), 3);
+	fail_task(&hand, hand.result.commands[0].task_id);
+	assert_int_equal(redrive(&hand), CORE_ACCEPTED);
+	assert_int_equal(execution_redrive_job(hand.execution), 0);
+	assert_int_equal(execution_revision(hand.execution), 3);
+	hand_done(&hand);
+}
+
+static void an_edited_input_is_the_failed_states_and_nobody_elses(void **state)
+{
+	struct hand hand;
+	hand_init(&hand, "{\"StartAt\":\"M\",\"States\":{\"M\":{\"Type\":\"Map\",\"MaxConcurrency\":1,\"End\":true,\"ItemProcessor\":"
+			 "{\"StartAt\":\"A\",\"States\":{" TASK("A", ",\"End\":true") "}}}}}");
+	answer(&hand, 0, "[1,2]");
+	fail_task(&hand, hand.result.commands[0].task_id);
+	const struct value *input;
+	bool editable;
+	assert_true(str_eqz(execution_failed_state(hand.execution, &input, &editable), "A"));
+	assert_true(editable && str_eqz(value_text(input), "1"));
+	assert_int_equal(redrive_with(&hand, 1, 0, "{\"n\":9}"), CORE_ACCEPTED);
+	assert_true(str_eqz(value_text(hand.result.commands[0].parameters), "{\"n\":9}"));
+	answer(&hand, hand.result.commands[0].task_id, "0");
+	assert_true(str_eqz(value_text(hand.result.commands[0].parameters), "2"));
+	assert_true(str_eqz(execution_input_text(hand.execution), "[1,2]"));
+	hand_done(&hand);
+}
+
+static void an_error_of_the_policy_is_neither_retried_nor_caught(void **state)
+{
+	static const struct str names[] = { { "Pay*", 4 } };
+	for (int dead = 0; dead < 2; dead++) {
+		struct hand hand;
+		hand_init(&hand, "{\"StartAt\":\"A\",\"States\":{" TASK("A", ",\"End\":true,\"Retry\":[{\"ErrorEquals\":[\"States.ALL\"]}],"
+				 "\"Catch\":[{\"ErrorEquals\":[\"States.ALL\"],\"Next\":\"B\"}]") ",\"B\":{\"Type\":\"Succeed\"}}}");
+		hand.env.dead_errors = names;
+		hand.env.dead_errors_count = 1;
+		answer(&hand, 0, "{}");
+		apply(&hand, (struct core_input){ .kind = INPUT_TASK_FAILED, .task_id = hand.result.commands[0].task_id,
+						  .error = dead ? STR("Payment") : STR("Other"), .has_error = true });
+		assert_int_equal(execution_status(hand.execution), dead ? EXECUTION_FAILED_ : EXECUTION_RUNNING);
+		hand_done(&hand);
+	}
+}
+
+/* ---- replaying with another definition --------------------------------------------------------------------------- */
+
+#define TWO(a, b) "{\"StartAt\":\"A\",\"States\":{" a ",\"P\":{\"Type\":\"Pass\",\"Next\":\"B\"}," b "}}"
+#define OLD TWO(TASK("A", ",\"Next\":\"P\",\"Retry\":[{\"ErrorEquals\":[\"E\"]}]"), TASK("B", ",\"End\":true"))
+
+/* One try of A fails, the next one is answered; B fails. */
+static struct replay_result replayed(const char *definition)
+{
+	struct record records[8];
+	struct arena kept = { 0 };
+	uint32_t count = 0;
+	struct hand hand;
+	hand_init(&hand, OLD);
+	for (int i = 0; i < 5; i++) {
+		uint64_t task = i && hand.result.commands_count ? hand.result.commands[0].task_id : 0;
+		if (i == 2) {
+			hand.env.now_ms += 60000;
+			apply(&hand, (struct core_input){ .kind = INPUT_WAKE });
+		} else if (i == 1 || i == 4) {
+			fail_task(&hand, task);
+		} else {
+			answer(&hand, task, "{\"k\":1}");
+		}
+		for (uint32_t k = 0; k < hand.result.records_count; k++) {
+			records[count] = hand.result.records[k];
+			records[count++].bytes = arena_str(&kept, hand.result.records[k].bytes);
+		}
+	}
+	assert_int_equal(execution_status(hand.execution), EXECUTION_FAILED_);
+	struct diagnostics diagnostics;
+	struct arena compiled = { 0 };
+	struct program *program;
+	assert_int_equal(program_compile(str_of(definition), NULL, &compiled, &diagnostics, &program), 0);
+	struct core_env env = hand.env;
+	env.program = program;
+	struct replay_result result;
+	struct wf_error err = { 0 };
+	assert_int_equal(core_replay(hand.execution, records, count, &env, &result, &err), 0);
+	program_unref(program);
+	arena_done(&compiled);
+	arena_done(&kept);
+	hand_done(&hand);
+	return result;
+}
+
+static void a_definition_is_compatible_if_it_would_have_gone_the_same_way(void **state)
+{
+	static const struct {
+		const char *definition, *divergence; /* NULL: none */
+	} cases[] = {
+		{ OLD, NULL },
+		/* Where it stands everything may change but the type. */
+		{ TWO(TASK("A", ",\"Next\":\"P\",\"Retry\":[{\"ErrorEquals\":[\"E\"],\"MaxAttempts\":9}]"),
+		      "\"B\":{\"Type\":\"Task\",\"Resource\":\"arn:ratchet:exec:::other\",\"Next\":\"C\"},\"C\":{\"Type\":\"Succeed\"}"), NULL },
+		/* No retry: the first failure would have been the end. */
+		{ TWO(TASK("A", ",\"Next\":\"P\""), TASK("B", ",\"End\":true")), "ExecutionFailed" },
+		{ TWO(TASK("A", ",\"Next\":\"P\",\"Retry\":[{\"ErrorEquals\":[\"E\"]}]"), "\"B\":{\"Type\":\"Succeed\"}"), "another type" },
+		{ TWO(TASK("A", ",\"Next\":\"P\",\"Retry\":[{\"ErrorEquals\":[\"E\"]}]"), TASK("C", ",\"End\":true")
+		      ",\"B\":{\"Type\":\"Task\",\"Resource\":\"arn:ratchet:exec:::x\",\"Next\":\"C\"}"), NULL },
+		{ TWO("\"A\":{\"Type\":\"Task\",\"Resource\":\"arn:ratchet:exec:::y\",\"Next\":\"P\"}", TASK("B", ",\"End\":true")), "TaskScheduled" },
+		{ "{\"StartAt\":\"A\",\"States\":{" TASK("A", ",\"Next\":\"B\",\"Retry\":[{\"ErrorEquals\":[\"E\"]}]") "," TASK("B", ",\"End\":true") "}}",
+		  "PassStateEntered" },
+		{ "{\"StartAt\":\"A\",\"States\":{" TASK("A", ",\"End\":true") "}}", "is not in the new definition" },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct replay_result result = replayed(cases[i].definition);
+		if (result.compatible != !cases[i].divergence || (cases[i].divergence && !strstr(result.what, cases[i].divergence)))
+			fail_msg("case %zu: %s", i, result.compatible ? "compatible" : result.what);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +324,10 @@ int main(void)
 		cmocka_unit_test(branches_that_ended_well_keep_their_results),
 		cmocka_unit_test(iterations_that_never_began_are_begun_after_a_redrive),
 		cmocka_unit_test(a_stopped_wait_waits_anew_and_a_deadline_begins_anew),
+		cmocka_unit_test(a_repeat_by_the_same_job_is_dropped),
+		cmocka_unit_test(an_edited_input_is_the_failed_states_and_nobody_elses),
+		cmocka_unit_test(an_error_of_the_policy_is_neither_retried_nor_caught),
+		cmocka_unit_test(a_definition_is_compatible_if_it_would_have_gone_the_same_way),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -411,6 +411,29 @@ static void an_event_prints_as_aws_prints_it(void **state)
 	    "\"outputDetails\":{\"truncated\":false}}}");
 }
 
+static void an_event_is_logged_as_aws_logs_it(void **state)
+{
+	_cleanup_(value_unrefp) struct value *payload = value_from_string(STR("a\"b"));
+	_cleanup_(buffer_done) struct buffer with = { 0 }, without = { 0 }, cut = { 0 };
+	struct event event = { .type = EVENT_PASS_STATE_EXITED,
+			       .fields = FIELD_NAME | FIELD_PAYLOAD | FIELD_NEXT,
+			       .id = 3,
+			       .previous_id = 2,
+			       .timestamp_ms = 1700000000042,
+			       .name = STR("A"),
+			       .payload = payload,
+			       .next = STR("B") };
+	history_event_log_json(&event, STR("arn:x"), 1, true, 1000, &with);
+	history_event_log_json(&event, STR("arn:x"), 1, false, 1000, &without);
+	history_event_log_json(&event, STR("arn:x"), 1, true, 100, &cut);
+#define LOGGED(details)                                                                                              \
+	"{\"id\":\"3\",\"type\":\"PassStateExited\",\"details\":" details                                           \
+	",\"redrive_count\":\"1\",\"previous_event_id\":\"2\",\"event_timestamp\":\"1700000000042\",\"execution_arn\":\"arn:x\"}"
+	assert_string_equal(with.data, LOGGED("{\"name\":\"A\",\"output\":\"\\\"a\\\\\\\"b\\\"\",\"outputDetails\":{\"truncated\":false}}"));
+	assert_string_equal(without.data, LOGGED("{\"name\":\"A\"}"));
+	assert_string_equal(cut.data, LOGGED("{\"name\":\"A\",\"outputDetails\":{\"truncated\":true}}"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -431,6 +454,7 @@ int main(void)
 		cmocka_unit_test(records_and_snapshots_of_a_later_version_are_refused),
 		cmocka_unit_test(every_event_type_has_a_name_that_reads_back),
 		cmocka_unit_test(an_event_prints_as_aws_prints_it),
+		cmocka_unit_test(an_event_is_logged_as_aws_logs_it),
 	};
 	return cmocka_run_group_tests_name("core step", tests, NULL, NULL);
 }

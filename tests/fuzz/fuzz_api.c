@@ -112,14 +112,37 @@ static unsigned take(struct bytes *in)
 
 /* ---- what answers gave ---------------------------------------------------------------------------------------------- */
 
-static char *pool[POOL_MAX]; /* texts of all kinds; the newest replaces the oldest */
+static struct {
+	char *member, *text; /* in which member it was given */
+} pool[POOL_MAX]; /* the newest replaces the oldest */
 static unsigned pool_count;
 
-static void keep(struct str text)
+static void keep(struct str member, struct str text)
 {
-	char **place = &pool[pool_count++ % POOL_MAX];
-	free(*place);
-	*place = mem_strndup(text.ptr, text.len);
+	unsigned at = pool_count++ % POOL_MAX;
+	free(pool[at].member);
+	free(pool[at].text);
+	pool[at].member = mem_strndup(member.ptr, member.len);
+	pool[at].text = mem_strndup(text.ptr, text.len);
+}
+
+/* Whether what was given as `given` can be asked for as `member`: ARNs of versions and aliases are machines' too, and all are resources'. */
+static bool fits(const char *given, const char *member)
+{
+	bool machine = strcmp(member, "stateMachineArn") == 0 && strncmp(given, "stateMachine", 12) == 0;
+	bool resource = strcmp(member, "resourceArn") == 0 && str_ends(str_of(given), STR("Arn"));
+	return strcmp(given, member) == 0 || machine || resource;
+}
+
+/* One of those that fit, or NULL. */
+static const char *pick(const char *member, unsigned which)
+{
+	const char *found[POOL_MAX];
+	unsigned count = 0;
+	for (unsigned i = 0; i < POOL_MAX; i++)
+		if (pool[i].text && fits(pool[i].member, member))
+			found[count++] = pool[i].text;
+	return count ? found[which % count] : NULL;
 }
 
 /* ARNs, tokens and names, wherever they stand. */
@@ -135,7 +158,7 @@ static void gather(const struct value *value, unsigned depth)
 		else if (text && value_is(value, VALUE_OBJECT)) {
 			struct str key = value_key_at(value, i);
 			if (str_ends(key, STR("Arn")) || str_ends(key, STR("Token")) || str_eqz(key, "name") || str_eqz(key, "revisionId"))
-				keep(value_string(item));
+				keep(key, value_string(item));
 			struct value *inner = NULL; /* a child's input may hold a token */
 			if (str_eqz(key, "input") && value_parse(value_string(item), NULL, &inner, NULL) == 0 && value_is(inner, VALUE_OBJECT))
 				gather(inner, depth + 1);
@@ -175,6 +198,10 @@ static const char *const hostile[] = {
 	"arn:aws-cn:states:us-east-1:000000000000:execution:a:a", ROLE, "ALL_DATA", "METADATA_ONLY", "RUNNING", "STANDARD", "EXPRESS", "DEBUG", "TRACE",
 };
 
+static const char *const documents[] = { "{}", "{\"a\":1.50}", "[1,2]", "\"text\"", "{\"Payload\":1}", "null" };
+
+static const char *const names[] = { "a", "b", "c", "live", "stage", "A" };
+
 static const char *const numbers[] = { "0", "1", "2", "-1", "100", "101", "1000", "1001", "0.5", "1e3", "9007199254740993", "9223372036854775808", "-0", "1e400" };
 
 static const char *const objects[] = {
@@ -187,12 +214,17 @@ static const char *const objects[] = {
 
 #define ANY(list, n) (list)[(n) % (sizeof(list) / sizeof((list)[0]))]
 
+static bool is_document(const char *member)
+{
+	return strcmp(member, "input") == 0 || strcmp(member, "output") == 0 || strcmp(member, "context") == 0 || strcmp(member, "variables") == 0;
+}
+
 /* A text for `member`: what an answer gave, that with a letter changed, something hostile, or one of a length at a bound. */
 static void put_string(struct buffer *out, struct bytes *in, const struct api_member *member)
 {
 	_cleanup_(buffer_done) struct buffer text = { 0 };
 	unsigned how = take(in), which = take(in);
-	unsigned held = pool_count < POOL_MAX ? pool_count : POOL_MAX;
+	const char *given = pick(member->name, which), *any = pool[which % POOL_MAX].text;
 	if (strcmp(member->name, "definition") == 0 && how % 16 < 14)
 		buffer_addz(&text, ANY(definitions, which));
 	else if (strcmp(member->name, "roleArn") == 0 && how % 16 < 14)
@@ -202,9 +234,13 @@ static void put_string(struct buffer *out, struct bytes *in, const struct api_me
 		for (unsigned skip = which % 6; skip && strchr(word, ','); skip--)
 			word = strchr(word, ',') + 2;
 		buffer_append(&text, word, strcspn(word, ","));
-	} else if (held && how % 8 < 4)
-		buffer_addz(&text, pool[which % held]);
-	else if (how % 8 == 4 && member->most && member->most < 4000)
+	} else if (given && how % 16 < 12)
+		buffer_addz(&text, given);
+	else if (any && how % 16 == 12)
+		buffer_addz(&text, any);
+	else if (!given && how % 16 < 11) /* what is meant to be right */
+		buffer_addz(&text, is_document(member->name) ? ANY(documents, which) : ANY(names, which));
+	else if (how % 16 == 13 && member->most && member->most < 4000)
 		for (int64_t i = 0, length = member->most + which % 3 - 1; i < length; i++)
 			buffer_byte(&text, 'x');
 	else
@@ -270,7 +306,7 @@ static void make_request(struct buffer *out, struct bytes *in, const struct api_
 	buffer_byte(out, '{');
 	for (const struct api_member *member = operation->members; member->name; member++) {
 		unsigned there = take(in);
-		if (member->required ? there >= 250 : there % 4 != 0)
+		if (member->required ? there >= 254 : there % 4 != 0)
 			continue;
 		api_put_name(out, member->name);
 		if (there == 244)
@@ -323,6 +359,42 @@ static void begin_call(struct engine *engine, struct bytes *in, struct pending *
 	api_begin(&pending->call, str_of(operation->name), buffer_str(&body));
 }
 
+/* What every input begins with, so that there is something to work with. */
+static const struct {
+	const char *operation, *body;
+} prelude[] = {
+	{ "CreateActivity",
+	  "{\"name\":\"a\"}" },
+	{ "CreateStateMachine",
+	  "{\"name\":\"a\",\"roleArn\":\"" ROLE "\",\"publish\":true,\"definition\":\"{\\\"StartAt\\\":\\\"W\\\",\\\"States\\\":{\\\"W\\\":{\\\"Type\\\":\\\"Wait\\\",\\\"Seconds\\\":30,\\\"End\\\":true}}}\"}" },
+	{ "CreateStateMachine",
+	  "{\"name\":\"b\",\"roleArn\":\"" ROLE "\",\"type\":\"EXPRESS\",\"definition\":\"{\\\"StartAt\\\":\\\"A\\\",\\\"States\\\":{\\\"A\\\":{\\\"Type\\\":\\\"Pass\\\",\\\"End\\\":true}}}\"}" },
+	{ "CreateStateMachine",
+	  "{\"name\":\"t\",\"roleArn\":\"" ROLE "\",\"definition\":\"{\\\"StartAt\\\":\\\"T\\\",\\\"States\\\":{\\\"T\\\":{\\\"Type\\\":\\\"Task\\\",\\\"Resource\\\":\\\"" STATES "activity:a\\\",\\\"End\\\":true}}}\"}" },
+	{ "CreateStateMachine",
+	  "{\"name\":\"f\",\"roleArn\":\"" ROLE "\",\"definition\":\"{\\\"StartAt\\\":\\\"F\\\",\\\"States\\\":{\\\"F\\\":{\\\"Type\\\":\\\"Fail\\\"}}}\"}" },
+	{ "CreateStateMachineAlias",
+	  "{\"name\":\"live\",\"routingConfiguration\":[{\"stateMachineVersionArn\":\"" STATES "stateMachine:a:1\",\"weight\":100}]}" },
+	{ "StartExecution",
+	  "{\"stateMachineArn\":\"" STATES "stateMachine:t\"}" },
+	{ "StartExecution",
+	  "{\"stateMachineArn\":\"" STATES "stateMachine:a:live\"}" },
+	{ "StartExecution",
+	  "{\"stateMachineArn\":\"" STATES "stateMachine:f\"}" },
+	{ "GetActivityTask",
+	  "{\"activityArn\":\"" STATES "activity:a\"}" },
+};
+#define PRELUDE (sizeof prelude / sizeof prelude[0])
+
+static void begin_prelude(struct engine *engine, unsigned i, struct pending *pending)
+{
+	if (loud)
+		fprintf(stderr, "%s %s\n", prelude[i].operation, prelude[i].body);
+	pending->call = (struct api_call){ .engine = engine, .answered = answered, .gone = stays, .data = pending };
+	api_begin(&pending->call, str_of(prelude[i].operation), str_of(prelude[i].body));
+	settle();
+}
+
 static struct engine *begin(struct store **ret_store)
 {
 	static const struct loop functions = {
@@ -354,10 +426,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct bytes in = { data, data + size };
 	struct store *store;
 	struct engine *engine = begin(&store);
-	struct pending *calls = mem_zalloc(CALLS_MAX * sizeof *calls);
+	struct pending *calls = mem_zalloc((PRELUDE + CALLS_MAX) * sizeof *calls);
 	unsigned count = 0;
 	loud = getenv("FUZZ_API_SHOW") != NULL;
-	while (in.at < in.end && count < CALLS_MAX) {
+	for (; count < PRELUDE; count++)
+		begin_prelude(engine, count, &calls[count]);
+	while (in.at < in.end && count < PRELUDE + CALLS_MAX) {
 		begin_call(engine, &in, &calls[count]);
 		unsigned pause = take(&in);
 		if (pause % 8) /* else the next call comes before anything was done */
@@ -382,8 +456,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned i = 0; i < count; i++)
 		api_call_done(&calls[i].call);
 	free(calls);
-	for (unsigned i = 0; i < POOL_MAX; i++)
-		free(TAKE(pool[i]));
+	for (unsigned i = 0; i < POOL_MAX; i++) {
+		free(TAKE(pool[i].member));
+		free(TAKE(pool[i].text));
+	}
 	pool_count = 0;
 	return 0;
 }

@@ -494,5 +494,34 @@ def replies_under_way_are_given(context):
             assert server.call("DescribeExecution", executionArn=arn)["status"] == "RUNNING"
 
 
+def a_client_that_dawdles_is_cut_off_and_one_that_waits_is_not(context):
+    with _server(context, config={"limits": {"request_seconds": 1}}) as server:
+        arn = server.call("CreateActivity", name="a")["activityArn"]
+        poll = _long_poll(server, arn)
+        header, body = server.connect(), server.connect()
+        body.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\n" + LIST.encode() + b"Content-Length: 100000\r\n\r\n{")
+        cut, began = set(), time.monotonic()
+        while len(cut) < 2 and time.monotonic() < began + 10:
+            for connection in (header, body):
+                try:
+                    connection.sendall(b" " if connection is body else b"P")
+                except OSError:
+                    cut.add(connection)
+            time.sleep(0.2)
+        assert len(cut) == 2 and 1 <= time.monotonic() - began < 6, (len(cut), time.monotonic() - began)
+        poll.settimeout(0.5)
+        try:
+            assert not poll.recv(1), "the poll was answered"
+            raise AssertionError("the poll was cut off")
+        except TimeoutError:
+            pass
+        machine = server.create("m", {"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": arn, "End": True}}})
+        server.call("StartExecution", stateMachineArn=machine)
+        poll.settimeout(10)
+        status, _, answer = _read_answer(poll)
+        assert status == 200 and json.loads(answer)["taskToken"]
+        poll.close()
+
+
 if __name__ == "__main__":
     main(tests_of(globals()), Server, __doc__)

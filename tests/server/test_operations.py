@@ -468,5 +468,37 @@ def there_are_no_map_runs(context):
     assert server.refused("UpdateMapRun", {"mapRunArn": arn, "maxConcurrency": 1})[0] == "ResourceNotFound"
 
 
+YAML = """# how it is written
+StartAt: A
+States:
+  A:
+    Type: Pass
+    Result: {x: yes}
+    End: true
+"""
+
+
+def a_definition_may_be_yaml(context):
+    arn = context.server.call("CreateStateMachine", name="yaml", definition=YAML, roleArn=ROLE)["stateMachineArn"]
+    assert context.server.call("DescribeStateMachine", stateMachineArn=arn)["definition"] == YAML
+    assert context.server.call("CreateStateMachine", name="yaml", definition=YAML, roleArn=ROLE)["stateMachineArn"] == arn
+    started = context.server.call("StartExecution", stateMachineArn=arn)["executionArn"]
+    assert json.loads(context.server.wait(started)["output"]) == {"x": "yes"}
+    assert context.server.call("ValidateStateMachineDefinition", definition=YAML) == {"result": "OK", "diagnostics": [], "truncated": False}
+    context.server.call("UpdateStateMachine", stateMachineArn=arn, definition=YAML.replace("yes", "no"))
+    assert context.server.call("TestState", definition="Type: Pass\nResult: [1]\nEnd: true\n", roleArn=ROLE, input="{}")["output"] == "[1]"
+    assert context.server.call("TestState", definition=YAML, stateName="A", roleArn=ROLE, input="{}")["output"] == '{"x":"yes"}'
+
+
+def a_mistake_in_yaml_is_told_like_one_in_json(context):
+    name, message = context.server.refused("CreateStateMachine", {"name": "m", "definition": YAML.replace("StartAt: A", "StartAt: B"), "roleArn": ROLE})
+    assert name == "InvalidDefinition" and "MISSING_TRANSITION_TARGET" in message and "/StartAt" in message, message
+    name, message = context.server.refused("CreateStateMachine", {"name": "m", "definition": YAML + "  *x", "roleArn": ROLE})
+    assert name == "InvalidDefinition" and "Invalid YAML" in message, message
+    for text in ("not json", "- StartAt", "StartAt", "[]", "", "{StartAt: A}"):
+        answer = context.server.post("CreateStateMachine", {"name": "m", "definition": text, "roleArn": ROLE})[2].decode()
+        assert "YAML" not in answer, (text, answer)
+
+
 if __name__ == "__main__":
     main(tests_of(globals()), _Stage, __doc__)

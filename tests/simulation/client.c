@@ -263,7 +263,7 @@ static struct fact *fact_of(const struct call *call)
 /* Whether it may have gone on, though it had ended when this was asked. */
 static bool may_be_redriven(const struct call *call)
 {
-	return fact_of(call)->redrives_asked != call->redrives_asked || call->redrives_asked % 2;
+	return fact_of(call)->redrives_asked != call->redrives_asked || fact_of(call)->redrives_open;
 }
 
 static bool agrees(json_t *expected, json_t *found);
@@ -281,7 +281,7 @@ static void check_express(const struct call *call, const struct execution_info *
 		same |= info->status == EXECUTION_SUCCEEDED_ && output && agrees(verdict.output, output);
 		break;
 	case VERDICT_FAILS:
-		same |= info->status == EXECUTION_FAILED_ && str_eqz(info->error, verdict.error) && (!verdict.cause || same_text(info->cause, verdict.cause));
+		same |= info->status == EXECUTION_FAILED_ && str_eqz(info->error, verdict.error) && (!verdict.cause || str_eqz(info->cause, verdict.cause));
 		break;
 	case VERDICT_TIMES_OUT:
 		same |= info->status == EXECUTION_TIMED_OUT_;
@@ -431,7 +431,8 @@ static void on_redriven(void *data, const struct engine_error *error, const stru
 		return;
 	struct fact *fact = fact_of(call);
 	bool others = fact->redrives_asked != call->redrives_asked;
-	fact->redrives_asked = (fact->redrives_asked | 1) + 1;
+	fact->redrives_asked++;
+	fact->redrives_open--;
 	if (unavailable(call, error))
 		return;
 	if (error->code && error->code != ENGINE_EXECUTION_NOT_REDRIVABLE)
@@ -548,9 +549,9 @@ static void ask(struct call *call, struct node *node)
 	case CALL_REDRIVE: {
 		struct fact *fact = fact_of(call);
 		known_of(client, call->arn)->ended = false;
-		fact->redrives_asked = (fact->redrives_asked + 1) | 1;
-		call->redrives_asked = fact->redrives_asked;
-		call->redrivable = is_redrivable(fact);
+		call->redrives_asked = ++fact->redrives_asked;
+		call->redrivable = is_redrivable(fact) && !fact->redrives_open;
+		fact->redrives_open++;
 		engine_redrive(engine, str_of(call->arn), on_redriven, call);
 		break;
 	}
@@ -652,9 +653,12 @@ void client_act(struct client *client)
 
 void client_lost(struct client *client, const struct node *node)
 {
-	for (struct call *call = client->calls; call; call = call->next)
+	for (struct call *call = client->calls; call; call = call->next) {
+		if (call->node == node && call->kind == CALL_REDRIVE)
+			fact_of(call)->redrives_open--;
 		if (call->node == node)
 			ask_again(call);
+	}
 }
 
 /* ---- task tokens ----------------------------------------------------------------------------------------------- */

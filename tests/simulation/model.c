@@ -405,6 +405,9 @@ static void check_rows(struct model *model, struct fact *fact)
 		      execution_status_name(execution_status(shadow)));
 	if (fact->row_stop_ms != execution_stop_ms(shadow))
 		WRONG(fact, "its row stops at another time than its journal");
+	bool failed = execution_status(shadow) == EXECUTION_FAILED_ || execution_status(shadow) == EXECUTION_TIMED_OUT_;
+	if (failed ? fact->letter_ms != execution_stop_ms(shadow) || fact->letter_redrives != execution_redrives(shadow) : fact->letter_ms != 0)
+		WRONG(fact, "it is %s, and its dead letter says otherwise", execution_status_name(execution_status(shadow)));
 	if (fact->has_open == fact->ended)
 		WRONG(fact, fact->ended ? "it has ended and is listed as open" : "it is open and not listed as such");
 	if (fact->ended)
@@ -465,8 +468,14 @@ void model_commit(struct model *model, const struct store_batch *batch)
 			break;
 		case STORE_DELETE_MESSAGE: /* below */
 		case STORE_PUT_DEAD_LETTER:
-		case STORE_FILL_DEAD_LETTER:
+			fact = need(model, op->dead_letter.execution_id);
+			fact->letter_ms = op->dead_letter.failed_ms;
+			fact->letter_redrives = op->dead_letter.redrives;
+			break;
 		case STORE_DELETE_DEAD_LETTER:
+			need(model, op->dead_letter.execution_id)->letter_ms = 0;
+			break;
+		case STORE_FILL_DEAD_LETTER:
 		case STORE_PUT_OUTCOME:
 		case STORE_DELETE_OUTCOMES:
 			break;

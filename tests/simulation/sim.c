@@ -1,7 +1,7 @@
 /* sim.c: one run from its beginning to its end, and the program around it.
  *
  *     simulation                     seeds 1 … 2000, in two processes
- *     simulation --seeds N           seeds 1 … N            --from M     beginning with M
+ *     simulation --seeds N           seeds 1 … N            --from M     beginning with M            --jobs N     in so many processes
  *     simulation --seed N            that one, in this process; --trace prints what happens, --log what the engine logs
  *     simulation --replays N         seeds 1 … N, each twice: both runs must be the same, event by event
  *     simulation --no-faults         without faults only
@@ -16,11 +16,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define SEED_MAX_S 60
+#define SEED_MAX_S 120
+#define JOBS_MAX 64
+#define FAILURES_MAX 20 /* then it gives up */
 #define STEPS_MAX 4000000
 #define TIME_MAX_MS (INT64_C(3000000) * 1000)
 #define BOUNDARY_RECORDS_MAX 60
@@ -456,14 +459,16 @@ struct options {
 	bool one, with_faults, first_only;
 };
 
-/* A share of the seeds; the figures go into the pipe. */
-static void work(const struct options *options, uint64_t job, int to)
+/* What the processes share: they take one seed after the other, and each adds up its own figures. */
+struct shared {
+	_Atomic uint64_t next;
+	struct figures figures[JOBS_MAX];
+};
+
+static void work(const struct options *options, struct shared *shared, uint64_t job)
 {
-	struct figures figures = { 0 };
-	for (uint64_t i = job; i < options->count; i += options->jobs)
-		run_seed(options->first + i, options->with_faults, &figures);
-	if (write(to, &figures, sizeof figures) != sizeof figures)
-		_exit(2);
+	for (uint64_t i; (i = shared->next++) < options->count;)
+		run_seed(options->first + i, options->with_faults, &shared->figures[job]);
 	_exit(0);
 }
 
@@ -485,42 +490,51 @@ static void print_figures(const struct figures *f, double took_s)
 	       (unsigned long long)f->folds, (unsigned long long)f->snapshots, (unsigned long long)f->children, (unsigned long long)f->redrives, (unsigned long long)f->express);
 }
 
-static void add_from(int pipe, struct figures *total)
+static struct figures sum(const struct shared *shared)
 {
-	struct figures figures;
-	if (read(pipe, &figures, sizeof figures) == sizeof figures)
-		for (size_t i = 0; i < sizeof figures / sizeof(uint64_t); i++)
-			((uint64_t *)total)[i] += ((uint64_t *)&figures)[i];
+	struct figures total = { 0 };
+	for (size_t job = 0; job < JOBS_MAX; job++)
+		for (size_t i = 0; i < sizeof total / sizeof(uint64_t); i++)
+			((uint64_t *)&total)[i] += ((const uint64_t *)&shared->figures[job])[i];
+	return total;
 }
 
+static pid_t begin_job(const struct options *options, struct shared *shared, uint64_t job)
+{
+	pid_t pid = fork();
+	if (pid == 0)
+		work(options, shared, job);
+	return pid;
+}
+
+/* A process ends with the first seed that fails; another goes on behind it. */
 static int run_many(const struct options *options)
 {
 	double began_s = now_s();
-	struct figures total = { 0 };
-	int pipes[64][2], failed = 0;
-	pid_t children[64];
-	for (uint64_t job = 0; job < options->jobs; job++) {
-		if (pipe(pipes[job]) < 0 || (children[job] = fork()) < 0)
+	int failed = 0;
+	pid_t children[JOBS_MAX] = { 0 };
+	struct shared *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		return 2;
+	for (uint64_t job = 0; job < options->jobs; job++)
+		if ((children[job] = begin_job(options, shared, job)) < 0)
 			return 2;
-		if (children[job] == 0)
-			work(options, job, pipes[job][1]);
-		close(pipes[job][1]);
-	}
-	for (uint64_t left = options->jobs; left; left--) {
+	for (uint64_t left = options->jobs; left;) {
 		int status;
 		pid_t ended = wait(&status);
 		failed += status != 0;
+		bool again = status && !options->first_only && failed < FAILURES_MAX;
 		for (uint64_t job = 0; job < options->jobs; job++) {
-			if (children[job] == ended) {
-				add_from(pipes[job][0], &total);
-				children[job] = 0;
-			} else if (failed && options->first_only && children[job]) {
+			if (children[job] == ended)
+				children[job] = again ? begin_job(options, shared, job) : 0;
+			else if (failed && options->first_only && children[job])
 				kill(children[job], SIGKILL);
-			}
 		}
+		left -= !again;
 	}
 	if (failed && options->first_only)
 		return 1;
+	struct figures total = sum(shared);
 	print_figures(&total, now_s() - began_s);
 	printf("%llu passed, %d failed\n", (unsigned long long)total.seeds, failed);
 	return failed ? 1 : 0;
@@ -585,7 +599,7 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (options.jobs < 1 || options.jobs > 64)
+	if (options.jobs < 1 || options.jobs > JOBS_MAX)
 		return 2;
 	log_setup(logs ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR + 1, false);
 	for (size_t i = 0; i < 4; i++)

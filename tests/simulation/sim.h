@@ -105,6 +105,7 @@ struct fact { /* one execution */
 	int64_t last_ms;
 	bool ended, stop_asked;
 	unsigned redrives_asked; /* counts when one is asked for and when it is answered */
+	unsigned redrives_open; /* asked for, and not answered */
 	struct task_key parent; /* the task that began it; zero: none */
 	bool waited_for; /* by that task */
 	uint64_t told_at; /* the event of the last end that its parent was told of by a message; 0: none */

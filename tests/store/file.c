@@ -344,6 +344,26 @@ static void migrations_run_once_in_order_and_whole_or_not_at_all(void **state)
 	sql_close(&sql);
 }
 
+static void what_failed_in_an_older_store_is_an_unread_dead_letter(void **state)
+{
+	struct fixture *f = *state;
+	struct sql sql;
+	struct wf_error err = { 0 };
+	fixture_close(f);
+	const char *path = fixture_path(f, "");
+	unlink(path);
+	assert_int_equal(sql_open(&sql, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL, &err), 0);
+	assert_int_equal(schema_migrate(&sql, schema_steps, 1, &err), 0);
+	assert_int_equal(sql_run(&sql, "INSERT INTO execution VALUES(256, 7, 'a', 1, 5, 2, x'00'), (512, 7, 'b', 1, 6, 3, x'00'), (768, 7, 'c', 1, 6, 4, x'00'),"
+				       " (1024, 7, 'd', 1, 6, 1, x'00'), (1280, 7, 'e', 1, 0, 0, x'00')", &err), 0);
+	sql_close(&sql);
+	fixture_open(f);
+	struct answer a = list_dead(f, (struct store_dead_request){ .unread = true, .before_id = INT64_MAX, .limit = 10 });
+	assert_int_equal(a.count, 2);
+	assert_true(a.dead_letters[0].execution_id == 512 && a.dead_letters[0].status == 3 && a.dead_letters[0].failed_ms == 6 && a.dead_letters[0].machine_id == 7);
+	assert_true(a.dead_letters[1].execution_id == 256 && a.dead_letters[1].unread);
+}
+
 static void lists_are_read_from_an_index_in_its_order(void **state)
 {
 	struct fixture *f = *state;
@@ -653,6 +673,7 @@ int main(void)
 		TEST(a_tool_reads_beside_the_owner_and_cannot_write),
 		TEST(migrations_run_once_in_order_and_whole_or_not_at_all),
 		TEST(lists_are_read_from_an_index_in_its_order),
+		TEST(what_failed_in_an_older_store_is_an_unread_dead_letter),
 		TEST(a_full_disk_fails_batches_and_work_goes_on_when_there_is_room),
 		TEST(after_a_failed_sync_nothing_is_written_any_more),
 		TEST(every_commit_is_synced_and_a_relaxed_store_says_so),

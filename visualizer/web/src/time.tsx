@@ -21,7 +21,7 @@ export function formatDuration(ms: number): string {
 	if (!Number.isFinite(ms)) return '–';
 	if (ms < 0) return `−${formatDuration(-ms)}`;
 	if (ms < 1000) return `${Math.round(ms)} ms`;
-	if (ms < 59_950) return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
+	if (ms < 59_950) return `${(ms / 1000).toFixed(ms < 10_000 && ms % 1000 ? 1 : 0)} s`;
 	const seconds = Math.round(ms / 1000);
 	if (seconds < 3600) return `${Math.floor(seconds / 60)} m ${two(seconds % 60)} s`;
 	const minutes = Math.floor(seconds / 60);

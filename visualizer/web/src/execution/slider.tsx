@@ -42,13 +42,13 @@ export function Slider({ arn, execution, at, moment, live, onMove, onLive }: Sli
 	return (
 		<section class="pane slider" aria-label="Moment">
 			<button type="button" aria-label="Event before" title="Event before ([)" disabled={moment <= 1} onClick={() => onMove(moment - 1)}>
-				◀
+				‹
 			</button>
 			<button type="button" aria-label={playing.value ? 'Pause' : 'Play'} title="Play the events" onClick={play}>
-				{playing.value ? '❚❚' : '▷'}
+				{playing.value ? '❚❚' : '▶'}
 			</button>
 			<button type="button" aria-label="Next event" title="Next event (])" disabled={moment >= last} onClick={() => onMove(moment + 1)}>
-				▶
+				›
 			</button>
 			<input
 				type="range"

@@ -171,7 +171,7 @@ export function GraphView(props: GraphViewProps) {
 		const node = model.byState.get(props.focus);
 		if (viewport.fitsReadably()) viewport.fit();
 		else if (node) viewport.center(node, READABLE);
-		else viewport.center({ ...(model.graph.nodes[0] ?? { x: 0, y: 0, w: 0, h: 0 }), h: 200 }, READABLE);
+		else viewport.head(model.graph.nodes[0] ?? { x: 0, y: 0, w: 0, h: 0 });
 		const observer = new ResizeObserver(measure);
 		observer.observe(element);
 		return () => observer.disconnect();
@@ -245,7 +245,7 @@ export function GraphView(props: GraphViewProps) {
 	};
 	const far = useComputed(() => viewport.detail.value === 'far');
 	useSignalEffect(() => {
-		svg.current?.setAttribute('data-detail', viewport.detail.value);
+		svg.current?.parentElement?.classList.toggle('graph-executed', at.value !== null);
 	});
 
 	return (

@@ -53,6 +53,11 @@ export class Viewport {
 		this.view.value = { k, x, y };
 	}
 
+	// The picture's beginning, at its own size.
+	head(start: Box): void {
+		this.view.value = { k: 1, x: this.size.peek().w / 2 - (start.x + start.w / 2), y: 12 - start.y };
+	}
+
 	// Moves no more than it must.
 	reveal(box: Box): void {
 		const { k, x, y } = this.view.peek();

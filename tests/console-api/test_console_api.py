@@ -1,0 +1,573 @@
+#!/usr/bin/env python3
+"""The console's API (docs/console-api.md) against the real binary.
+
+    test_console_api.py RATCHET [NAME ...]
+
+Each test_… function is a sentence about the server; it gets a running one with an empty store."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import urllib.error
+import urllib.parse
+import urllib.request
+
+ROLE = "arn:aws:iam::000000000000:role/test"
+BINARY = sys.argv[1]
+
+
+class Server:
+    def __init__(self, *flags):
+        self.folder = tempfile.mkdtemp(prefix="ratchet-console-")
+        self.flags = flags
+        self.start()
+
+    def start(self):
+        with open(f"{self.folder}/log", "a") as log:
+            self.process = subprocess.Popen(
+                [BINARY, "serve", "--listen", "127.0.0.1:0", "--log-level", "warn", "--store", f"sqlite:{self.folder}/store.db", *self.flags],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+        self.url = self.process.stdout.readline().decode().strip()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+    def remove(self):
+        if self.process.poll() is None:
+            self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def request(self, path, body=None, method=None):
+        request = urllib.request.Request(self.url + path, None if body is None else json.dumps(body).encode(), method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
+    def get(self, place, /, **query):
+        text = "&".join(f"{key}={urllib.parse.quote(str(value), safe='')}" for key, value in query.items())
+        status, answer = self.request(place + ("?" + text if text else ""))
+        assert status == 200, (place, query, status, answer)
+        return answer
+
+    def of(self, arn, what="", **query):
+        return self.get("/v1/executions/" + urllib.parse.quote(arn, safe="") + what, **query)
+
+    def call(self, operation, **params):
+        request = urllib.request.Request(self.url + "/", json.dumps(params).encode(),
+                                         {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AWSStepFunctions." + operation})
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.loads(answer.read())
+
+    def machine(self, name, states, start, **more):
+        definition = {"StartAt": start, "States": states, **more}
+        return self.call("CreateStateMachine", name=name, definition=json.dumps(definition), roleArn=ROLE)["stateMachineArn"]
+
+    def run(self, machine, **params):
+        if "input" in params:
+            params["input"] = json.dumps(params["input"])
+        return self.call("StartExecution", stateMachineArn=machine, **params)["executionArn"]
+
+    def wait_ended(self, arn):
+        return until(lambda: self.call("DescribeExecution", executionArn=arn)["status"] != "RUNNING")
+
+    def rows(self, q=""):
+        return [row["name"] for row in self.get("/v1/executions", q=q)["executions"]]
+
+    def history(self, arn):
+        events, token = [], None
+        while True:
+            page = self.call("GetExecutionHistory", executionArn=arn, maxResults=1000, **({"nextToken": token} if token else {}))
+            events += page["events"]
+            token = page.get("nextToken")
+            if not token:
+                return events
+
+
+def until(what, seconds=15):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        answer = what()
+        if answer:
+            return answer
+        time.sleep(0.05)
+    raise AssertionError("did not come to be")
+
+
+class Stream:
+    """A reader of server-sent events that can be left half read."""
+
+    def __init__(self, server, topics, last=None):
+        host, port = server.url[7:].split(":")
+        self.socket = socket.create_connection((host, int(port)), timeout=20)
+        lines = [f"GET /v1/events?topics={urllib.parse.quote(topics, safe='')} HTTP/1.1", f"Host: 127.0.0.1:{port}"]
+        if last:
+            lines.append(f"Last-Event-ID: {last}")
+        self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        self.file = self.socket.makefile("rb")
+        assert b"200" in self.file.readline()
+        while self.file.readline().strip():
+            pass
+        self.text = b""
+        self.id = None
+
+    def _chunk(self):
+        size = self.file.readline()
+        if not size:
+            return False
+        length = int(size, 16)
+        self.text += self.file.read(length)
+        self.file.readline()
+        return length > 0
+
+    def next(self):
+        while True:
+            while b"\n\n" not in self.text:
+                if not self._chunk():
+                    return None
+            message, self.text = self.text.split(b"\n\n", 1)
+            fields = {}
+            for line in message.decode().split("\n"):
+                if line and not line.startswith(":"):
+                    key, value = line.split(": ", 1)
+                    fields[key] = value
+            if "id" in fields:
+                self.id = fields["id"]
+            if "data" in fields:
+                return fields.get("event", "message"), json.loads(fields["data"])
+            if "id" in fields:
+                return "id", None
+
+    def until(self, wanted):
+        while True:
+            event, data = self.next() or (None, None)
+            assert event, "the stream ended"
+            if wanted(event, data):
+                return event, data
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+
+# ---- an independent fold: by the public history alone ----
+
+FAILURES = {"TaskFailed", "TaskTimedOut", "TaskStartFailed", "TaskSubmitFailed", "LambdaFunctionFailed", "LambdaFunctionTimedOut",
+            "LambdaFunctionScheduleFailed", "LambdaFunctionStartFailed", "ActivityFailed", "ActivityTimedOut", "ActivityScheduleFailed",
+            "EvaluationFailed", "MapStateFailed", "ParallelStateFailed"}
+ATTEMPTS = {"TaskScheduled", "LambdaFunctionScheduled", "ActivityScheduled", "MapStateStarted", "ParallelStateStarted"}
+
+
+def details(event):
+    for key, value in event.items():
+        if key.endswith("EventDetails"):
+            return value
+    return {}
+
+
+def fold(events, count):
+    """Follows previousEventId: each event belongs to the visit of the event before it. What is failed, aborted or running
+    among the visits that have not exited is told apart only as far as the public history can: their sum is compared."""
+    visit_of, states, attempts = {}, {}, {}
+    by_id = {event["id"]: event for event in events}
+    for event in events[:count]:
+        kind, id = event["type"], event["id"]
+        if kind.endswith("StateEntered"):
+            name = details(event)["name"]
+            visit_of[id] = id
+            state = states.setdefault(name, {"entered": 0, "succeeded": 0, "caught": 0, "retries": 0})
+            state["entered"] += 1
+            attempts[id] = [name, 0]
+        elif kind.endswith("StateExited"):
+            previous = by_id[event["previousEventId"]]
+            states[details(event)["name"]]["caught" if previous["type"] in FAILURES else "succeeded"] += 1
+            visit_of[id] = visit_of.get(event["previousEventId"])
+        else:
+            visit_of[id] = visit_of.get(event["previousEventId"])
+            if kind in ("MapStateStarted", "ParallelStateStarted"):  # a retry points into the branch that failed
+                around = event["previousEventId"]
+                while by_id[around]["type"] != kind.replace("Started", "Entered"):
+                    around = by_id[around]["previousEventId"]
+                visit_of[id] = around
+            if kind in ATTEMPTS and visit_of[id]:
+                name, made = attempts[visit_of[id]]
+                states[name]["retries"] += made > 0
+                attempts[visit_of[id]][1] += 1
+    return states
+
+
+def check_folds(server, arn):
+    events = server.history(arn)
+    order = list(range(1, len(events) + 1))
+    order += order[::7]  # back again: a kept fold must not show the future
+    for k in order:
+        answer = server.of(arn, "/state", event=k)
+        assert answer["event"] == k, (k, answer["event"])
+        expected = fold(events, k)
+        for name, state in answer["states"].items():
+            total = sum(state[key] for key in ("running", "succeeded", "caught", "failed", "aborted"))
+            assert total == state["entered"], (k, name, state)
+            for key, value in expected[name].items():
+                assert state[key] == value, (k, name, key, state, expected[name])
+        assert set(answer["states"]) == set(expected), k
+    return events
+
+
+# ---- the tests ----
+
+
+def test_the_overview_counts_what_runs_and_what_failed(server):
+    machine = server.machine("Orders", {"W": {"Type": "Wait", "SecondsPath": "$.s", "Next": "C"},
+                                        "C": {"Type": "Choice", "Choices": [{"Variable": "$.bad", "BooleanEquals": True, "Next": "F"}], "Default": "S"},
+                                        "F": {"Type": "Fail", "Error": "Carrier.RateLimited"}, "S": {"Type": "Succeed"}}, "W")
+    for i in range(5):
+        server.run(machine, name=f"ok-{i}", input={"s": 0, "bad": False})
+    for i in range(3):
+        server.run(machine, name=f"bad-{i}", input={"s": 0, "bad": True})
+    server.run(machine, name="waits", input={"s": 1000, "bad": False})
+    answer = until(lambda: (lambda o: o["running"] == 1 and o["failed_last_hour"] == 3 and o)(server.get("/v1/overview")))
+    row = answer["machines"][0]
+    assert answer["dead_letters"] == 3 and answer["started_last_hour"] == 9, answer
+    assert answer["oldest_running"]["name"] == "waits"
+    assert row["name"] == "Orders" and row["running"] == 1 and row["ended_24h"] == 8 and row["failed_24h"] == 3, row
+    assert sum(pair[0] for pair in row["sparkline"]) == 5 and len(row["sparkline"]) == 24
+
+
+def test_a_query_finds_what_it_says(server):
+    machine = server.machine("Orders", {"C": {"Type": "Choice", "Choices": [{"Variable": "$.bad", "BooleanEquals": True, "Next": "Ship"}], "Default": "S"},
+                                        "Ship": {"Type": "Fail", "Error": "Carrier.RateLimited"}, "S": {"Type": "Succeed"}}, "C")
+    other = server.machine("Other-Machine", {"S": {"Type": "Wait", "Seconds": 1000, "End": True}}, "S")
+    for i in range(30):
+        server.run(machine, name=f"order-{i:02}", input={"bad": i % 10 == 0, "customer": {"id": i, "tags": ["a", f"t{i}"]}})
+    server.run(other, name="Long-Wait", input={"bad": False})
+    until(lambda: len(server.rows()) == 31)
+    cases = json.load(open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "queries.json")))
+    for case in cases:
+        if "error" in case:
+            status, answer = server.request("/v1/executions?q=" + urllib.parse.quote(case["q"], safe=""))
+            assert status == 400 and answer["error"]["code"] == "InvalidQuery", (case, answer)
+            assert [answer["error"]["at"], answer["error"]["length"]] == case["error"], (case, answer)
+        else:
+            found = server.rows(case["q"])
+            assert found == case["names"] if "names" in case else len(found) == case["count"], (case, found)
+
+
+def test_pages_of_the_list_follow_each_other(server):
+    machine = server.machine("M", {"S": {"Type": "Succeed"}}, "S")
+    for i in range(25):
+        server.run(machine, name=f"e{i}")
+    until(lambda: len(server.rows()) == 25)
+    names, cursor = [], None
+    while True:
+        page = server.get("/v1/executions", limit=10, **({"cursor": cursor} if cursor else {}))
+        assert all("input" not in row for row in page["executions"])
+        names += [row["name"] for row in page["executions"]]
+        cursor = page.get("next")
+        if not cursor:
+            break
+    assert names == [f"e{i}" for i in range(24, -1, -1)], names
+
+
+def test_the_query_bar_is_completed(server):
+    machine = server.machine("MyMachine", {"Ship": {"Type": "Fail", "Error": "Carrier.Late"}}, "Ship")
+    server.run(machine)
+    until(lambda: server.rows("status:failed"))
+    texts = lambda q: [item["text"] for item in server.get("/v1/executions/complete", q=q)["items"]]
+    assert texts("sta") == ["status:", "state:", "started"], texts("sta")
+    assert texts("status:f") == ["failed"]
+    assert texts("machine:My") == ["MyMachine"]
+    assert texts("error:") == ["Carrier.Late"] and texts("state:S") == ["Ship"]
+    answer = server.get("/v1/executions/complete", q="status:failed,ab")
+    assert answer["items"][0]["text"] == "aborted" and answer["from"] == 14 and answer["to"] == 16, answer
+
+
+RICH = {
+    "Begin": {"Type": "Pass", "Next": "Both"},
+    "Both": {"Type": "Parallel", "Next": "Items", "Catch": [{"ErrorEquals": ["Nope"], "Next": "Items"}],
+             "Branches": [{"StartAt": "L", "States": {"L": {"Type": "Pass", "End": True}}},
+                          {"StartAt": "R", "States": {"R": {"Type": "Wait", "Seconds": 1, "End": True}}}], "ResultPath": None},
+    "Items": {"Type": "Map", "ItemsPath": "$.items", "MaxConcurrency": 3, "ResultPath": None, "Next": "Guard",
+              "ItemProcessor": {"StartAt": "Inner", "States": {
+                  "Inner": {"Type": "Parallel", "End": True, "Branches": [{"StartAt": "X", "States": {"X": {"Type": "Pass", "End": True}}}]}}}},
+    "Guard": {"Type": "Parallel", "Branches": [{"StartAt": "Bad", "States": {"Bad": {"Type": "Fail", "Error": "Inner.Bad"}}},
+                                              {"StartAt": "Slow", "States": {"Slow": {"Type": "Wait", "Seconds": 60, "End": True}}}],
+              "Retry": [{"ErrorEquals": ["Inner.Bad"], "MaxAttempts": 1, "IntervalSeconds": 1}],
+              "Catch": [{"ErrorEquals": ["Inner.Bad"], "Next": "Loop", "ResultPath": "$.caught"}], "Next": "Loop"},
+    "Loop": {"Type": "Choice", "Choices": [{"Variable": "$.stop", "IsPresent": True, "Next": "Last"}], "Default": "Again"},
+    "Again": {"Type": "Pass", "Result": True, "ResultPath": "$.stop", "Next": "Loop"},
+    "Last": {"Type": "Map", "ItemsPath": "$.items", "End": True,
+             "ItemProcessor": {"StartAt": "Check", "States": {
+                 "Check": {"Type": "Choice", "Choices": [{"Variable": "$", "NumericEquals": 3, "Next": "Broken"}], "Default": "Fine"},
+                 "Fine": {"Type": "Pass", "End": True}, "Broken": {"Type": "Fail", "Error": "Item.Broken"}}}},
+}
+
+
+def test_the_state_at_every_event_is_an_independent_fold(server):
+    machine = server.machine("Rich", RICH, "Begin")
+    arn = server.run(machine, input={"items": [1, 2, 3, 4]})
+    server.wait_ended(arn)
+    events = check_folds(server, arn)
+    assert events[-1]["type"] == "ExecutionFailed"
+    last = server.of(arn, "/state")
+    assert last["states"]["Guard"]["caught"] == 1 and last["states"]["Guard"]["retries"] == 1, last["states"]["Guard"]
+    assert last["states"]["Broken"]["failed"] == 1 and last["states"]["Last"]["failed"] == 1, last["states"]
+    assert last["maps"]["Items"] == {"length": 4, "started": 4, "succeeded": 4, "failed": 0, "aborted": 0, "running": 0}
+    assert not any(state["running"] for state in last["states"].values())
+    one = server.of(arn, "/state", path="Items[2]")
+    assert {name: state["entered"] for name, state in one["states"].items()} == {"Inner": 1, "X": 1}, one
+    header = server.of(arn)
+    assert header["failed_state"] == "Broken" and header["error"] == "Item.Broken" and header["events"] == len(events), header
+    status, answer = server.request("/v1/executions/" + urllib.parse.quote(arn, safe="") + "/redrive", {}, "POST")
+    assert status == 200 and answer["redrive_ms"], answer
+    server.wait_ended(arn)
+    check_folds(server, arn)
+    until(lambda: server.rows("redrives>0"))
+    assert server.of(arn)["redrive_count"] == 1
+
+
+def test_a_history_of_many_events_is_folded_quickly(server):
+    machine = server.machine("Wide", {"M": {"Type": "Map", "End": True, "MaxConcurrency": 40, "ItemProcessor": {
+        "StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "End": True}}}}}, "M")
+    arn = server.run(machine, input=list(range(4000)))
+    server.wait_ended(arn)
+    begin = time.monotonic()
+    answer = server.of(arn, "/state")
+    first = time.monotonic() - begin
+    assert answer["events"] == answer["event"] and answer["event"] > 20000, answer["event"]
+    assert answer["maps"]["M"]["succeeded"] == 4000
+    begin = time.monotonic()
+    server.of(arn, "/state")
+    again = time.monotonic() - begin
+    print(f"    {answer['event']} events: {first * 1000:.0f} ms, kept: {again * 1000:.1f} ms")
+    assert first < 2 and again < 0.2
+    items = server.of(arn, "/timeline", map="M")
+    assert items["slots"] == 40 and items["length"] == 4000 and len(items["items"]) == 4000 and items["succeeded"] == 4000, items["slots"]
+    pages, cursor = 0, ""
+    while True:
+        page = server.of(arn, "/timeline", limit=3000, cursor=cursor)
+        pages += len(page["visits"])
+        cursor = page.get("next")
+        if not cursor:
+            break
+    assert pages == 8001, pages
+
+
+def test_events_come_in_pages_both_ways(server):
+    machine = server.machine("Rich", RICH, "Begin")
+    arn = server.run(machine, input={"items": [1]})
+    server.wait_ended(arn)
+    history = server.history(arn)
+    for reverse in (0, 1):
+        ids, start = [], None
+        while True:
+            page = server.of(arn, "/events", limit=7, reverse=reverse, data=1, **({"from": start} if start else {}))
+            for event in page["events"]:
+                ids.append(event["id"])
+                theirs = history[event["id"] - 1]
+                assert event["type"] == theirs["type"] and details(event) == details(theirs), (event, theirs)
+            start = page.get("next")
+            if not start:
+                break
+        assert ids == sorted((event["id"] for event in history), reverse=bool(reverse)), ids
+
+
+def test_a_visit_shows_its_data_on_its_way(server):
+    machine = server.machine("Flow", {
+        "P": {"Type": "Pass", "InputPath": "$.a", "Parameters": {"x.$": "$.b", "k": 1}, "ResultPath": "$.p", "OutputPath": "$.p", "Next": "Q"},
+        "Q": {"Type": "Pass", "End": True}}, "P")
+    arn = server.run(machine, input={"a": {"b": 7}})
+    server.wait_ended(arn)
+    answer = server.of(arn, "/inspect", state="P")
+    assert answer["input"] == {"json": {"a": {"b": 7}}} and answer["output"] == {"json": {"x": 7, "k": 1}}, answer
+    flow = {stage["stage"]: stage.get("value", {}).get("json") for stage in answer["flow"]}
+    assert flow["InputPath"] == {"b": 7} and flow["Parameters"] == {"x": 7, "k": 1} and flow["OutputPath"] == {"x": 7, "k": 1}, flow
+    assert answer["definition"]["InputPath"] == "$.a" and answer["outcome"] == "succeeded"
+    assert server.of(arn, "/inspect", event=answer["event"])["event"] == answer["event"]
+    jsonata = server.machine("Jsonata", {
+        "A": {"Type": "Pass", "Assign": {"v": "{% $states.input.n + 1 %}"}, "Next": "B"},
+        "B": {"Type": "Pass", "Output": {"sum": "{% $v + $states.input.n %}"}, "End": True}}, "A", QueryLanguage="JSONata")
+    arn = server.run(jsonata, input={"n": 20})
+    server.wait_ended(arn)
+    answer = server.of(arn, "/inspect", state="B")
+    assert answer["variables"] == {"v": 21} and answer["output"]["json"] == {"sum": 41}, answer
+    assert server.of(arn, "/inspect", state="A")["assigned"] == {"v": 21}
+
+
+def test_a_large_payload_is_fetched_by_itself(server):
+    machine = server.machine("Big", {"P": {"Type": "Pass", "End": True}}, "P")
+    text = "x" * 100000
+    arn = server.run(machine, input={"t": text})
+    server.wait_ended(arn)
+    header = server.of(arn)
+    assert "input" not in header and header["input_bytes"] > 100000 and "output" not in header
+    visit = server.of(arn, "/inspect", state="P")
+    assert visit["input"]["bytes"] > 100000, visit["input"]
+    assert server.of(arn, "/payload", event=visit["input"]["event"], field=visit["input"]["field"]) == {"t": text}
+
+
+def test_the_stream_tells_what_happens_and_goes_on_where_it_was_left(server):
+    machine = server.machine("S", {"W": {"Type": "Wait", "Seconds": 1, "End": True}}, "W")
+    arn = "arn:aws:states:us-east-1:000000000000:execution:S:one"
+    stream = Stream(server, f"overview,executions,execution:{arn}")
+    assert stream.next()[0] == "id"
+    server.run(machine, name="one")
+    types = []
+    while "ExecutionSucceeded" not in types:
+        event, data = stream.until(lambda e, d: e == "execution")
+        types.append(data["event"]["type"])
+    assert types == ["ExecutionStarted", "WaitStateEntered", "WaitStateExited", "ExecutionSucceeded"], types
+    stream.until(lambda e, d: e == "executions" and d["status"] == "SUCCEEDED")
+    left = stream.id
+    stream.close()
+    second = server.run(machine, name="two")
+    until(lambda: "two" in server.rows("status:running"))
+    time.sleep(0.2)
+    stream = Stream(server, "executions", last=left)
+    event, data = stream.until(lambda e, d: e != "id")
+    assert event == "executions" and data["name"] == "two" and data["status"] == "RUNNING", (event, data)
+    stream.close()
+    stream = Stream(server, f"execution:{second}", last=left)
+    assert stream.next() == ("resync", {"reason": "gap"})
+    stream.close()
+    server.kill()
+    server.start()
+    stream = Stream(server, "executions", last=left)
+    assert stream.next() == ("resync", {"reason": "restart"})
+    stream.until(lambda e, d: e == "executions" and d["name"] == "two" and d["status"] == "SUCCEEDED")
+    assert server.stop() == 0
+    while stream.next():
+        pass
+
+
+def test_a_reader_that_does_not_read_is_told_so(server):
+    machine = server.machine("L", {"M": {"Type": "Map", "ItemProcessor": {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}, "End": True}}, "M")
+    topics = ",".join(f"execution:arn:aws:states:us-east-1:000000000000:execution:L:x{i}" for i in range(8))
+    stream = Stream(server, topics)
+    for i in range(8):
+        arn = server.run(machine, name=f"x{i}", input=list(range(4000)))
+        server.wait_ended(arn)
+    event, data = stream.until(lambda e, d: e == "resync")
+    assert data["reason"] == "slow", data
+    stream.close()
+
+
+def test_the_search_file_may_be_lost(server):
+    machine = server.machine("M", {"F": {"Type": "Fail", "Error": "E.1"}}, "F")
+    waits = server.machine("W", {"W": {"Type": "Wait", "Seconds": 2, "End": True}}, "W")
+    for i in range(40):
+        server.run(machine, name=f"f{i}", input={"n": i})
+    server.run(waits, name="w")
+    until(lambda: len(server.rows("error:E.*")) == 40)
+    before = server.get("/v1/machines/M/durations")
+    server.kill()
+    for name in os.listdir(server.folder):
+        if ".search" in name:
+            os.unlink(f"{server.folder}/{name}")
+    server.start()
+    until(lambda: server.get("/v1/overview")["search"]["ready"] and len(server.rows("error:E.*")) == 40)
+    assert server.rows("input.n=17") == ["f17"]
+    assert server.get("/v1/machines/M/durations") == before
+    until(lambda: server.rows("machine:W status:succeeded"))
+    server.kill()
+    with open(f"{server.folder}/store.db.search", "r+b") as file:
+        file.seek(0)
+        file.write(b"garbage" * 1000)
+    server.start()
+    until(lambda: server.get("/v1/overview")["search"]["ready"] and len(server.rows("error:E.*")) == 40)
+    status, _ = server.request("/v1/search/rebuild", {}, "POST")
+    assert status == 202
+    until(lambda: server.get("/v1/overview")["search"]["ready"] and len(server.rows("error:E.*")) == 40)
+    assert server.get("/v1/machines/M/durations") == before
+    assert server.get("/v1/overview")["dead_letters"] == 40
+
+
+def test_what_ends_while_the_search_file_is_away_is_caught_up(server):
+    waits = server.machine("W", {"W": {"Type": "Wait", "Seconds": 1, "End": True}}, "W")
+    for i in range(20):
+        server.run(waits, name=f"w{i}")
+    until(lambda: len(server.rows("status:running")) == 20)
+    server.kill()
+    shutil.copytree(server.folder, server.folder + ".old")
+    server.start()
+    until(lambda: len(server.rows("status:succeeded")) == 20)
+    server.run(waits, name="late")
+    until(lambda: server.call("DescribeExecution", executionArn="arn:aws:states:us-east-1:000000000000:execution:W:late")["status"] == "SUCCEEDED")
+    server.kill()
+    for name in os.listdir(server.folder):  # the search file of an earlier day
+        if ".search" in name:
+            os.unlink(f"{server.folder}/{name}")
+    for name in os.listdir(server.folder + ".old"):
+        if ".search" in name:
+            shutil.copy(f"{server.folder}.old/{name}", server.folder)
+    shutil.rmtree(server.folder + ".old")
+    server.start()
+    until(lambda: len(server.rows("status:succeeded")) == 21)
+    states = server.get("/v1/machines/W/durations")["states"]
+    assert [state["count"] for state in states] == [21], states
+
+
+def test_actions_do_what_the_api_does(server):
+    waits = server.machine("W", {"W": {"Type": "Wait", "Seconds": 1000, "End": True}}, "W")
+    status, answer = server.request("/v1/executions", {"machine": "W", "name": "mine", "input": {"a": 1}}, "POST")
+    assert status == 201 and answer["name"] == "mine", answer
+    status, stopped = server.request("/v1/executions/" + urllib.parse.quote(answer["arn"], safe="") + "/stop", {"error": "Enough"}, "POST")
+    assert status == 200 and stopped["stop_ms"]
+    header = server.of(answer["arn"])
+    assert header["status"] == "ABORTED" and header["error"] == "Enough" and header["input"] == {"a": 1}
+    assert server.request("/v1/executions", {"machine": "Nobody"}, "POST")[0] == 404
+    assert server.request("/v1/executions", {}, "POST")[0] == 400
+    assert server.request("/v1/executions", {"machine": 5, "name": 7}, "POST")[0] == 400
+    machine = server.get("/v1/machines/W")
+    assert machine["definition"] and machine["versions"] == [] and machine["tags"] == {}, machine
+    graph = server.get("/v1/machines/W/graph", direction="right")
+    assert graph["direction"] == "right" and [node["name"] for node in graph["nodes"] if node["kind"] == "state"] == ["W"]
+
+
+def test_without_a_search_file_the_rest_is_there(server):
+    server.stop()
+    server.flags = ("--search", "off")
+    server.start()
+    machine = server.machine("M", {"P": {"Type": "Pass", "End": True}}, "P")
+    arn = server.run(machine)
+    server.wait_ended(arn)
+    assert server.request("/v1/executions")[0] == 503
+    assert server.get("/v1/overview")["search"]["enabled"] is False
+    assert server.of(arn)["status"] == "SUCCEEDED" and server.of(arn, "/state")["states"]["P"]["succeeded"] == 1
+
+
+def main():
+    tests = [(name, test) for name, test in globals().items() if name.startswith("test_") and callable(test)]
+    wanted = sys.argv[2:]
+    failed = 0
+    for name, test in tests:
+        if wanted and name not in wanted:
+            continue
+        server = Server()
+        try:
+            test(server)
+            print(f"ok   {name}", flush=True)
+        except Exception:
+            failed += 1
+            print(f"FAIL {name}", flush=True)
+            traceback.print_exc()
+            print(open(f"{server.folder}/log").read()[-2000:])
+        finally:
+            server.remove()
+    print(f"{len(tests) - failed} passed, {failed} failed")
+    sys.exit(failed != 0)
+
+
+main()

@@ -1,0 +1,4 @@
+import os
+import sys
+print("dying", file=sys.stderr, flush=True)
+os._exit(9)
