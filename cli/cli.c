@@ -26,6 +26,7 @@ static const struct subcommand *const commands[] = {
 	&command_serve,   &command_run,   &command_validate, &command_explain, &command_eval,
 	&command_deploy,  &command_start, &command_stop,     &command_ls,      &command_show,
 	&command_history, &command_check, &command_backup,   &command_graph,
+	&command_search,  &command_watch,
 	&command_dlq,     &command_functions, &command_keys,
 };
 #define COMMANDS_COUNT (sizeof commands / sizeof commands[0])

@@ -30,7 +30,7 @@ struct subcommand {
 };
 
 extern const struct subcommand command_serve, command_run, command_validate, command_explain, command_deploy, command_start,
-	command_stop, command_eval, command_functions, command_ls, command_keys, command_show, command_history, command_check, command_dlq, command_backup, command_graph;
+	command_stop, command_eval, command_functions, command_ls, command_keys, command_show, command_history, command_check, command_dlq, command_backup, command_search, command_watch, command_graph;
 
 /* The whole program but the exec guard: finds the subcommand, parses, runs. Returns the exit status. */
 int cli_main(int argc, char **argv);

@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "connectors/http/curl_library.h"
 #include "server/sigv4.h"
-#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@
 #define SILENCE_S_MAX 60L /* no call here waits that long for its answer */
 
 struct client {
-	CURL *curl;
+	CURL *easy;     /* made by the first request */
 	char *endpoint; /* without a slash at the end */
 };
 
@@ -25,8 +25,6 @@ struct client *client_new(const char *endpoint)
 	size_t len = strlen(client->endpoint);
 	if (len && client->endpoint[len - 1] == '/')
 		client->endpoint[len - 1] = 0;
-	curl_global_init(CURL_GLOBAL_DEFAULT);
-	client->curl = curl_easy_init();
 	return client;
 }
 
@@ -34,7 +32,8 @@ void client_free(struct client *client)
 {
 	if (!client)
 		return;
-	curl_easy_cleanup(client->curl);
+	if (client->easy)
+		curl.easy_cleanup(client->easy);
 	free(client->endpoint);
 	free(client);
 }
@@ -134,8 +133,8 @@ static struct curl_slist *sign(struct arena *arena, const char *method, const ch
 					 .headers_count = count };
 	struct str authorization = sigv4_authorization(arena, &request, str_of(id), str_of(secret), str_of(region ? region : "us-east-1"),
 						       STR("states"), str_of(timestamp), str_of(body));
-	headers = curl_slist_append(headers, arena_printf(arena, "X-Amz-Date: %s", timestamp));
-	return curl_slist_append(headers, arena_printf(arena, "Authorization: %.*s", STR_FMT(authorization)));
+	headers = curl.slist_append(headers, arena_printf(arena, "X-Amz-Date: %s", timestamp));
+	return curl.slist_append(headers, arena_printf(arena, "Authorization: %.*s", STR_FMT(authorization)));
 }
 
 /* "HOST[:PORT]" of a URL without a path, and where its path begins. */
@@ -152,10 +151,21 @@ static struct str host_of(const char *url, const char **ret_path)
 
 /* ---- requests ----------------------------------------------------------------------------------- */
 
-/* Takes the headers. */
-static int perform(struct client *client, const char *method, const char *path, struct curl_slist *headers, const char *body,
+static int prepare(struct client *client, struct wf_error *err)
+{
+	int code = client->easy ? 0 : curl_library_load(err);
+	if (code == 0 && !client->easy)
+		client->easy = curl.easy_init();
+	return code == 0 && !client->easy ? error_set(err, ERR(INTERNAL), "libcurl cannot be initialized") : code;
+}
+
+/* `lines` are headers, "Name: value", up to a NULL. */
+static int perform(struct client *client, const char *method, const char *path, const char *const *lines, const char *body,
 		   struct value **ret_answer, struct wf_error *err)
 {
+	int code = prepare(client, err);
+	if (code)
+		return code;
 	_cleanup_(buffer_done) struct buffer text = { 0 };
 	_cleanup_free_ char *url = mem_printf("%s%s", client->endpoint, path);
 	_cleanup_free_ char *direct = without_proxy();
@@ -164,41 +174,44 @@ static int perform(struct client *client, const char *method, const char *path, 
 	struct str host = host_of(client->endpoint, &prefix);
 	char *host_text = arena_strdup(&arena, host);
 	char curl_message[CURL_ERROR_SIZE] = "";
-	CURL *curl = client->curl;
+	CURL *easy = client->easy;
+	struct curl_slist *headers = NULL;
+	while (*lines)
+		headers = curl.slist_append(headers, *lines++);
 	headers = sign(&arena, method, host_text, arena_printf(&arena, "%s%s", prefix, path), body, headers);
-	headers = curl_slist_append(headers, arena_printf(&arena, "Host: %s", host_text));
+	headers = curl.slist_append(headers, arena_printf(&arena, "Host: %s", host_text));
 
-	curl_easy_reset(curl);
-	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_bytes);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &text);
-	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, curl_message);
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 10L);
-	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, SILENCE_S_MAX);
-	curl_easy_setopt(curl, CURLOPT_NOPROXY, direct);
-	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
+	curl.easy_reset(easy);
+	curl.easy_setopt(easy, CURLOPT_URL, url);
+	curl.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl.easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+	curl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_bytes);
+	curl.easy_setopt(easy, CURLOPT_WRITEDATA, &text);
+	curl.easy_setopt(easy, CURLOPT_ERRORBUFFER, curl_message);
+	curl.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl.easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, 10L);
+	curl.easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl.easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, SILENCE_S_MAX);
+	curl.easy_setopt(easy, CURLOPT_NOPROXY, direct);
+	curl.easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	if (variable("RATCHET_CA_FILE"))
-		curl_easy_setopt(curl, CURLOPT_CAINFO, variable("RATCHET_CA_FILE"));
+		curl.easy_setopt(easy, CURLOPT_CAINFO, variable("RATCHET_CA_FILE"));
 	if (body)
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
+		curl.easy_setopt(easy, CURLOPT_POSTFIELDS, body);
 	if (strcmp(method, body ? "POST" : "GET") != 0)
-		curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
-	CURLcode failed = curl_easy_perform(curl);
-	curl_slist_free_all(headers);
+		curl.easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
+	CURLcode failed = curl.easy_perform(easy);
+	curl.slist_free_all(headers);
 	if (failed == CURLE_PEER_FAILED_VERIFICATION || failed == CURLE_SSL_CACERT_BADFILE)
 		return error_set(err, ERR(UNREACHABLE), "%s shows a certificate that is not trusted: %s (--ca-file, RATCHET_CA_FILE)",
-				 client->endpoint, *curl_message ? curl_message : curl_easy_strerror(failed));
+				 client->endpoint, *curl_message ? curl_message : curl.easy_strerror(failed));
 	if (failed)
 		return error_set(
 		    err, ERR(UNREACHABLE),
 		    "cannot reach a server at %s: %s; is `ratchet serve` running? (--endpoint, RATCHET_ENDPOINT)",
-		    client->endpoint, *curl_message ? curl_message : curl_easy_strerror(failed));
+		    client->endpoint, *curl_message ? curl_message : curl.easy_strerror(failed));
 	long status = 0;
-	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+	curl.easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
 	_cleanup_(value_unrefp) struct value *answer = NULL;
 	if (value_parse(buffer_str(&text), NULL, &answer, NULL) != 0)
 		return error_set(err, ERR(UNREACHABLE),
@@ -214,9 +227,7 @@ int client_call(struct client *client, const char *operation, const struct value
 		struct wf_error *err)
 {
 	_cleanup_free_ char *target = mem_printf("X-Amz-Target: AWSStepFunctions.%s", operation);
-	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/x-amz-json-1.0");
-	headers = curl_slist_append(headers, target);
-	headers = curl_slist_append(headers, "Expect:");
+	const char *const headers[] = { "Content-Type: application/x-amz-json-1.0", target, "Expect:", NULL };
 	struct str text = value_text(request);
 	_cleanup_free_ char *body = mem_strndup(text.ptr, text.len);
 	return perform(client, "POST", "/", headers, body, ret_answer, err);
@@ -224,18 +235,18 @@ int client_call(struct client *client, const char *operation, const struct value
 
 int client_get(struct client *client, const char *path, struct value **ret_answer, struct wf_error *err)
 {
-	return perform(client, "GET", path, NULL, NULL, ret_answer, err);
+	const char *const headers[] = { NULL };
+	return perform(client, "GET", path, headers, NULL, ret_answer, err);
 }
 
 int client_send(struct client *client, const char *method, const char *path, const struct value *body, struct value **ret_answer,
 		struct wf_error *err)
 {
-	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+	const char *const headers[] = { "Content-Type: application/json", body ? "Expect:" : NULL, NULL };
 	_cleanup_free_ char *text = NULL;
 	if (body) {
 		struct str json = value_text(body);
 		text = mem_strndup(json.ptr, json.len);
-		headers = curl_slist_append(headers, "Expect:");
 	}
 	return perform(client, method, path, headers, text, ret_answer, err);
 }

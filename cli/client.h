@@ -24,6 +24,9 @@ int client_send(struct client *client, const char *method, const char *path, con
 /* GET of a JSON document ("/v1/info"). */
 int client_get(struct client *client, const char *path, struct value **ret_answer, struct wf_error *err);
 
+/* Percent-encodes a part of a path or a query (search.c). */
+void client_escape(struct str text, struct buffer *out);
+
 /* The exit status that belongs to a failed call. */
 int client_exit_status(int code);
 

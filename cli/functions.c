@@ -182,8 +182,8 @@ static int run_ls(const struct asked *asked)
 				   *figures = value_getz(row, "figures");
 		printf("%-24.*s %-9.*s version %-4lld workers %lld/%lld  queued %lld  invocations %lld  errors %lld\n",
 		       STR_FMT(text_of(row, "name")), STR_FMT(text_of(row, "runtime")),
-		       (long long)number_of(row, "latestVersion"), (long long)number_of(pool, "workers"),
-		       (long long)number_of(pool, "maxConcurrent"), (long long)number_of(pool, "queued"),
+		       (long long)number_of(row, "latest_version"), (long long)number_of(pool, "workers"),
+		       (long long)number_of(pool, "max_concurrent"), (long long)number_of(pool, "queued"),
 		       (long long)number_of(figures, "invocations"), (long long)number_of(figures, "errors"));
 	}
 	return EXIT_GOOD;
@@ -288,8 +288,8 @@ static void print_lines(const struct value *lines)
 	for (size_t i = 0; i < value_count(lines); i++) {
 		const struct value *line = value_at(lines, i);
 		char time[TIMESTAMP_TEXT_MAX];
-		timestamp_format(number_of(line, "time"), time);
-		struct str id = text_of(line, "requestId");
+		timestamp_format(number_of(line, "time_ms"), time);
+		struct str id = text_of(line, "request_id");
 		_cleanup_free_ char *text = mem_strndup(text_of(line, "text").ptr, text_of(line, "text").len);
 		cli_clean(text, strlen(text));
 		printf("%s %.8s %s\n", time, id.len ? id.ptr : "        ", text);

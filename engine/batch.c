@@ -154,9 +154,11 @@ static void release_execution(struct engine *engine, const struct release *relea
 		resident->row_status = release->status;
 		resident->row_start_ms = execution_start_ms(resident->execution);
 		resident->row_stop_ms = execution_stop_ms(resident->execution);
-		children_ended(engine, resident);
-		if (execution_status(resident->execution) != EXECUTION_RUNNING)
-			resident->state = RESIDENT_ENDED; /* unless it was redriven since */
+		if (execution_status(resident->execution) != EXECUTION_RUNNING) { /* unless it was redriven since … */
+			children_ended(engine, resident);
+			if (!cache_redrive_waits(resident)) /* … or will be now */
+				resident->state = RESIDENT_ENDED;
+		}
 	}
 }
 

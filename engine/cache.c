@@ -189,8 +189,7 @@ static void refuse_inputs(struct engine *engine, struct resident *resident, bool
 	}
 }
 
-/* Whether a redrive waits for it: then its state is needed although it has ended. */
-static bool is_redriven(const struct resident *resident)
+bool cache_redrive_waits(const struct resident *resident)
 {
 	for (const struct input *input = resident->inputs.first; input; input = input->next)
 		if (input->kind == INPUT_REDRIVE)
@@ -214,7 +213,7 @@ static int load_row(struct engine *engine, struct resident *resident, const stru
 	resident->stored = resident->started = true;
 	resident->has_open = false; /* of one that runs recovery_loaded knows better */
 	execution_free(TAKE(resident->execution));
-	if (loaded->row.status != EXECUTION_RUNNING && !is_redriven(resident)) {
+	if (loaded->row.status != EXECUTION_RUNNING && !cache_redrive_waits(resident)) {
 		resident->state = RESIDENT_ENDED;
 		return 0;
 	}

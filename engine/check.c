@@ -140,6 +140,9 @@ static void check_row(struct check *check, const struct store_execution *row, co
 	if (row->status != status)
 		problem(check, "the list says %s, its history %s", row->status <= EXECUTION_PENDING_REDRIVE ? execution_status_name(row->status) : "nonsense",
 			execution_status_name(status));
+	struct attributes attributes;
+	if (execution_revision(execution) && attributes_decode(row->attributes, &attributes) && attributes.revision != execution_revision(execution))
+		problem(check, "the list says that it runs definition %" PRIu64 ", its history %" PRIu64, attributes.revision, execution_revision(execution));
 	if (row->start_ms != execution_start_ms(execution))
 		problem(check, "the list says that it began at %" PRId64 " ms, its history at %" PRId64, row->start_ms, execution_start_ms(execution));
 	if (row->stop_ms != execution_stop_ms(execution))

@@ -252,8 +252,9 @@ void dead_write(struct engine *engine, struct store_batch *batch, const struct d
 {
 	switch (change->kind) {
 	case DEAD_CHANGE_FORGET:
-		for (size_t i = 0; i < change->ids_count; i++)
-			store_batch_add(batch, STORE_DELETE_DEAD_LETTER)->dead_letter = (struct store_dead_letter){ .execution_id = change->ids[i] };
+		/* No batch is empty: of none, the letter of no execution goes. */
+		for (size_t i = 0; i < change->ids_count || i == 0; i++)
+			store_batch_add(batch, STORE_DELETE_DEAD_LETTER)->dead_letter = (struct store_dead_letter){ .execution_id = change->ids_count ? change->ids[i] : 0 };
 		break;
 	case DEAD_CHANGE_FILL: {
 		struct store_op *op = store_batch_add(batch, STORE_FILL_DEAD_LETTER);

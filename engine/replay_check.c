@@ -4,7 +4,7 @@
 #include "engine/token.h"
 #include <stdlib.h>
 
-#define HISTORY_BYTES_MAX (64 << 20)
+#define HISTORY_BYTES_MAX (16 << 20) /* folded and replayed at one go */
 
 struct checking {
 	uint64_t id;

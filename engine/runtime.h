@@ -168,6 +168,8 @@ bool cache_release(struct engine *engine, struct resident *resident, bool force)
 /* Brings the cache under its bounds. */
 void cache_evict(struct engine *engine);
 void cache_free(struct engine *engine);
+/* Whether it is to be redriven: then its state is needed although it has ended. */
+bool cache_redrive_waits(const struct resident *resident);
 /* Whether its state can be read now. */
 static inline bool resident_readable(const struct resident *resident)
 {

@@ -5,7 +5,7 @@
 #include "search/internal.h"
 #include <stdlib.h>
 
-#define READS_MOST 4
+#define READS_MOST 32
 #define PAGE_ROWS 200
 #define READ_BYTES (1 << 20)
 #define PAUSE_MS 20

@@ -8,7 +8,7 @@
 #include <time.h>
 
 #define ROWS_LOOKED_AT 20000
-#define LOOK_US 60000
+#define LOOK_US 40000
 #define START_SLACK_MS 120000 /* ids are in the order of their starts, but for this */
 
 #define COLUMNS "e.id, e.machine, e.status, e.start, e.stop, e.name, e.error, e.state, e.redrives, e.version, e.parent, e.records"

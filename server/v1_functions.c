@@ -152,7 +152,7 @@ static void remove_alias(struct route_call *call)
 		functions_alias(functions, call->parts[0], call->parts[1], 0, on_done, call);
 }
 
-/* {status, payload, version, requestId, log}: the same as Invoke, for people and the console. */
+/* {status, payload, version, request_id, log}: the same as Invoke, for people and the console. */
 static void on_invoked(void *data, const struct invoke_result *result)
 {
 	struct route_call *call = data;
@@ -164,7 +164,7 @@ static void on_invoked(void *data, const struct invoke_result *result)
 	}
 	struct value *payload = NULL;
 	bool json = value_parse(result->payload, NULL, &payload, NULL) == 0;
-	buffer_printf(out, "{\"status\":\"%s\",\"version\":\"%.*s\",\"requestId\":\"%s\",\"log\":",
+	buffer_printf(out, "{\"status\":\"%s\",\"version\":\"%.*s\",\"request_id\":\"%s\",\"log\":",
 		      result->end == INVOKE_FAILED ? "FAILED" : "SUCCEEDED", STR_FMT(result->version), result->request_id);
 	value_write_string(result->log, out);
 	buffer_addz(out, ",\"payload\":");

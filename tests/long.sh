@@ -1,28 +1,51 @@
 #!/usr/bin/env bash
 # The long set: what ./test.sh --long runs beside the quick suites.
 #
-#   tests/long.sh [PART…]        all parts, or only these:
+#   tests/long.sh [--seeds N] [--rounds N] [--minutes N] [PART…]        all parts, or only these:
 #
 #     asan        the unit, store, simulation and conformance suites under AddressSanitizer and UndefinedBehaviorSanitizer
 #     tsan        what has threads (the store's contract, power loss, the engine with its writer thread under faults) under ThreadSanitizer
 #     valgrind    the unit suites under valgrind, leaks included
 #     power       power loss over RATCHET_POWER_SEEDS seeds (2,000), of the store and of a whole engine
 #     allocation  a failing allocation at every allocation that the store's script reaches
-#     kill        tests/crash/kill.py, RATCHET_KILL_ROUNDS rounds (500), against the release binary
+#     kill        tests/crash/kill.py, --rounds or RATCHET_KILL_ROUNDS rounds (500), against the release binary
 #     faults      tests/faults/faults.py against the release binary
-#     simulation  the simulator over RATCHET_SIMULATION_SEEDS seeds (100,000)
-#     fuzz        each libFuzzer target for RATCHET_FUZZ_SECONDS (600), two at a time
+#     simulation  the simulator over --seeds or RATCHET_SIMULATION_SEEDS seeds (100,000; a million is RATCHET_SIMULATION_SEEDS=1000000)
+#     fuzz        each libFuzzer target for --minutes or RATCHET_LONG_MINUTES_PER_FUZZER minutes (10), two at a time
 #
+# Ends with a table of what ran, with its figures.
 # Builds go to RATCHET_LONG_BUILD-PART (build-PART), where meson-logs/testlog*.json is what tests/tally.py adds up.
 # a failure anywhere is a non-zero exit.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-parts=("$@")
+parts=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --seeds) RATCHET_SIMULATION_SEEDS=$2; shift 2 ;;
+    --rounds) RATCHET_KILL_ROUNDS=$2; shift 2 ;;
+    --minutes) RATCHET_LONG_MINUTES_PER_FUZZER=$2; shift 2 ;;
+    -*) echo "long.sh: unknown option $1" >&2; sed -n '2,25s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) parts+=("$1"); shift ;;
+  esac
+done
 [ ${#parts[@]} -gt 0 ] || parts=(asan tsan valgrind power allocation kill faults simulation fuzz)
 prefix=${RATCHET_LONG_BUILD:-build}
 export RATCHET_TEST_DATA="${RATCHET_TEST_DATA:-$PWD/../shared}"
 failed=0
+table=$(mktemp)
+trap 'rm -f "$table"' EXIT
+
+# row NAME SECONDS STATUS FIGURES: one line of the table.
+row() {
+  printf '| %-28s | %7s | %-6s | %s\n' "$1" "$(($2 / 60)):$(printf %02d $(($2 % 60)))" "$3" "$4" >>"$table"
+}
+
+# figures FILE: what a program said of how much it did.
+figures() {
+  grep -aE '^[0-9]+ (seeds|kills)|the power went|allocations|^\[ +PASSED|^[0-9]+ passed' "$1" | sed -E 's/^[[:space:]]+//; s/^\[ +PASSED +\] /passed: /' | tail -n 3 |
+    paste -sd ';' | sed 's/;/; /g' | cut -c1-400
+}
 
 # build PART MESON_OPTION…: sets up and compiles (all, or the targets in $targets).
 build() {
@@ -47,21 +70,23 @@ PYTHON
 
 # run PART NAME COMMAND…: runs it, shows its last lines, and notes it.
 run() {
-  local folder=$prefix-$1 name=$2 status=0
+  local folder=$prefix-$1 name=$2 status=0 begin=$SECONDS
   shift 2
   mkdir -p "$folder/meson-logs"
   "$@" >"$folder/meson-logs/$name.txt" 2>&1 || status=$?
   grep -vE '^\[ +(RUN|OK) |^\[=' "$folder/meson-logs/$name.txt" | tail -n 12
   [ $status = 0 ] || { echo "$name: failed with status $status"; failed=1; }
+  row "$name" $((SECONDS - begin)) "$([ $status = 0 ] && echo ok || echo FAILED)" "$(figures "$folder/meson-logs/$name.txt")"
   note "$folder" "$name" $status "$folder/meson-logs/$name.txt"
 }
 
 # suites PART MESON_TEST_OPTION…: runs meson's tests in that build.
 suites() {
-  local folder=$prefix-$1
+  local part=$1 folder=$prefix-$1 begin=$SECONDS status=ok
   shift
-  meson test -C "$folder" --no-rebuild --print-errorlogs "$@" 2>&1 | grep -E '^[0-9]+/[0-9]+ .*(FAIL|TIMEOUT|ERROR)|^(Ok|Fail|Timeout|Skipped|Expected)|ERROR: |WARNING: ThreadSanitizer|runtime error' | head -n 60
-  [ "${PIPESTATUS[0]}" = 0 ] || failed=1
+  meson test -C "$folder" --no-rebuild --print-errorlogs "$@" 2>&1 | tee "$folder.suites" | grep -E '^[0-9]+/[0-9]+ .*(FAIL|TIMEOUT|ERROR)|^(Ok|Fail|Timeout|Skipped|Expected)|ERROR: |WARNING: ThreadSanitizer|runtime error' | head -n 60
+  [ "${PIPESTATUS[0]}" = 0 ] || { failed=1; status=FAILED; }
+  row "$part: suites" $((SECONDS - begin)) $status "$(grep -E '^(Ok|Fail|Timeout|Skipped):' "$folder.suites" | tr -s ' ' | paste -sd ' ')"
 }
 
 part_asan() {
@@ -73,7 +98,7 @@ part_asan() {
 
 part_tsan() {
   export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-  local programs=(store/test_store_contract store/test_store_power engine/test_engine_engine engine/test_engine_faults engine/test_engine_power engine/test_engine_loop)
+  local programs=(store/test_store_contract store/test_store_power engine/test_engine_engine engine/test_engine_children engine/test_engine_trouble engine/test_engine_faults engine/test_engine_power engine/test_engine_loop)
   targets="${programs[*]/#/tests/}" build tsan -Dbuildtype=debugoptimized -Db_sanitize=thread || return 1
   local program
   for program in "${programs[@]}"; do
@@ -109,9 +134,8 @@ part_faults() {
 }
 
 part_simulation() {
-  [ -f tests/simulation/meson.build ] || { echo "skipped: there is no simulator"; return 0; }
   build release || return 1
-  run release simulation "$prefix-release/tests/simulation/simulation" --seeds "${RATCHET_SIMULATION_SEEDS:-100000}"
+  run release simulation "$prefix-release/tests/simulation/simulation" --seeds "${RATCHET_SIMULATION_SEEDS:-100000}" --jobs "$(nproc)"
 }
 
 # One target: its status is in NAME.status; what it found in NAME.found/.
@@ -128,12 +152,13 @@ fuzz_one() {
   else
     echo "fuzz_$name: FAILED: $(grep -E 'ERROR: |SUMMARY: |assert|deadly|runtime error' "$work/log.txt" | head -n 3 | tr '\n' ' ') inputs in $work/found"
   fi
+  row "fuzz_$name" "$seconds" "$([ $status = 0 ] && echo ok || echo FAILED)" "${runs:-?} runs, ${cover:-}"
   echo $status >"$work/status"
 }
 
 part_fuzz() {
   command -v clang >/dev/null || { echo "skipped: fuzzing needs clang"; return 0; }
-  local folder=$prefix-fuzz seconds=${RATCHET_FUZZ_SECONDS:-600} names=() name passed=0 bad=0
+  local folder=$prefix-fuzz seconds=$((${RATCHET_LONG_MINUTES_PER_FUZZER:-10} * 60)) names=() name passed=0 bad=0
   for name in tests/fuzz/fuzz_*.c; do
     name=${name##*/fuzz_}
     names+=("${name%.c}")
@@ -161,4 +186,6 @@ for part in "${parts[@]}"; do
   "part_$part" || { echo "$part: it could not be built"; failed=1; }
   echo "$part: $((SECONDS - begin)) s"
 done
+printf '\n| %-28s | %7s | %-6s | %s\n' "what ran" "min:s" "" "figures"
+cat "$table"
 exit $failed

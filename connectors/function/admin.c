@@ -1,6 +1,6 @@
 /* admin.c: making, publishing, naming, rolling back and removing functions; what is told of them.
  *
- * A function is one record of the store: {settings, package, versions, aliases, nextVersion, created, updated}. It is written
+ * A function is one record of the store: {settings, package, versions, aliases, next_version, created_ms, updated_ms}. It is written
  * whole with every change, and the answer waits for it. Versions' copies are made before the record names them, so that a
  * record never names what is not there; copies that no record names are removed at the next start. */
 #include "connectors/function/room.h"
@@ -45,7 +45,7 @@ static struct value *describe_pool(const struct function *function)
 	add_number(pool, "starting", starting);
 	add_number(pool, "busy", (int64_t)workers - idle - starting);
 	add_number(pool, "queued", queued);
-	add_number(pool, "maxConcurrent", function->max_concurrent);
+	add_number(pool, "max_concurrent", function->max_concurrent);
 	add_number(pool, "reserved", function->reserved);
 	return pool;
 }
@@ -57,7 +57,7 @@ static struct value *describe_figures(const struct function *function)
 	add_number(figures, "errors", (int64_t)function->errors);
 	add_number(figures, "throttles", (int64_t)function->throttles);
 	add_number(figures, "timeouts", (int64_t)function->timeouts);
-	add_number(figures, "coldStarts", (int64_t)function->cold_starts);
+	add_number(figures, "cold_starts", (int64_t)function->cold_starts);
 	return figures;
 }
 
@@ -83,18 +83,17 @@ static struct value *describe(const struct function *function, bool whole)
 		add_text(object, "entry", settings->entry);
 		add_text(object, "handler", settings->folder);
 		add_text(object, "description", settings->description);
-		value_object_take(object, STR("timeoutSeconds"),
-				  value_from_double((double)settings->timeout_ms / 1000));
-		add_number(object, "memoryMb", settings->memory_mb);
+		add_number(object, "timeout_ms", settings->timeout_ms);
+		add_number(object, "memory_mb", settings->memory_mb);
 	} else {
 		add_text(object, "problem", "its settings are no good any more: see `settings`");
 	}
-	add_number(object, "latestVersion", (int64_t)function->next_version - 1);
+	add_number(object, "latest_version", (int64_t)function->next_version - 1);
 	add_text(object, "package", function->package);
 	value_object_take(object, STR("pool"), describe_pool(function));
 	value_object_take(object, STR("figures"), describe_figures(function));
-	add_number(object, "created", function->created_ms);
-	add_number(object, "updated", function->updated_ms);
+	add_number(object, "created_ms", function->created_ms);
+	add_number(object, "updated_ms", function->updated_ms);
 	if (whole) {
 		value_object_set(object, STR("settings"), function->source);
 		value_object_set(object, STR("versions"), function->published);
@@ -146,9 +145,9 @@ struct value *functions_logs(struct functions *functions, struct str name, uint6
 		const struct log_line *row = &function->log[i % LOG_LINES];
 		struct value *line = value_new_object(5);
 		add_number(line, "number", (int64_t)i + 1);
-		add_number(line, "time", row->time_ms);
+		add_number(line, "time_ms", row->time_ms);
 		if (*row->request_id)
-			add_text(line, "requestId", row->request_id);
+			add_text(line, "request_id", row->request_id);
 		add_text(line, "version", row->version);
 		add_text(line, "text", row->text);
 		value_array_take(lines, line);
@@ -199,7 +198,7 @@ static struct value *configure_version(struct function *function, uint64_t numbe
 		int64_t at = 0;
 		const struct value *row = value_at(function->published, i);
 		if (number && value_int64(value_getz(row, "version"), &at) && (uint64_t)at == number)
-			value_int64(value_getz(row, "created"), &modified_ms);
+			value_int64(value_getz(row, "created_ms"), &modified_ms);
 	}
 	return version ? configure(function, version, modified_ms) : NULL;
 }
@@ -290,9 +289,9 @@ static void store(struct functions *functions, const char *name, const struct fu
 	add_text(record, "package", function->package);
 	value_object_set(record, STR("versions"), function->published);
 	value_object_set(record, STR("aliases"), function->aliases);
-	add_number(record, "nextVersion", (int64_t)function->next_version);
-	add_number(record, "created", function->created_ms);
-	add_number(record, "updated", function->updated_ms);
+	add_number(record, "next_version", (int64_t)function->next_version);
+	add_number(record, "created_ms", function->created_ms);
+	add_number(record, "updated_ms", function->updated_ms);
 	functions->records->put(functions->records, str_of(name), value_text(record), on_stored, change);
 }
 
@@ -403,7 +402,7 @@ static void add_version(struct function *function, struct str package, const cha
 		value_object_take(row, STR("package"), value_from_string(package));
 	value_object_set(row, STR("settings"), function->source);
 	add_text(row, "description", description ? description : "");
-	add_number(row, "created", wall_ms());
+	add_number(row, "created_ms", wall_ms());
 	for (size_t i = 0; i < value_count(function->published); i++)
 		value_array_add(all, value_at(function->published, i));
 	value_array_add(all, row);
@@ -503,7 +502,7 @@ static void set_alias(struct function *function, struct str alias, uint64_t numb
 			add_number(row, "previous", old);
 		else if (before && value_int64(value_getz(before, "previous"), &old))
 			add_number(row, "previous", old);
-		add_number(row, "updated", wall_ms());
+		add_number(row, "updated_ms", wall_ms());
 		value_object_take(all, alias, row);
 	}
 	value_unref(function->aliases);
@@ -614,10 +613,10 @@ static void load(void *data, struct str key, struct str bytes)
 	}
 	if (package)
 		function->package = mem_strndup(value_string(package).ptr, value_string(package).len);
-	if (value_int64(value_getz(record, "nextVersion"), &next) && next > 0)
+	if (value_int64(value_getz(record, "next_version"), &next) && next > 0)
 		function->next_version = (uint64_t)next;
-	value_int64(value_getz(record, "created"), &function->created_ms);
-	value_int64(value_getz(record, "updated"), &function->updated_ms);
+	value_int64(value_getz(record, "created_ms"), &function->created_ms);
+	value_int64(value_getz(record, "updated_ms"), &function->updated_ms);
 	/* Its folder may be gone: then it is there, and says so when it is invoked. */
 	struct wf_error err = { 0 };
 	function_refresh(function, &err);

@@ -71,6 +71,11 @@ struct version *function_version(struct function *function, uint64_t number, str
 static void function_free(struct function *function)
 {
 	round_leave(function);
+	for (struct function **at = &function->owner->all; *at; at = &(*at)->next)
+		if (*at == function) {
+			*at = function->next;
+			break;
+		}
 	free(function->name);
 	free(function->arn);
 	free(function->package);
@@ -125,6 +130,8 @@ struct function *function_new(struct functions *functions, struct str name)
 	function->next_version = 1;
 	function->max_concurrent = 1;
 	function->created_ms = function->updated_ms = wall_ms();
+	function->next = functions->all;
+	functions->all = function;
 	str_map_put(&functions->by_name, name, function);
 	return function;
 }
@@ -297,33 +304,33 @@ static uint32_t function_running(const struct connector *connector)
 
 /* ---- life -------------------------------------------------------------------------------------------------- */
 
+/* Invocations without a word, workers with their guards' sockets, which is their end. */
+static void empty_version(struct version *version)
+{
+	for (struct invocation *invocation; (invocation = version->queue.first);) {
+		version->queue.first = invocation->next;
+		invocation_free(invocation);
+	}
+	while (version->workers.first) {
+		if (version->workers.first->invocation)
+			invocation_free(version->workers.first->invocation);
+		worker_free(version->workers.first);
+	}
+}
+
 static void free_functions(struct functions *functions)
 {
-	size_t i = 0;
-	for (struct str_map_entry *entry; (entry = str_map_next(&functions->by_name, &i));) {
-		struct function *function = entry->value;
-		for (struct version *version = function->versions; version; version = version->next) {
-			struct invocation *invocation;
-			while ((invocation = version->queue.first)) {
-				version->queue.first = invocation->next;
-				invocation_free(invocation);
-			}
-			while (version->workers.first) {
-				if (version->workers.first->invocation)
-					invocation_free(version->workers.first->invocation);
-				worker_free(version->workers.first); /* its guard sees the socket close */
-			}
-		}
-	}
+	for (struct function *function = functions->all; function; function = function->next)
+		for (struct version *version = function->versions; version; version = version->next)
+			empty_version(version);
 	for (struct invocation *invocation; (invocation = functions->answered.first);) {
 		functions->answered.first = invocation->next;
 		invocation_free(invocation);
 	}
 	runtime_api_free(functions->api);
 	spawner_stop(&functions->spawner);
-	i = 0;
-	for (struct str_map_entry *entry; (entry = str_map_next(&functions->by_name, &i));) {
-		struct function *function = entry->value;
+	while (functions->all) {
+		struct function *function = functions->all;
 		for (struct version *next, *version = function->versions; version; version = next) {
 			next = version->next;
 			settings_done(&version->settings);

@@ -128,7 +128,7 @@ void functions_rollback(struct functions *functions, struct str name, struct str
 			functions_done *done, void *data);
 
 /* For people and the console: an array of all, by name; one with its versions, aliases and pools, or NULL; the kept end of
- * its log behind line number `after`: {lines: [{number, time, requestId, version, text}], next}. Yours. */
+ * its log behind line number `after`: {lines: [{number, time_ms, request_id, version, text}], next}. Yours. */
 struct value *functions_list(struct functions *functions);
 struct value *functions_show(struct functions *functions, struct str name);
 struct value *functions_logs(struct functions *functions, struct str name, uint64_t after);

@@ -156,6 +156,9 @@ static void add_ours(struct functions *functions, const struct version *version,
 		add_variable(list, "TZ", STR(":UTC"));
 	if (settings->runtime == RUNTIME_PYTHON && !is_set(version, "PYTHONUNBUFFERED"))
 		add_variable(list, "PYTHONUNBUFFERED", STR("1"));
+	/* Compiled files are told from stale ones by a time in seconds: a folder that changes under way goes without. */
+	if (settings->runtime == RUNTIME_PYTHON && !version->number && !is_set(version, "PYTHONDONTWRITEBYTECODE"))
+		add_variable(list, "PYTHONDONTWRITEBYTECODE", STR("1"));
 	if (!invocation)
 		return;
 	_cleanup_free_ char *deadline = mem_printf("%lld", (long long)(wall_ms() + settings->timeout_ms)),

@@ -94,8 +94,8 @@ struct function {
 	bool publishing;
 	struct value *source;   /* settings of $LATEST */
 	char *package;          /* rolled back: $LATEST runs from that copy; NULL: from its folder */
-	struct value *published; /* array of {version, package, settings, description, created}, oldest first */
-	struct value *aliases;   /* {NAME: {version, previous, updated}} */
+	struct value *published; /* array of {version, package, settings, description, created_ms}, oldest first */
+	struct value *aliases;   /* {NAME: {version, previous, updated_ms}} */
 	uint64_t next_version;
 	int64_t created_ms, updated_ms;
 	struct version *versions; /* those with a pool: current ones, and others that still run */
@@ -103,6 +103,7 @@ struct function {
 	uint64_t invocations, errors, throttles, cold_starts, timeouts;
 	struct log_line log[LOG_LINES]; /* a ring */
 	uint64_t log_count;             /* ever */
+	struct function *next;          /* of all, removed ones that still run included */
 	struct function *round;         /* next in the round of those with something queued */
 	bool in_round;
 };
@@ -115,6 +116,7 @@ struct functions {
 	char *region, *account, *folder;
 	struct random random;
 	struct str_map by_name;
+	struct function *all;
 	struct str_map tasks; /* struct task_key → struct local_task */
 	struct spawner spawner;
 	struct runtime_api *api;

@@ -38,11 +38,14 @@ enum runtime_call runtime_route(const char *method, const char *path, struct str
 	if (strncmp(path, RUNTIME_PREFIX, sizeof RUNTIME_PREFIX - 1) != 0)
 		return found;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		if (!matches(rows[i].path, path + sizeof RUNTIME_PREFIX - 1, ret_request_id))
+		struct str id = STR_EMPTY;
+		if (!matches(rows[i].path, path + sizeof RUNTIME_PREFIX - 1, &id))
 			continue;
-		if (strcmp(method, rows[i].method) == 0)
-			return rows[i].call;
 		found = RUNTIME_WRONG_METHOD;
+		if (strcmp(method, rows[i].method) != 0)
+			continue;
+		*ret_request_id = id;
+		return rows[i].call;
 	}
 	return found;
 }

@@ -9,9 +9,8 @@
  * what is dear about a request is making all that, not sending it. */
 #include "connectors/http/client.h"
 #include "base/mem.h"
+#include "connectors/http/curl_library.h"
 #include "connectors/text.h"
-#include <curl/curl.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #define CONNECT_TIMEOUT_MS 10000
@@ -69,7 +68,7 @@ static void on_ready(struct loop_watch *watch, int fd, unsigned events)
 	struct http_socket *socket = watch->data;
 	struct http_client *client = socket->client;
 	int what = (events & LOOP_READ ? CURL_CSELECT_IN : 0) | (events & LOOP_WRITE ? CURL_CSELECT_OUT : 0), running;
-	curl_multi_socket_action(client->multi, fd, what, &running);
+	curl.multi_socket_action(client->multi, fd, what, &running);
 	take_ended(client);
 }
 
@@ -80,7 +79,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *s
 	if (what == CURL_POLL_REMOVE) {
 		if (socket) {
 			loop_unwatch(client->loop, &socket->watch);
-			curl_multi_assign(client->multi, fd, NULL);
+			curl.multi_assign(client->multi, fd, NULL);
 			socket->next_idle = client->idle_sockets;
 			client->idle_sockets = socket;
 		}
@@ -93,7 +92,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *s
 		else
 			socket = NEW(struct http_socket);
 		*socket = (struct http_socket){ .watch = { .callback = on_ready, .data = socket }, .client = client };
-		curl_multi_assign(client->multi, fd, socket);
+		curl.multi_assign(client->multi, fd, socket);
 	}
 	loop_watch_fd(client->loop, &socket->watch, fd,
 		      (what & CURL_POLL_IN ? LOOP_READ : 0u) | (what & CURL_POLL_OUT ? LOOP_WRITE : 0u));
@@ -114,7 +113,7 @@ static void on_timeout(struct loop_timer *timer)
 {
 	struct http_client *client = timer->data;
 	int running;
-	curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	curl.multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 	take_ended(client);
 }
 
@@ -188,8 +187,8 @@ static void buffer_rest(struct buffer *buffer)
 
 static void call_free(struct http_call *call)
 {
-	curl_easy_cleanup(call->easy);
-	curl_slist_free_all(call->sent_headers);
+	curl.easy_cleanup(call->easy);
+	curl.slist_free_all(call->sent_headers);
 	buffer_done(&call->sent_body);
 	buffer_done(&call->body);
 	buffer_done(&call->header_bytes);
@@ -208,7 +207,7 @@ static struct http_call *call_take(struct http_client *client)
 	} else {
 		call = NEW(struct http_call);
 		call->client = client;
-		call->easy = curl_easy_init();
+		call->easy = curl.easy_init();
 	}
 	return call;
 }
@@ -217,8 +216,8 @@ static struct http_call *call_take(struct http_client *client)
 static void call_rest(struct http_call *call)
 {
 	struct http_client *client = call->client;
-	curl_easy_reset(call->easy);
-	curl_slist_free_all(TAKE(call->sent_headers));
+	curl.easy_reset(call->easy);
+	curl.slist_free_all(TAKE(call->sent_headers));
 	if (client->idle_count >= IDLE_CALLS_MAX) {
 		call_free(call);
 		return;
@@ -238,7 +237,7 @@ static void call_rest(struct http_call *call)
 static void call_leave(struct http_call *call)
 {
 	struct http_client *client = call->client;
-	curl_multi_remove_handle(client->multi, call->easy);
+	curl.multi_remove_handle(client->multi, call->easy);
 	*(call->previous ? &call->previous->next : &client->running) = call->next;
 	if (call->next)
 		call->next->previous = call->previous;
@@ -291,8 +290,8 @@ static void call_report(struct http_call *call, CURLcode code)
 	if (response.failure == HTTP_TOO_LARGE)
 		response.failure_text = STR("The answer is larger than the limit.");
 	else if (response.failure != HTTP_ANSWERED)
-		response.failure_text = str_of(call->error[0] ? call->error : curl_easy_strerror(code));
-	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &response.status);
+		response.failure_text = str_of(call->error[0] ? call->error : curl.easy_strerror(code));
+	curl.easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &response.status);
 	MEM_GROW(call->headers, call->headers_capacity, call->headers_count + 1);
 	for (size_t i = 0; i < call->headers_count; i++) {
 		const struct header_place *place = &call->places[i];
@@ -307,12 +306,12 @@ static void take_ended(struct http_client *client)
 {
 	CURLMsg *message;
 	int left;
-	while ((message = curl_multi_info_read(client->multi, &left))) {
+	while ((message = curl.multi_info_read(client->multi, &left))) {
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		CURLcode code = message->data.result;
 		struct http_call *call;
-		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&call);
+		curl.easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&call);
 		call_leave(call);
 		call_report(call, code);
 		call_rest(call);
@@ -379,7 +378,7 @@ static void add_header(struct http_call *call, struct buffer *scratch, struct st
 	/* "Name;" is how curl is told to send a header without a value. */
 	buffer_addz(scratch, value.len ? ": " : ";");
 	buffer_add(scratch, value);
-	call->sent_headers = curl_slist_append(call->sent_headers, scratch->data);
+	call->sent_headers = curl.slist_append(call->sent_headers, scratch->data);
 }
 
 static void set_headers(struct http_call *call, const struct http_request *request)
@@ -392,11 +391,11 @@ static void set_headers(struct http_call *call, const struct http_request *reque
 	}
 	/* "Name:" takes out what curl would add by itself. */
 	if (request->has_body) {
-		call->sent_headers = curl_slist_append(call->sent_headers, "Expect:");
+		call->sent_headers = curl.slist_append(call->sent_headers, "Expect:");
 		if (!has_type)
-			call->sent_headers = curl_slist_append(call->sent_headers, "Content-Type:");
+			call->sent_headers = curl.slist_append(call->sent_headers, "Content-Type:");
 	}
-	curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->sent_headers);
+	curl.easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->sent_headers);
 }
 
 static void set_method(struct http_call *call, const struct http_request *request)
@@ -404,15 +403,15 @@ static void set_method(struct http_call *call, const struct http_request *reques
 	_cleanup_free_ char *method = mem_strndup(request->method.ptr, request->method.len);
 	if (request->has_body) {
 		buffer_add(&call->sent_body, request->body);
-		curl_easy_setopt(call->easy, CURLOPT_POST, 1L);
-		curl_easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->sent_body.len);
-		curl_easy_setopt(call->easy, CURLOPT_POSTFIELDS, call->sent_body.len ? call->sent_body.data : "");
+		curl.easy_setopt(call->easy, CURLOPT_POST, 1L);
+		curl.easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->sent_body.len);
+		curl.easy_setopt(call->easy, CURLOPT_POSTFIELDS, call->sent_body.len ? call->sent_body.data : "");
 		if (strcmp(method, "POST") != 0)
-			curl_easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, method);
+			curl.easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, method);
 	} else if (strcmp(method, "HEAD") == 0) {
-		curl_easy_setopt(call->easy, CURLOPT_NOBODY, 1L);
+		curl.easy_setopt(call->easy, CURLOPT_NOBODY, 1L);
 	} else if (strcmp(method, "GET") != 0) {
-		curl_easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, method);
+		curl.easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, method);
 	}
 }
 
@@ -421,28 +420,48 @@ static void set_fixed(struct http_call *call)
 	struct http_client *client = call->client;
 	CURL *easy = call->easy;
 	call->error[0] = 0;
-	curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
-	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(easy, CURLOPT_USERAGENT, "ratchet/" RATCHET_VERSION);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
-	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
-	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(easy, CURLOPT_NOPROXY, client->no_proxy);
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)client->options.connect_timeout_ms);
+	curl.easy_setopt(easy, CURLOPT_PRIVATE, call);
+	curl.easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
+	curl.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl.easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	curl.easy_setopt(easy, CURLOPT_USERAGENT, "ratchet/" RATCHET_VERSION);
+	curl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+	curl.easy_setopt(easy, CURLOPT_WRITEDATA, call);
+	curl.easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	curl.easy_setopt(easy, CURLOPT_HEADERDATA, call);
+	curl.easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	curl.easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl.easy_setopt(easy, CURLOPT_NOPROXY, client->no_proxy);
+	curl.easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)client->options.connect_timeout_ms);
 	if (client->ca_file)
-		curl_easy_setopt(easy, CURLOPT_CAINFO, client->ca_file);
+		curl.easy_setopt(easy, CURLOPT_CAINFO, client->ca_file);
+}
+
+/* The first request loads the library: many a client never sends one. */
+static int make_multi(struct http_client *client, struct wf_error *err)
+{
+	int r = curl_library_load(err);
+	if (r < 0)
+		return r;
+	client->multi = curl.multi_init();
+	if (!client->multi)
+		return error_set(err, ERR(INTERNAL), "libcurl cannot be initialized");
+	curl.multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+	curl.multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
+	curl.multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+	curl.multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
+	curl.multi_setopt(client->multi, CURLMOPT_MAX_HOST_CONNECTIONS, client->options.connections_per_host_max);
+	curl.multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
+	return 0;
 }
 
 int http_client_send(struct http_client *client, const struct http_request *request, http_done *done, void *data,
 		     struct http_call **ret_call, struct wf_error *err)
 {
 	int r = check(request, err);
+	if (r == 0 && !client->multi)
+		r = make_multi(client, err);
 	if (r < 0)
 		return r;
 	struct http_call *call = call_take(client);
@@ -451,20 +470,20 @@ int http_client_send(struct http_client *client, const struct http_request *requ
 	set_method(call, request);
 	set_headers(call, request);
 	if (request->user) {
-		curl_easy_setopt(call->easy, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
-		curl_easy_setopt(call->easy, CURLOPT_USERNAME, request->user);
-		curl_easy_setopt(call->easy, CURLOPT_PASSWORD, request->password ? request->password : "");
+		curl.easy_setopt(call->easy, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+		curl.easy_setopt(call->easy, CURLOPT_USERNAME, request->user);
+		curl.easy_setopt(call->easy, CURLOPT_PASSWORD, request->password ? request->password : "");
 	}
-	curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS, (long)(request->timeout_ms > 0 ? request->timeout_ms : 1));
+	curl.easy_setopt(call->easy, CURLOPT_TIMEOUT_MS, (long)(request->timeout_ms > 0 ? request->timeout_ms : 1));
 	call->body_max = request->response_bytes_max;
 	call->done = done;
 	call->data = data;
-	CURLcode code = curl_easy_setopt(call->easy, CURLOPT_URL, url);
-	CURLMcode added = code == CURLE_OK ? curl_multi_add_handle(client->multi, call->easy) : CURLM_OK;
+	CURLcode code = curl.easy_setopt(call->easy, CURLOPT_URL, url);
+	CURLMcode added = code == CURLE_OK ? curl.multi_add_handle(client->multi, call->easy) : CURLM_OK;
 	if (code != CURLE_OK || added != CURLM_OK) {
 		call_rest(call);
 		return error_set(err, ERR(INVALID), "the request cannot be made: %s",
-				 code != CURLE_OK ? curl_easy_strerror(code) : curl_multi_strerror(added));
+				 code != CURLE_OK ? curl.easy_strerror(code) : curl.multi_strerror(added));
 	}
 	call->previous = NULL;
 	call->next = client->running;
@@ -491,11 +510,6 @@ struct str http_response_header(const struct http_response *response, const char
 
 /* ---- the client */
 
-static void initialize_curl(void)
-{
-	curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 /* What the environment says, and this machine: a workflow that calls its neighbour must not go through the company's
  * proxy. */
 static char *no_proxy_list(void)
@@ -508,28 +522,16 @@ static char *no_proxy_list(void)
 int http_client_new(struct loop *loop, const struct http_client_options *options, struct http_client **ret_client,
 		    struct wf_error *err)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	pthread_once(&once, initialize_curl);
 	struct http_client *client = NEW(struct http_client);
-	client->multi = curl_multi_init();
-	if (!client->multi) {
-		free(client);
-		return error_set(err, ERR(INTERNAL), "libcurl cannot be initialized");
-	}
 	client->loop = loop;
 	client->options = *options;
 	if (!client->options.connect_timeout_ms)
 		client->options.connect_timeout_ms = CONNECT_TIMEOUT_MS;
+	if (!client->options.connections_per_host_max)
+		client->options.connections_per_host_max = CONNECTIONS_PER_HOST;
 	client->ca_file = options->ca_file ? mem_strdup(options->ca_file) : NULL;
 	client->no_proxy = no_proxy_list();
 	client->timer = (struct loop_timer){ .callback = on_timeout, .data = client };
-	long per_host = options->connections_per_host_max ? options->connections_per_host_max : CONNECTIONS_PER_HOST;
-	curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-	curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
-	curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-	curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
-	curl_multi_setopt(client->multi, CURLMOPT_MAX_HOST_CONNECTIONS, per_host);
-	curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
 	*ret_client = client;
 	return 0;
 }
@@ -547,7 +549,8 @@ void http_client_free(struct http_client *client)
 		client->idle = call->next;
 		call_free(call);
 	}
-	curl_multi_cleanup(client->multi); /* closes the connections, which unwatches them */
+	if (client->multi)
+		curl.multi_cleanup(client->multi); /* closes the connections, which unwatches them */
 	for (struct http_socket *socket; (socket = client->idle_sockets);) {
 		client->idle_sockets = socket->next_idle;
 		free(socket);

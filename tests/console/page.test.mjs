@@ -1,6 +1,6 @@
 // The page itself: what a browser loads, what the policy allows, what the build does without npm. Point 1.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -89,8 +89,8 @@ export const tests = {
   async 'a build without npm makes a page that says so'() {
     const folder = mkdtempSync(join(tmpdir(), 'ratchet-no-npm-'));
     try {
-      symlinkSync(execFileSync('sh', ['-c', 'command -v python3'], { encoding: 'utf8' }).trim(), join(folder, 'python3'));
-      const made = spawnSync('python3', [join(WEB, 'build.py'), join(folder, 'out.c'), join(folder, 'out.d'), join(folder, 'bundle')], { env: { PATH: folder }, encoding: 'utf8' });
+      const python = execFileSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).trim();
+      const made = spawnSync(python, [join(WEB, 'build.py'), join(folder, 'out.c'), join(folder, 'out.d'), join(folder, 'bundle')], { env: { PATH: folder }, encoding: 'utf8' });
       equal(made.status, 0, made.stderr);
       assert(/left out of this build/.test(made.stderr), made.stderr);
       assert(readFileSync(join(folder, 'bundle/index.html'), 'utf8').includes('without its console'), 'the page');

@@ -204,6 +204,8 @@ def check_canary(server, checks, count):
         checks.that(job["state"] == "CANCELLED", f"cancelled: {job}")
     preview = server.send("POST", "/v1/dead-letters/preview", {"filter": {"machine": "orders"}})
     gone = server.send("POST", "/v1/dead-letters/discard", {"preview": preview["preview"]})
+    none = server.send("POST", "/v1/dead-letters/discard", {"filter": {"machine": "orders"}})
+    checks.that(none["discarded"] == 0, f"none are left to be discarded: {none}")
     checks.that(gone["discarded"] == bad and server.send("GET", "/v1/dead-letters/groups")["total"] == 0, f"all are discarded: {gone}")
 
 

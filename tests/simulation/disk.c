@@ -238,7 +238,10 @@ static void reading_runs(struct loop_timer *timer)
 	struct sim *sim = front->node->sim;
 	if (!reading->made) {
 		reading->made = true;
-		if (sim_happens(sim, sim->temper.read_fail))
+		/* What a process reads once, at its beginning, fails more often. */
+		const struct store_request *request = reading->request;
+		bool once = request->kind == REQUEST_MESSAGES || request->kind == REQUEST_LIST_OPEN || request->kind == REQUEST_COUNT_OPEN;
+		if (sim_happens(sim, sim->temper.read_fail * (once ? 5 : 1)))
 			reading->request->code = error_set(&reading->request->err, ERR(IO), "the read failed");
 		else
 			memory_read((struct memory_store *)front->disk->inner, reading->request);

@@ -467,6 +467,7 @@ void model_commit(struct model *model, const struct store_batch *batch)
 			append_message(model, &op->message);
 			break;
 		case STORE_DELETE_MESSAGE: /* below */
+			break;
 		case STORE_PUT_DEAD_LETTER:
 			fact = need(model, op->dead_letter.execution_id);
 			fact->letter_ms = op->dead_letter.failed_ms;

@@ -129,6 +129,11 @@ PLANTED = [
     ("a child begun once more by recovery", "engine/children.c",
      [("high = token_check(engine->key, \"child of a task\", high ^ parent.event_id);",
        "high = token_check(engine->key, \"child of a task\", high ^ parent.event_id ^ engine->epoch);")]),
+    ("a dead letter kept behind its redrive", "engine/dead_letters.c",
+     [("} else if (release->reopened) {", "} else if (false) {")]),
+    ("no dead letter of one that fails in its first step", "engine/dead_letters.c",
+     [("release->letter = is_letter(engine, resident->machine, release->status);",
+       "release->letter = !release->begun && is_letter(engine, resident->machine, release->status);")]),
     ("open executions counted twice", "engine/turn.c",
      [("engine->counting ||", "")]),
 ]

@@ -122,6 +122,8 @@ struct fact { /* one execution */
 	int64_t open_wake_ms;
 	uint8_t row_status;
 	int64_t row_stop_ms;
+	int64_t letter_ms; /* when its dead letter says it failed; 0: it is none */
+	uint64_t letter_redrives;
 	bool touched;
 };
 

@@ -354,8 +354,8 @@ static void what_failed_in_an_older_store_is_an_unread_dead_letter(void **state)
 	unlink(path);
 	assert_int_equal(sql_open(&sql, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL, &err), 0);
 	assert_int_equal(schema_migrate(&sql, schema_steps, 1, &err), 0);
-	assert_int_equal(sql_run(&sql, "INSERT INTO execution VALUES(256, 7, 'a', 1, 5, 2, x'00'), (512, 7, 'b', 1, 6, 3, x'00'), (768, 7, 'c', 1, 6, 4, x'00'),"
-				       " (1024, 7, 'd', 1, 6, 1, x'00'), (1280, 7, 'e', 1, 0, 0, x'00')", &err), 0);
+	assert_int_equal(sql_run(&sql, "INSERT INTO execution VALUES(256, 7, x'61', 1, 5, 2, x'00'), (512, 7, x'62', 1, 6, 3, x'00'), (768, 7, x'63', 1, 6, 4, x'00'),"
+				       " (1024, 7, x'64', 1, 6, 1, x'00'), (1280, 7, x'65', 1, 0, 0, x'00')", &err), 0);
 	sql_close(&sql);
 	fixture_open(f);
 	struct answer a = list_dead(f, (struct store_dead_request){ .unread = true, .before_id = INT64_MAX, .limit = 10 });

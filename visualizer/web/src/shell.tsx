@@ -5,7 +5,7 @@ import { LiveRegion } from './announce';
 import { Dialog, DialogHost, openDialog } from './dialog';
 import { keySets, useKeys } from './keys';
 import { openJump } from './jump';
-import { liveState, liveUntil } from './live/client';
+import { liveState, liveUntil, useLive } from './live/client';
 import { setTheme, setTimeMode, theme, THEMES, TIME_MODES, timeMode, type Theme, type TimeMode } from './preferences';
 import { href, route, type ScreenName } from './router';
 import { logout, session } from './session';
@@ -76,6 +76,8 @@ export function openKeyHelp(): void {
 	);
 }
 
+const ignore = () => {};
+
 export function Shell({ children }: { children: ComponentChildren }) {
 	useKeys('Everywhere', [
 		{ key: '?', does: 'show the keys', run: openKeyHelp },
@@ -91,6 +93,8 @@ export function Shell({ children }: { children: ComponentChildren }) {
 		document.addEventListener('keydown', onKey);
 		return () => document.removeEventListener('keydown', onKey);
 	}, []);
+	// Something is always listened to, so that the chip is true on every screen.
+	useLive(session.value?.role === 'none' ? [] : ['overview'], ignore, ignore);
 	const screen = route.value.screen;
 	return (
 		<>

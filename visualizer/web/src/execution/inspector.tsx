@@ -108,7 +108,7 @@ function Facts({ visit, node, timeMs }: { visit: Inspection; node: GraphNode | u
 			)}
 			{visit.path && (
 				<div>
-					<dt>Item</dt>
+					<dt>Inside</dt>
 					<dd>{visit.path}</dd>
 				</div>
 			)}

@@ -170,6 +170,7 @@ export function ItemsTable({ of, item, prefix, moment }: ItemsProps) {
 							label="Items"
 							count={rows.length}
 							rowHeight={ROW_HEIGHT}
+							follow={rows.findIndex(([index]) => index === chosen)}
 							empty={<p class="empty">{by === 'failed' ? 'No item failed.' : 'No item was started yet.'}</p>}
 							head={
 								<div role="row" aria-rowindex={1} class="list-head items-grid">

@@ -76,7 +76,7 @@ function Row({ visit, index, origin, span, end, chosen }: { visit: Visit; index:
 export function Axis({ span }: { span: number }) {
 	return (
 		<span class="axis">
-			{[0, 0.25, 0.5, 0.75].map((part) => (
+			{(span < 8 ? [0] : [0, 0.25, 0.5, 0.75]).map((part) => (
 				<span class="number" key={part} style={{ left: `${part * 100}%` }}>
 					{formatDuration(span * part)}
 				</span>
@@ -105,6 +105,7 @@ export function TimelineRows({ of, item, selected, moment }: { of: Resource<Time
 						class="timeline-list"
 						count={visits.length}
 						rowHeight={ROW_HEIGHT}
+						follow={visits.findIndex((visit) => visit.state === selected)}
 						empty={<p class="empty">{item ? `Nothing of ${item} was entered yet.` : 'No state was entered yet.'}</p>}
 						head={
 							<div role="row" aria-rowindex={1} class="list-head timeline-grid">

@@ -24,9 +24,9 @@ export function describeNode(node: GraphNode, look: NodeLook): string {
 function detailOf(node: GraphNode, look: NodeLook): string {
 	if (node.kind === 'fold') return look.failed ? `${look.failed} failed` : look.entered ? `${look.entered} entered` : '';
 	if (look.outcome === 'pending') return node.detail ?? node.type ?? '';
-	const times = look.entered > 1 ? ` · ×${look.entered}` : '';
-	const also = look.entered > 1 && look.failed ? ` · ${look.failed} failed` : '';
-	return `${OUTCOME_LOOK[look.outcome].word}${times}${also}`;
+	if (look.entered === 1) return OUTCOME_LOOK[look.outcome].word;
+	if (look.running) return `×${look.entered} · ${look.running} run`;
+	return `×${look.entered}${look.failed ? ` · ${look.failed} failed` : ''}`;
 }
 
 function clip(text: string, width: number): string {
@@ -75,24 +75,27 @@ export function NodeView({ node, look, selected, reachable, near, onSelect }: No
 			<rect class="g-box" width={node.w} height={node.h} rx={node.container ? 10 : 8} />
 			{near && icon && <path class="g-icon" d={icon} transform={`translate(13 ${(head - 16) / 2})`} />}
 			{lines.map((line, index) => (
-				<text class="g-title" x={near ? TEXT_AT : 10} y={MARGIN + 12 + index * TITLE_LINE} key={index}>
+				<text class="g-title" aria-hidden="true" x={near ? TEXT_AT : 10} y={MARGIN + 12 + index * TITLE_LINE} key={index}>
 					{line}
 				</text>
 			))}
 			{near && (
-				<text class="g-detail" x={TEXT_AT} y={MARGIN + lines.length * TITLE_LINE + 10}>
+				<text class="g-detail" aria-hidden="true" x={TEXT_AT} y={MARGIN + lines.length * TITLE_LINE + 10}>
 					{clip(detailOf(node, now), node.w)}
 				</text>
 			)}
 			{now.outcome !== 'pending' && (
-				<text class="g-status" x={node.w - 9} y={MARGIN + 12}>
-					{OUTCOME_LOOK[now.outcome].icon}
-				</text>
+				<>
+					<circle class="g-disc" cx={2} cy={2} r={8.5} />
+					<text class="g-status" aria-hidden="true" x={2} y={6}>
+						{OUTCOME_LOOK[now.outcome].icon}
+					</text>
+				</>
 			)}
 			{near && now.retries > 0 && (
 				<>
 					<rect class="g-badge" x={node.w - 40} y={-9} width={34} height={17} rx={8.5} />
-					<text class="g-badge-text" x={node.w - 23} y={3.5}>
+					<text class="g-badge-text" aria-hidden="true" x={node.w - 23} y={3.5}>
 						↻ {now.retries > 99 ? '99+' : now.retries}
 					</text>
 				</>

@@ -202,7 +202,7 @@ export function ExecutionsScreen() {
 			<div class="row">
 				<Heading title="Executions" />
 				<QueryBar value={q} error={queryError} onChange={(text) => setQuery({ q: text }, { push: true })} />
-				<CopyCli words={['ls', ...(q ? [q] : [])]} />
+				<CopyCli words={['search', q]} />
 			</div>
 			<div class="row">
 				<div class="chips" role="group" aria-label="Views">

@@ -1,0 +1,266 @@
+/* watch.c: `ratchet watch`: one execution as it runs: a line for each state, folded to the screen's height, failures first.
+ *
+ * The server folds the history (/v1/executions/ARN/state), so what is asked for and shown does not grow with the number of events:
+ * a Map of 100,000 items is one line. */
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/client.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define POLL_MS 250
+#define PATIENCE_POLLS 240 /* a server that is started again is waited for */
+
+struct line {
+	struct str name, error;
+	int64_t entered, running, succeeded, caught, failed, aborted, retries, first_ms, last_ms;
+	double progress; /* < 0: none */
+};
+
+static int64_t number_of(const struct value *object, const char *name)
+{
+	const struct value *member = object ? value_getz(object, name) : NULL;
+	int64_t number = 0;
+	if (member)
+		value_int64(member, &number);
+	return number;
+}
+
+static struct str text_of(const struct value *object, const char *name)
+{
+	const struct value *member = object ? value_getz(object, name) : NULL;
+	return member && value_is(member, VALUE_STRING) ? value_string(member) : STR_EMPTY;
+}
+
+static struct line read_line(struct str name, const struct value *state, const struct value *tasks)
+{
+	struct line line = { .name = name,
+			     .error = text_of(state, "error"),
+			     .entered = number_of(state, "entered"),
+			     .running = number_of(state, "running"),
+			     .succeeded = number_of(state, "succeeded"),
+			     .caught = number_of(state, "caught"),
+			     .failed = number_of(state, "failed"),
+			     .aborted = number_of(state, "aborted"),
+			     .retries = number_of(state, "retries"),
+			     .first_ms = number_of(state, "first_ms"),
+			     .last_ms = number_of(state, "last_ms"),
+			     .progress = -1 };
+	for (size_t i = 0; tasks && i < value_count(tasks); i++) {
+		const struct value *task = value_at(tasks, i), *progress = value_getz(task, "progress");
+		if (progress && str_eq(text_of(task, "state"), name))
+			line.progress = value_number(progress);
+	}
+	return line;
+}
+
+/* Failures first, then what runs, then what has been retried, then the others as they were entered. */
+static int rank(const struct line *line)
+{
+	return line->failed ? 0 : line->running ? 1 : line->caught || line->retries ? 2 : 3;
+}
+
+static void sort_lines(struct line *lines, size_t count)
+{
+	struct line *sorted = mem_alloc((count + 1) * sizeof *sorted);
+	size_t used = 0;
+	for (int wanted = 0; wanted <= 3; wanted++)
+		for (size_t i = 0; i < count; i++)
+			if (rank(&lines[i]) == wanted)
+				sorted[used++] = lines[i];
+	if (count)
+		memcpy(lines, sorted, count * sizeof *lines);
+	free(sorted);
+}
+
+static void put_clean(struct str text, struct buffer *out)
+{
+	size_t at = out->len;
+	buffer_add(out, text);
+	if (text.len)
+		cli_clean(out->data + at, out->len - at);
+}
+
+static void put_count(const char *word, int64_t count, struct buffer *out)
+{
+	if (count)
+		buffer_printf(out, " %lld %s", (long long)count, word);
+}
+
+static void put_line(const struct line *line, int64_t now_ms, struct buffer *out)
+{
+	static const char *const marks[] = { "✗", "▸", "↻", "✓" };
+	char duration[32];
+	int64_t until_ms = line->running ? now_ms : line->last_ms;
+	buffer_printf(out, " %s ", line->aborted && !line->failed && !line->running ? "–" : marks[rank(line)]);
+	put_clean(line->name, out);
+	buffer_printf(out, "  %s", cli_duration(until_ms - line->first_ms, duration));
+	if (line->entered > 1 || rank(line) != 3) {
+		put_count("failed", line->failed, out);
+		put_count("running", line->running, out);
+		put_count("caught", line->caught, out);
+		put_count("aborted", line->aborted, out);
+		put_count("succeeded", line->succeeded, out);
+		put_count("retries", line->retries, out);
+	}
+	if (line->progress >= 0)
+		buffer_printf(out, "  %.0f %%", line->progress * 100);
+	if (line->error.len) {
+		buffer_addz(out, "  ");
+		put_clean(line->error, out);
+	}
+}
+
+/* The lines that fit, and what the others come to. Ends each with a newline. */
+static unsigned put_screen(const struct value *header, const struct value *state, unsigned rows, int64_t now_ms,
+			   struct buffer *out)
+{
+	const struct value *states = value_getz(state, "states"), *tasks = value_getz(header, "tasks");
+	size_t count = states ? value_count(states) : 0;
+	struct line *lines = mem_alloc((count + 1) * sizeof *lines);
+	char duration[32];
+	int64_t stop_ms = number_of(header, "stop_ms");
+	for (size_t i = 0; i < count; i++)
+		lines[i] = read_line(value_key_at(states, i), value_at(states, i), tasks);
+	sort_lines(lines, count);
+	put_clean(text_of(header, "machine"), out);
+	buffer_addz(out, " / ");
+	put_clean(text_of(header, "name"), out);
+	buffer_printf(out, "  %.*s  %s  %lld events\n", STR_FMT(text_of(header, "status")),
+		      cli_duration((stop_ms ? stop_ms : now_ms) - number_of(header, "start_ms"), duration),
+		      (long long)number_of(state, "events"));
+	size_t room = rows > 3 ? rows - 3 : 1, shown = count <= room ? count : room - (room > 1);
+	for (size_t i = 0; i < shown; i++) {
+		put_line(&lines[i], now_ms, out);
+		buffer_byte(out, '\n');
+	}
+	if (shown < count) {
+		int64_t running = 0, succeeded = 0;
+		for (size_t i = shown; i < count; i++) {
+			running += lines[i].running;
+			succeeded += lines[i].succeeded;
+		}
+		buffer_printf(out, "   … %zu more states:", count - shown);
+		put_count("running", running, out);
+		put_count("succeeded", succeeded, out);
+		buffer_byte(out, '\n');
+	}
+	free(lines);
+	return (unsigned)(1 + shown + (shown < count));
+}
+
+static unsigned screen_rows(unsigned *ret_columns)
+{
+	struct winsize size;
+	*ret_columns = 80;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || !size.ws_row || !size.ws_col)
+		return 24;
+	*ret_columns = size.ws_col;
+	return size.ws_row;
+}
+
+/* In place of what was drawn before; lines are cut at the screen's edge, so that each is one row. */
+static void draw(const struct buffer *screen, unsigned columns, unsigned before)
+{
+	if (before)
+		printf("\033[%uA", before);
+	for (const char *at = screen->data; *at;) {
+		size_t length = strcspn(at, "\n"), shown = 0;
+		unsigned column = 0;
+		while (shown < length && column < columns) {
+			do
+				shown++;
+			while (shown < length && ((unsigned char)at[shown] & 0xc0) == 0x80);
+			column++;
+		}
+		printf("\033[2K%.*s\n", (int)shown, at);
+		at += length + 1;
+	}
+	printf("\033[J");
+	fflush(stdout);
+}
+
+static int fetch(struct client *client, const char *path, const char *rest, struct value **ret_answer,
+		 struct wf_error *err)
+{
+	_cleanup_free_ char *whole = mem_printf("%s%s", path, rest);
+	return client_get(client, whole, ret_answer, err);
+}
+
+static int finish(struct command_line *line, const struct value *header, const struct value *state, bool live,
+		  int64_t now_ms)
+{
+	if (line_option(line, "json")) {
+		_cleanup_(buffer_done) struct buffer out = { 0 };
+		value_write_pretty(header, &out);
+		printf("%s\n", out.data);
+	} else if (!live) {
+		_cleanup_(buffer_done) struct buffer out = { 0 };
+		put_screen(header, state, 100000, now_ms, &out);
+		fputs(out.data, stdout);
+	}
+	if (str_eqz(text_of(header, "status"), "SUCCEEDED"))
+		return EXIT_GOOD;
+	_cleanup_free_ char *status = mem_strndup(text_of(header, "status").ptr, text_of(header, "status").len);
+	cli_print_failure(status, text_of(header, "error"), text_of(header, "cause"));
+	return EXIT_EXECUTION_FAILED;
+}
+
+static int run_watch(struct command_line *line)
+{
+	struct wf_error err = { 0 };
+	_cleanup_(client_freep) struct client *client = client_new(line_option(line, "endpoint"));
+	_cleanup_free_ char *arn = NULL;
+	_cleanup_(buffer_done) struct buffer path = { 0 };
+	struct clock_source *clock = clock_system();
+	bool live = isatty(STDOUT_FILENO) && !line_option(line, "json");
+	unsigned before = 0, silent = 0;
+	int code = client_execution_arn(client, line_argument(line, 0), &arn, &err);
+	if (code)
+		return cli_fail(client_exit_status(code), &err);
+	buffer_addz(&path, "/v1/executions/");
+	client_escape(str_of(arn), &path);
+	for (;;) {
+		_cleanup_(value_unrefp) struct value *header = NULL, *state = NULL;
+		code = fetch(client, path.data, "", &header, &err);
+		if (code == 0)
+			code = fetch(client, path.data, "/state", &state, &err);
+		if (code && (code != ERR(UNREACHABLE) || ++silent > PATIENCE_POLLS))
+			return cli_fail(client_exit_status(code), &err);
+		if (code == 0) {
+			silent = 0;
+			bool ended = number_of(header, "stop_ms") && !str_eqz(text_of(header, "status"), "RUNNING");
+			if (live) {
+				_cleanup_(buffer_done) struct buffer screen = { 0 };
+				unsigned columns, rows = screen_rows(&columns);
+				unsigned drawn = put_screen(header, state, rows, clock->wall_ms(clock), &screen);
+				draw(&screen, columns, before);
+				before = drawn;
+			}
+			if (ended)
+				return finish(line, header, state, live, clock->wall_ms(clock));
+		}
+		nanosleep(&(struct timespec){ .tv_nsec = POLL_MS * 1000000L }, NULL);
+	}
+}
+
+const struct subcommand command_watch = {
+	.name = "watch",
+	.arguments = "EXECUTION",
+	.summary = "watch an execution until it ends: its states, failures first",
+	.details = "EXECUTION is an ARN, or MACHINE:NAME. On a terminal the view is redrawn in place and folds to its height; elsewhere it\n"
+		   "is printed once, at the end. The exit status is 1 if the execution did not succeed.",
+	.options =
+	    (const struct option_row[]){
+		{ .name = "json", .help = "print the execution as JSON at its end" },
+		{ .name = "endpoint", .argument = "URL", .help = "the server (RATCHET_ENDPOINT, else http://127.0.0.1:8083)" },
+		{ 0 },
+	    },
+	.arguments_min = 1,
+	.arguments_max = 1,
+	.run = run_watch,
+};

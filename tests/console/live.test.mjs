@@ -1,0 +1,171 @@
+// What happens is shown as it happens; what breaks leaves the page as it was. Point 4.
+import { rmSync, writeFileSync } from 'node:fs';
+import { assert, equal, executionUrl, sleep, until } from './harness.mjs';
+import { ground as makeGround, NO_BLOCK, orderInput } from './ground.mjs';
+import { failing, order } from './machines.mjs';
+
+export async function prepare(options) {
+  const ground = await makeGround(options);
+  ground.orders = await ground.server.deploy('orders', order());
+  ground.shipping = await ground.server.deploy('shipping', failing);
+  ground.waiting = await ground.server.deploy('waiting', { StartAt: 'A', States: { A: { Type: 'Wait', Seconds: 2, Next: 'B' }, B: { Type: 'Wait', Seconds: 2, Next: 'C' }, C: { Type: 'Pass', End: true } } });
+  ground.logging = await ground.server.deploy('logging', { StartAt: 'Encode', States: { Encode: { Type: 'Task', Resource: 'arn:ratchet:exec:::slow', End: true } } });
+  return ground;
+}
+
+const isLive = (page) => until('the live chip', async () => (await page.locator('.live').textContent()).includes('live'));
+const outcome = (page, state) => page.locator(`[data-node][data-state="${state}"]`).getAttribute('data-outcome', { timeout: 3000 });
+
+// When each of the marks appears in the page, by the page's own clock.
+const watch = (page, marks) =>
+  page.evaluate((wanted) => {
+    window.seen = {};
+    const look = () => {
+      for (const [name, selector] of Object.entries(wanted)) if (!(name in window.seen) && document.querySelector(selector)) window.seen[name] = Date.now();
+    };
+    new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });
+    look();
+  }, marks);
+
+export const tests = {
+  async 'start, retry, failure and redrive appear within a second without a reload'(ground) {
+    const { server } = ground;
+    writeFileSync(ground.block, '');
+    const page = await ground.open('/executions');
+    await isLive(page);
+    const started = Date.now();
+    const arn = await server.run(ground.orders, 'watched', orderInput(ground));
+    await page.getByRole('button', { name: /new – show/ }).waitFor({ timeout: 2000 });
+    const newAfter = Date.now() - started;
+    await ground.open(executionUrl(server, arn));
+    const shown = ground.shown;
+    await isLive(shown);
+    await watch(shown, { retry: '[data-state=Ship] .g-badge', failed: '[data-state=Ship][data-outcome=failed]', banner: '.banner' });
+    await server.ends(arn);
+    await shown.locator('.banner').waitFor();
+    const events = await server.history(arn);
+    const at = (event) => Math.round(event.timestamp * 1000);
+    const seen = await shown.evaluate(() => window.seen);
+    const retry = seen.retry - at(events.filter(({ type }) => type === 'TaskScheduled')[1]);
+    const failed = seen.failed - at(events.at(-1));
+    rmSync(ground.block);
+    await watch(shown, { succeeded: '[data-state=Ship][data-outcome=succeeded]' });
+    await shown.keyboard.press('r');
+    await shown.getByRole('button', { name: 'Redrive 1 execution' }).click();
+    equal(await server.ends(arn), 'SUCCEEDED', 'the redriven execution');
+    await shown.locator('.execution-head').getByText('Succeeded').waitFor();
+    const redriven = (await shown.evaluate(() => window.seen.succeeded)) - at((await server.history(arn)).at(-1));
+    const note = `start ${newAfter}, retry ${retry}, failure ${failed}, redrive ${redriven} ms`;
+    assert(Math.max(newAfter, retry, failed, redriven) <= 1000, note);
+    writeFileSync(ground.block, '');
+    return note;
+  },
+
+  async 'a server that is killed and comes back leaves the content and no event is lost or doubled'(ground) {
+    const { server } = ground;
+    const arn = await server.run(ground.waiting, `survivor-${Date.now()}`);
+    const page = await ground.open(executionUrl(server, arn, '?tab=events'));
+    await isLive(page);
+    const rows = page.getByRole('table', { name: 'Events' });
+    await rows.getByRole('button', { name: 'WaitStateEntered' }).first().waitFor();
+    await server.kill();
+    await page.getByText(/reconnecting, data from \d\d:\d\d:\d\d/).waitFor();
+    assert(await rows.getByRole('button', { name: 'WaitStateEntered' }).first().isVisible(), 'the content went away');
+    assert(await page.locator('[data-node]').count(), 'the graph went away');
+    await server.start();
+    await isLive(page);
+    equal(await server.ends(arn), 'SUCCEEDED', 'the execution');
+    const events = await server.history(arn);
+    await until('the last event', async () => Number(await rows.getAttribute('aria-rowcount')) === events.length);
+    const shown = await rows.locator('.events-grid').evaluateAll((all) => all.map((row) => row.children[0].textContent.trim()));
+    equal(shown, events.map(({ id }) => String(id)), 'event ids');
+    await until('the end in the graph', async () => (await outcome(page, 'C')) === 'succeeded');
+    assert(!(await page.getByRole('alert').count()), 'an error stays');
+  },
+
+  async 'ten tabs share one stream and go on when the leader is closed'(ground) {
+    const { server, browser } = ground;
+    const streams = async () => {
+      const all = await Promise.all(browser.context.pages().map((page) => page.evaluate(() => performance.getEntriesByType('resource').filter(({ name }) => name.includes('/v1/events')).length).catch(() => 0)));
+      return all.filter((count) => count > 0).length;
+    };
+    await ground.shown?.close();
+    ground.shown = null;
+    const pages = [];
+    for (let tab = 0; tab < 10; tab++) pages.push(await browser.page(`${server.url}/executions?tab=${tab}`));
+    for (const page of pages) await isLive(page);
+    const held = await pages[0].evaluate(async () => (await navigator.locks.query()).held.filter(({ name }) => name === 'ratchet-live').length);
+    equal(held, 1, 'leaders');
+    void streams;
+    const hear = async (some, name) => {
+      const before = await Promise.all(some.map((page) => page.getByRole('button', { name: /new – show/ }).textContent({ timeout: 50 }).catch(() => '0')));
+      await server.run(ground.waiting, name);
+      await Promise.all(some.map((page, index) => until(`tab ${index} to hear of ${name}`, async () => {
+        const text = await page.getByRole('button', { name: /new – show/ }).textContent({ timeout: 50 }).catch(() => '0');
+        return parseInt(text, 10) === parseInt(before[index], 10) + 1;
+      }, 3000)));
+    };
+    await hear(pages, `ten-${Date.now()}`);
+    await pages[0].close();
+    await hear(pages.slice(1), `nine-${Date.now()}`);
+    const heard = await Promise.all(pages.slice(1).map((page) => page.getByRole('button', { name: /new – show/ }).textContent()));
+    equal([...new Set(heard)].length, 1, `tabs that heard different things: ${heard}`);
+    for (const page of pages.slice(1)) await page.close();
+  },
+
+  async 'a browser without locks shares the stream by a worker'(ground) {
+    await ground.shown?.close();
+    const page = (ground.shown = await ground.browser.context.newPage());
+    await page.addInitScript(() => Object.defineProperty(Navigator.prototype, 'locks', { get: () => undefined, configurable: true }));
+    await page.addInitScript(() => delete Navigator.prototype.locks);
+    await page.goto(`${ground.server.url}/executions`);
+    assert(await page.evaluate(() => !('locks' in navigator)), 'locks are still there');
+    await isLive(page);
+    await ground.server.run(ground.waiting, `worker-${Date.now()}`);
+    await page.getByRole('button', { name: /new – show/ }).waitFor({ timeout: 3000 });
+  },
+
+  async 'the log of a task is shown while it runs with its progress'(ground) {
+    const { server } = ground;
+    const arn = await server.run(ground.logging, 'log-1');
+    const page = await ground.open(executionUrl(server, arn, '?state=Encode'));
+    const log = page.getByRole('list', { name: 'Log' });
+    await log.getByText('line 3', { exact: true }).waitFor();
+    equal((await server.call('DescribeExecution', { executionArn: arn })).status, 'RUNNING', 'the execution meanwhile');
+    await page.getByRole('region', { name: 'Running now' }).getByText(/\d+ %/).waitFor();
+    await until('all lines once', async () => (await log.locator('.log-line').allTextContents()).filter((line) => line.startsWith('line')).length >= 9);
+    await server.ends(arn);
+    const lines = (await log.locator('.log-line').allTextContents()).filter((line) => line.startsWith('line'));
+    equal(lines, [...new Set(lines)], 'lines that came twice');
+  },
+
+  async 'an error stands in its pane with its code and Retry mends it'(ground) {
+    const { server, browser } = ground;
+    let broken = true;
+    await browser.context.route('**/v1/machines?**', (route) => (broken ? route.fulfill({ status: 503, contentType: 'application/json', body: '{"error":{"code":"Busy","message":"try again"}}' }) : route.continue()));
+    const page = await ground.open('/machines');
+    await page.getByRole('alert').getByText('Busy').waitFor();
+    assert(await page.getByRole('heading', { name: 'Machines' }).isVisible(), 'the page is blank');
+    broken = false;
+    await page.getByRole('button', { name: 'Retry' }).click();
+    await page.getByRole('link', { name: 'orders' }).waitFor();
+    await browser.context.unroute('**/v1/machines?**');
+    void server;
+  },
+
+  async 'a skeleton comes only when loading takes longer than a moment'(ground) {
+    await ground.browser.context.route('**/v1/overview', async (route) => {
+      await sleep(600);
+      await route.continue();
+    });
+    const page = await ground.open('/');
+    const skeleton = page.locator('.skeleton').first();
+    await skeleton.waitFor({ state: 'attached' });
+    const early = Number(await skeleton.evaluate((element) => getComputedStyle(element).opacity));
+    await sleep(300);
+    const late = Number(await skeleton.evaluate((element) => getComputedStyle(element).opacity).catch(() => 1));
+    assert(early <= 1 && late === 1, `opacity ${early}, then ${late}`);
+    await ground.browser.context.unroute('**/v1/overview');
+  },
+};
+void NO_BLOCK;

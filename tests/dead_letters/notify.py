@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""Targets are told of status changes: in the shape of EventBridge, signed, again after a refusal and after a kill.
+
+    notify.py --ratchet BINARY
+
+The last line is 'N passed, N failed, N skipped'."""
+
+import argparse
+import hashlib
+import hmac
+import http.server
+import json
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+from redrive import Checks, Server, wait_until  # noqa: E402
+
+DEFINITION = {
+    "StartAt": "Work",
+    "States": {"Work": {"Type": "Pass", "Parameters": {"value.$": "$.missing"}, "Next": "Pause"}, "Pause": {"Type": "Wait", "Seconds": 1, "End": True}},
+}
+MEMBERS = {"executionArn", "stateMachineArn", "name", "status", "startDate", "stopDate", "input", "inputDetails", "output", "outputDetails", "error", "cause",
+           "stateMachineVersionArn", "stateMachineAliasArn", "redriveCount", "redriveDate", "redriveStatus"}
+
+
+class Target(http.server.BaseHTTPRequestHandler):
+    taken, refusals, lock = [], {}, threading.Lock()
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        event = json.loads(body)
+        with self.lock:
+            refuse = self.refusals.get(event["id"], 0) < 1  # each is refused once
+            self.refusals[event["id"]] = self.refusals.get(event["id"], 0) + 1
+            if not refuse:
+                self.taken.append((event, self.headers.get("X-Ratchet-Signature", ""), body))
+        self.send_response(503 if refuse else 200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *arguments):
+        pass
+
+
+class ConfiguredServer(Server):
+    def start(self):
+        os.environ["RATCHET_CONFIG"] = f"{self.folder}/ratchet.yaml"
+        super().start()
+
+
+def signature_is_good(signature, body):
+    parts = dict(part.split("=", 1) for part in signature.split(","))
+    digest = hmac.new(b"s3cret", parts["t"].encode() + b"." + body, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(digest, parts["v1"]) and abs(time.time() - int(parts["t"])) < 60
+
+
+def run(options, folder, checks):
+    target = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Target)
+    threading.Thread(target=target.serve_forever, daemon=True).start()
+    os.environ["NOTIFY_SECRET"] = "s3cret"
+    with open(f"{folder}/ratchet.yaml", "w") as file:
+        json.dump({"targets": {"ops": {"url": f"http://127.0.0.1:{target.server_port}/events", "secret": {"env": "NOTIFY_SECRET"},
+                                       "events": ["RUNNING", "SUCCEEDED", "FAILED", "ABORTED"], "machines": ["told*"]}}}, file)
+    server = ConfiguredServer(options.ratchet, folder)
+    server.start()
+    try:
+        told, quiet = (server.call("CreateStateMachine", {"name": name, "definition": json.dumps(DEFINITION), "roleArn": "arn:aws:iam::000000000000:role/test"})
+                       ["stateMachineArn"] for name in ("told", "quiet"))
+        arns = [server.call("StartExecution", {"stateMachineArn": told, "name": f"e{n}", "input": json.dumps({"missing": 1} if n else {})})["executionArn"]
+                for n in range(4)]
+        server.call("StartExecution", {"stateMachineArn": quiet, "name": "q", "input": "{}"})
+        server.call("StopExecution", {"executionArn": arns[3], "error": "Stop", "cause": "by hand"})
+        server.kill()
+        server.start()
+        wait_until(lambda: len({event["id"] for event, _, _ in Target.taken}) >= 8, 30, "every change is told")
+        wait_until(lambda: server.call("DescribeExecution", {"executionArn": arns[1]})["status"] == "SUCCEEDED", 10, "it ends")
+        time.sleep(0.5)
+    finally:
+        server.kill()
+        target.shutdown()
+    events = {event["id"]: event for event, _, _ in Target.taken}
+    found = sorted((event["detail"]["name"], event["detail"]["status"]) for event in events.values())
+    expected = sorted([(f"e{n}", "RUNNING") for n in range(4)] + [("e0", "FAILED"), ("e1", "SUCCEEDED"), ("e2", "SUCCEEDED"), ("e3", "ABORTED")])
+    checks.that(found == expected, f"each change once, by id, and no other: {found}")
+    checks.that(all(signature_is_good(signature, body) for _, signature, body in Target.taken), "every signature is good")
+    checks.that(all(set(event["detail"]) == MEMBERS for event in events.values()), "the detail has EventBridge's members")
+    checks.that(all(event["source"] == "aws.states" and event["detail-type"] == "Step Functions Execution Status Change"
+                    and event["resources"] == [event["detail"]["executionArn"]] for event in events.values()), "and the event its own")
+    by_change = {(event["detail"]["name"], event["detail"]["status"]): event["detail"] for event in events.values()}
+    failed, succeeded, aborted = (by_change.get(change, {}) for change in (("e0", "FAILED"), ("e1", "SUCCEEDED"), ("e3", "ABORTED")))
+    checks.that(failed.get("error") == "States.Runtime" and failed.get("input") == "{}" and failed.get("output") is None and failed.get("stopDate"), f"{failed}")
+    checks.that(json.loads(succeeded.get("output") or "null") == {"value": 1} and succeeded.get("outputDetails") == {"included": True}, f"{succeeded}")
+    checks.that(aborted.get("error") == "Stop" and aborted.get("cause") == "by hand", f"{aborted}")
+    checks.that(all(count >= 2 for count in Target.refusals.values()), "one that was refused is sent again")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--ratchet", required=True)
+    folder, checks = tempfile.mkdtemp(prefix="ratchet-notify-"), Checks()
+    try:
+        run(parser.parse_args(), folder, checks)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"{checks.passed} passed, {checks.failed} failed, 0 skipped")
+    return checks.failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
