@@ -20,7 +20,8 @@ say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 
 say "1. What is needed"
 scripts/packages build demo
-echo "compiler, libraries, ffmpeg and jq are there"
+scripts/packages console || echo "without Node.js and npm the program is built without its console"
+echo "compiler, libraries, ffmpeg, jq, python3 and node are there"
 
 say "2. Building (release)"
 [ -f build-demo/build.ninja ] || meson setup build-demo --buildtype=release -Dtests=disabled >/dev/null
@@ -79,7 +80,8 @@ if [ "$keep" = yes ]; then
   trap - EXIT
   disown "$server"
   echo "history:      $ratchet history --endpoint $RATCHET_ENDPOINT media-transcoding:$name"
-  echo "server:       $RATCHET_ENDPOINT (process $server; end it with: kill $server)"
+  echo "server:       process $server; end it with: kill $server"
+  echo "console:      $RATCHET_ENDPOINT/executions/$("$ratchet" show --json media-transcoding:"$name" | jq -r '.executionArn | @uri')"
 else
   "$ratchet" history media-transcoding:"$name" --json >"$out/$name/history.json"
   echo "history:      $out/$name/history.json ($(jq length "$out/$name/history.json") events)"

@@ -21,7 +21,7 @@ for argument in "$@"; do
   esac
 done
 
-scripts/packages build demo test
+scripts/packages build console demo test
 export RATCHET_TEST_DATA="${RATCHET_TEST_DATA:-$PWD/../shared}"
 
 build=build

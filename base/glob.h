@@ -1,5 +1,5 @@
-/* glob.h: patterns for names: * is any text, ? any one byte, all else itself. Takes time in proportion to pattern × text at the most, whatever the
- * pattern: of the stars only the last one seen is ever moved. */
+/* glob.h: patterns for names: * is any text, ? any one byte, all else itself. Takes time in proportion to pattern ×
+ * text at the most, whatever the pattern: of the stars only the last one seen is ever moved. */
 #pragma once
 #include "base/str.h"
 #include <stdint.h>

@@ -9,8 +9,21 @@
 
 #define POLL_US 500000
 
-enum verb { VERB_LS, VERB_GROUPS, VERB_SHOW, VERB_REDRIVE, VERB_DISCARD, VERB_EXPORT, VERB_JOBS, VERB_PAUSE, VERB_RESUME, VERB_CANCEL, VERBS };
-static const char *const verbs[VERBS] = { "ls", "groups", "show", "redrive", "discard", "export", "jobs", "pause", "resume", "cancel" };
+enum verb {
+	VERB_LS,
+	VERB_GROUPS,
+	VERB_SHOW,
+	VERB_REDRIVE,
+	VERB_DISCARD,
+	VERB_EXPORT,
+	VERB_JOBS,
+	VERB_PAUSE,
+	VERB_RESUME,
+	VERB_CANCEL,
+	VERBS
+};
+static const char *const verbs[VERBS] = { "ls",     "groups", "show",  "redrive", "discard",
+					  "export", "jobs",   "pause", "resume",  "cancel" };
 
 struct dlq {
 	struct command_line *line;
@@ -19,10 +32,11 @@ struct dlq {
 	bool json;
 };
 
-/* ---- asking ----------------------------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------------------------------------ */
 
 /* 0 with the answer, or the exit status after a message. */
-static int ask(struct dlq *dlq, const char *method, const char *path, const struct value *body, struct value **ret_answer)
+static int ask(struct dlq *dlq, const char *method, const char *path, const struct value *body,
+	       struct value **ret_answer)
 {
 	struct wf_error err = { 0 };
 	int code = client_send(dlq->client, method, path, body, ret_answer, &err);
@@ -32,7 +46,8 @@ static int ask(struct dlq *dlq, const char *method, const char *path, const stru
 static void add_escaped(struct buffer *out, const char *text)
 {
 	for (; *text; text++) {
-		if ((*text >= '0' && *text <= '9') || (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') || strchr("-._~", *text))
+		if ((*text >= '0' && *text <= '9') || (*text >= 'a' && *text <= 'z') ||
+		    (*text >= 'A' && *text <= 'Z') || strchr("-._~", *text))
 			buffer_byte(out, *text);
 		else
 			buffer_printf(out, "%%%02X", (unsigned char)*text);
@@ -43,8 +58,8 @@ static void add_escaped(struct buffer *out, const char *text)
 static const struct {
 	const char *option, *member;
 } filters[] = {
-	{ "machine", "machine" }, { "error", "error" }, { "state", "state" }, { "status", "status" }, { "revision", "revision" },
-	{ "from", "from" },       { "to", "to" },       { "where", "input" },
+	{ "machine", "machine" },   { "error", "error" }, { "state", "state" }, { "status", "status" },
+	{ "revision", "revision" }, { "from", "from" },   { "to", "to" },       { "where", "input" },
 };
 #define FILTERS (sizeof filters / sizeof *filters)
 
@@ -79,7 +94,7 @@ static char *letter_path(const char *arn)
 	return buffer_take(&out);
 }
 
-/* ---- printing ------------------------------------------------------------------------------------------ */
+/* ---- printing ---------------------------------------------------------------------------------------- */
 
 static struct str text_of(const struct value *json, const char *key)
 {
@@ -130,7 +145,8 @@ static void print_letter(const struct value *letter)
 	print_clean(text_of(letter, "error"));
 	printf("  at ");
 	print_clean(text_of(letter, "state"));
-	printf("  redriven %lld  %.*s\n", (long long)number_of(letter, "redriveCount"), STR_FMT(text_of(letter, "executionArn")));
+	printf("  redriven %lld  %.*s\n", (long long)number_of(letter, "redriveCount"),
+	       STR_FMT(text_of(letter, "executionArn")));
 }
 
 static void print_group(const struct value *group)
@@ -141,23 +157,25 @@ static void print_group(const struct value *group)
 	print_clean(text_of(group, "error"));
 	printf("  at ");
 	print_clean(text_of(group, "state"));
-	printf("  definition %lld%s  %s to %s\n", (long long)number_of(group, "revision"), newest && value_bool(newest) ? "" : " (old)",
-	       time_of(group, "firstSeen", first), time_of(group, "lastSeen", last));
+	printf("  definition %lld%s  %s to %s\n", (long long)number_of(group, "revision"),
+	       newest && value_bool(newest) ? "" : " (old)", time_of(group, "firstSeen", first),
+	       time_of(group, "lastSeen", last));
 }
 
 static void print_job(const struct value *job)
 {
 	char created[TIMESTAMP_TEXT_MAX];
-	printf("%.*s  %.*s  %s  %lld of %lld succeeded, %lld failed again, %lld skipped, %lld running, %lld pending", STR_FMT(text_of(job, "id")),
-	       STR_FMT(text_of(job, "state")), time_of(job, "createdAt", created), (long long)number_of(job, "succeeded"), (long long)number_of(job, "total"),
-	       (long long)number_of(job, "failedAgain"), (long long)number_of(job, "skipped"), (long long)number_of(job, "running"),
-	       (long long)number_of(job, "pending"));
+	printf("%.*s  %.*s  %s  %lld of %lld succeeded, %lld failed again, %lld skipped, %lld running, %lld pending",
+	       STR_FMT(text_of(job, "id")), STR_FMT(text_of(job, "state")), time_of(job, "createdAt", created),
+	       (long long)number_of(job, "succeeded"), (long long)number_of(job, "total"),
+	       (long long)number_of(job, "failedAgain"), (long long)number_of(job, "skipped"),
+	       (long long)number_of(job, "running"), (long long)number_of(job, "pending"));
 	if (!str_eqz(text_of(job, "reason"), "-"))
 		printf(" (%.*s)", STR_FMT(text_of(job, "reason")));
 	printf("\n");
 }
 
-/* ---- ls, groups, export ------------------------------------------------------------------------------------ */
+/* ---- ls, groups, export ------------------------------------------------------------------------------ */
 
 static int export_one(struct dlq *dlq, const struct value *letter)
 {
@@ -182,7 +200,8 @@ static int run_list(struct dlq *dlq)
 		int status = ask(dlq, "GET", path, NULL, &answer);
 		if (status)
 			return status;
-		const struct value *letters = value_getz(answer, dlq->verb == VERB_GROUPS ? "groups" : "deadLetters"), *next = value_getz(answer, "next");
+		const struct value *letters = value_getz(answer, dlq->verb == VERB_GROUPS ? "groups" : "deadLetters"),
+				   *next = value_getz(answer, "next");
 		for (size_t i = 0; i < value_count(letters) && left > 0; i++, left--) {
 			const struct value *letter = value_at(letters, i);
 			if (dlq->verb == VERB_EXPORT) {
@@ -212,7 +231,8 @@ static int run_show(struct dlq *dlq)
 	_cleanup_free_ char *arn = NULL;
 	struct wf_error err = { 0 };
 	const char *name = line_argument(dlq->line, 1);
-	int code = name ? client_execution_arn(dlq->client, name, &arn, &err) : cli_failf(EXIT_USAGE, "show needs an execution");
+	int code = name ? client_execution_arn(dlq->client, name, &arn, &err)
+			: cli_failf(EXIT_USAGE, "show needs an execution");
 	if (code)
 		return name ? cli_fail(client_exit_status(code), &err) : code;
 	_cleanup_free_ char *path = letter_path(arn);
@@ -232,7 +252,8 @@ static int run_show(struct dlq *dlq)
 	for (size_t i = 0; i < value_count(attempts); i++) {
 		char at[TIMESTAMP_TEXT_MAX];
 		const struct value *attempt = value_at(attempts, i);
-		printf("%s  event %lld  %.*s  ", time_of(attempt, "time", at), (long long)number_of(attempt, "eventId"), STR_FMT(text_of(attempt, "type")));
+		printf("%s  event %lld  %.*s  ", time_of(attempt, "time", at), (long long)number_of(attempt, "eventId"),
+		       STR_FMT(text_of(attempt, "type")));
 		print_clean(text_of(attempt, "error"));
 		printf(": ");
 		print_clean(text_of(attempt, "cause"));
@@ -243,7 +264,7 @@ static int run_show(struct dlq *dlq)
 	return EXIT_GOOD;
 }
 
-/* ---- redrive, discard ------------------------------------------------------------------------------------------ */
+/* ---- redrive, discard -------------------------------------------------------------------------------- */
 
 /* What is asked for: the executions that were named, or a filter. NULL after a message. */
 static struct value *chosen(struct dlq *dlq)
@@ -296,7 +317,9 @@ static int wait_for(struct dlq *dlq, const char *id)
 				print_json(job, true);
 			else
 				print_job(job);
-			return number_of(job, "failedAgain") || !str_eqz(text_of(job, "state"), "COMPLETED") ? EXIT_EXECUTION_FAILED : EXIT_GOOD;
+			return number_of(job, "failedAgain") || !str_eqz(text_of(job, "state"), "COMPLETED")
+				   ? EXIT_EXECUTION_FAILED
+				   : EXIT_GOOD;
 		}
 		usleep(POLL_US);
 	}
@@ -305,7 +328,8 @@ static int wait_for(struct dlq *dlq, const char *id)
 /* The job's own settings. False after a message. */
 static bool add_settings(struct dlq *dlq, struct value *body)
 {
-	const char *rate = line_option(dlq->line, "rate"), *stop = line_option(dlq->line, "stop-error-rate"), *input = line_option(dlq->line, "input");
+	const char *rate = line_option(dlq->line, "rate"), *stop = line_option(dlq->line, "stop-error-rate"),
+		   *input = line_option(dlq->line, "input");
 	if (line_option(dlq->line, "definition"))
 		value_object_setz(body, "definition", line_option(dlq->line, "definition"));
 	if (rate)
@@ -339,7 +363,8 @@ static void print_preview(const struct value *preview)
 			printf("\n");
 		}
 	}
-	fprintf(stderr, "%lld executions%s; add --yes to go on with exactly these\n", (long long)number_of(preview, "count"),
+	fprintf(stderr, "%lld executions%s; add --yes to go on with exactly these\n",
+		(long long)number_of(preview, "count"),
 		value_bool(value_getz(preview, "more")) ? " (there are more)" : "");
 }
 
@@ -362,7 +387,8 @@ static int run_chosen(struct dlq *dlq)
 	value_object_set(body, STR("preview"), value_getz(preview, "preview"));
 	if (dlq->verb == VERB_REDRIVE && !add_settings(dlq, body))
 		return EXIT_USAGE;
-	status = ask(dlq, "POST", dlq->verb == VERB_REDRIVE ? "/v1/redrive-jobs" : "/v1/dead-letters/discard", body, &answer);
+	status = ask(dlq, "POST", dlq->verb == VERB_REDRIVE ? "/v1/redrive-jobs" : "/v1/dead-letters/discard", body,
+		     &answer);
 	if (status)
 		return status;
 	if (dlq->verb == VERB_REDRIVE && line_option(dlq->line, "wait")) {
@@ -378,21 +404,24 @@ static int run_chosen(struct dlq *dlq)
 	return EXIT_GOOD;
 }
 
-/* ---- jobs ---------------------------------------------------------------------------------------------------------- */
+/* ---- jobs ----------------------------------------------------------------------------------------------------------
+ */
 
 static int print_outcomes(struct dlq *dlq, const char *id)
 {
 	_cleanup_free_ char *cursor = NULL;
 	do {
 		_cleanup_(value_unrefp) struct value *page = NULL;
-		_cleanup_free_ char *path = mem_printf("/v1/redrive-jobs/%s/outcomes?limit=1000%s%s", id, cursor ? "&cursor=" : "", cursor ? cursor : "");
+		_cleanup_free_ char *path = mem_printf("/v1/redrive-jobs/%s/outcomes?limit=1000%s%s", id,
+						       cursor ? "&cursor=" : "", cursor ? cursor : "");
 		int status = ask(dlq, "GET", path, NULL, &page);
 		if (status)
 			return status;
 		const struct value *outcomes = value_getz(page, "outcomes"), *next = value_getz(page, "next");
 		for (size_t i = 0; i < value_count(outcomes); i++) {
 			const struct value *outcome = value_at(outcomes, i);
-			printf("%-12.*s  %.*s  ", STR_FMT(text_of(outcome, "outcome")), STR_FMT(text_of(outcome, "executionArn")));
+			printf("%-12.*s  %.*s  ", STR_FMT(text_of(outcome, "outcome")),
+			       STR_FMT(text_of(outcome, "executionArn")));
 			print_clean(text_of(outcome, "detail"));
 			printf("\n");
 		}
@@ -439,13 +468,16 @@ static int run_change(struct dlq *dlq)
 
 static int run_dlq(struct command_line *line)
 {
-	static int (*const runs[VERBS])(struct dlq *) = { run_list, run_list, run_show, run_chosen, run_chosen, run_list, run_jobs, run_change, run_change, run_change };
+	static int (*const runs[VERBS])(struct dlq *) = { run_list, run_list, run_show,   run_chosen, run_chosen,
+							  run_list, run_jobs, run_change, run_change, run_change };
 	struct dlq dlq = { .line = line, .json = line_option(line, "json") };
 	const char *word = line_argument(line, 0);
 	while (dlq.verb < VERBS && strcmp(verbs[dlq.verb], word) != 0)
 		dlq.verb++;
 	if (dlq.verb == VERBS)
-		return cli_failf(EXIT_USAGE, "dlq has no '%s': ls, groups, show, redrive, discard, export, jobs, pause, resume, cancel", word);
+		return cli_failf(
+		    EXIT_USAGE,
+		    "dlq has no '%s': ls, groups, show, redrive, discard, export, jobs, pause, resume, cancel", word);
 	_cleanup_(client_freep) struct client *client = dlq.client = client_new(line_option(line, "endpoint"));
 	return runs[dlq.verb](&dlq);
 }
@@ -477,9 +509,13 @@ const struct subcommand command_dlq = {
 	.name = "dlq",
 	.arguments = "ls|groups|show|redrive|discard|export|jobs|pause|resume|cancel [EXECUTION…|JOB]",
 	.summary = "dead letters: look at them, redrive and discard them",
-	.details = "ls lists dead letters, groups counts them by error, state and definition, show EXECUTION gives one with every attempt, export prints\n"
-		   "them whole, one JSON object a line. redrive and discard take executions, or all that match; without --yes they only show which.\n"
-		   "jobs lists bulk redrives, jobs NUMBER the outcome of each execution; pause, resume, cancel NUMBER.",
+	.details =
+	    "ls lists dead letters, groups counts them by error, state and definition, show EXECUTION gives one with\n"
+	    "every attempt, export prints them whole, a JSON object a line. redrive and discard take executions, or "
+	    "all\n"
+	    "that match; without --yes they only show which. jobs lists bulk redrives, jobs NUMBER the outcome of "
+	    "each\n"
+	    "execution; pause, resume, cancel NUMBER. redrive --wait exits with 1 if any has failed again.",
 	.options = options,
 	.arguments_min = 1,
 	.arguments_max = 16,

@@ -8,6 +8,7 @@
 #include "server/server.h"
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -101,7 +102,11 @@ static struct search *open_search(struct serving *serving, const struct config *
 static int serve(struct serving *serving, const struct config *config)
 {
 	struct wf_error err = { 0 };
-	if (assemble(&serving->assembly, config, 1, on_signal, serving, &err))
+	double time_scale = strtod(config->time_scale, NULL);
+	/* What is stored would bear times that have not come yet. */
+	if (time_scale != 1 && strcmp(config->store, "memory:") != 0)
+		return cli_failf(EXIT_USAGE, "time_scale is for trials: only with the store memory:, not with %s", config->store);
+	if (assemble(&serving->assembly, config, time_scale, on_signal, serving, &err))
 		return cli_fail(EXIT_USAGE, &err);
 	struct access access;
 	if (access_init(&access, serving->assembly.engine, config, &err)) {

@@ -5,24 +5,30 @@
 
 struct dead_policy {
 	struct value *value; /* as given */
-	struct str *skip; /* patterns; point into `value` */
+	struct str *skip;    /* patterns; point into `value` */
 	uint32_t skip_count;
 	bool aborted, put;
 	int64_t retention_ms, warn_ms; /* 0: the executions' / none */
 };
 
 /* A write of this room's: rows of a job, an outcome, rows that go. Owned by its change until that is committed. */
-enum dead_change_kind { DEAD_CHANGE_JOB, DEAD_CHANGE_OUTCOME, DEAD_CHANGE_FORGET, DEAD_CHANGE_FILL, DEAD_CHANGE_DROP_JOB };
+enum dead_change_kind {
+	DEAD_CHANGE_JOB,
+	DEAD_CHANGE_OUTCOME,
+	DEAD_CHANGE_FORGET,
+	DEAD_CHANGE_FILL,
+	DEAD_CHANGE_DROP_JOB
+};
 struct dead_change {
 	enum dead_change_kind kind;
 	struct redrive_job *job;
 	struct request *request; /* the change's: answered when it is committed */
-	uint64_t *ids; /* JOB: rows to be made; FORGET: letters that go */
+	uint64_t *ids;           /* JOB: rows to be made; FORGET: letters that go */
 	size_t ids_count;
 	bool expired; /* FORGET: by their retention */
 	struct store_outcome outcome;
 	struct store_dead_letter letter;
-	char *texts; /* of both */
+	char *texts;                   /* of both */
 	engine_dead_count_fn *counted; /* FORGET: who is told; may be NULL */
 	void *data;
 };
@@ -40,13 +46,13 @@ struct redrive_job {
 	uint64_t total;
 	uint64_t judged_succeeded, judged_failed; /* what counted before it was resumed */
 	/* In memory only. */
-	bool counted; /* `counts` are known */
+	bool counted;                  /* `counts` are known */
 	bool counting, reading, stale; /* stale: something was committed while they were counted */
-	bool confirmed; /* they were counted anew when they said that all is done */
+	bool confirmed;                /* they were counted anew when they said that all is done */
 	uint64_t counts[OUTCOMES];
 	uint64_t *page; /* PENDING ones */
 	size_t page_count, page_at, page_capacity;
-	uint64_t after; /* where the next page begins */
+	uint64_t after;  /* where the next page begins */
 	uint64_t flying; /* asked, not committed */
 	double tokens;
 	int64_t filled_us;
@@ -62,7 +68,7 @@ struct preview {
 };
 
 struct dead_letters {
-	struct str_map policies; /* put: machine's name → struct dead_policy */
+	struct str_map policies;         /* put: machine's name → struct dead_policy */
 	struct dead_policy **configured; /* by pattern, in the order of the configuration */
 	struct str *patterns;
 	size_t configured_count;
@@ -73,7 +79,7 @@ struct dead_letters {
 	struct dead_group_copy {
 		uint64_t machine_id, count;
 		int64_t oldest_ms;
-	} *depths;
+	} * depths;
 	uint32_t depths_count;
 	int64_t depths_ms, housekeeping_ms, warned_ms; /* when next */
 	bool depths_asked, filling, filled, expiring;
@@ -99,14 +105,17 @@ void dead_change_done(struct engine *engine, struct dead_change *change, bool co
 void dead_env(struct engine *engine, const struct machine *machine, struct core_env *env);
 
 /* What the row says of an execution that has ended badly. Texts are borrowed from it. */
-struct store_dead_letter dead_letter_of(const struct execution *execution, uint64_t id, uint64_t machine, struct str row_attributes);
+struct store_dead_letter dead_letter_of(const struct execution *execution, uint64_t id, uint64_t machine,
+					struct str row_attributes);
 
-/* ---- between these files ---------------------------------------------------------------------- */
+/* ---- between these files ----------------------------------------------------------------------------- */
 
 const struct dead_policy *dead_policy_of(const struct engine *engine, struct str machine_name);
 struct dead_change *dead_change_new(struct engine *engine, enum dead_change_kind kind);
-void dead_forget(struct engine *engine, const uint64_t *ids, size_t count, bool expired, engine_dead_count_fn *counted, void *data);
-void dead_fill_info(struct engine *engine, struct arena *arena, const struct store_dead_letter *letter, struct dead_info *ret_info);
+void dead_forget(struct engine *engine, const uint64_t *ids, size_t count, bool expired, engine_dead_count_fn *counted,
+		 void *data);
+void dead_fill_info(struct engine *engine, struct arena *arena, const struct store_dead_letter *letter,
+		    struct dead_info *ret_info);
 struct redrive_job *redrive_find(const struct engine *engine, uint64_t number);
 void redrive_step(struct engine *engine, struct store_batch *batch, struct release *release);
 void redrive_released(struct engine *engine, const struct release *release);
@@ -118,8 +127,10 @@ void redrive_free(struct engine *engine);
 struct preview *preview_find(struct engine *engine, struct str id);
 void preview_free(struct preview *preview);
 
-/* Whether an execution could go on with its machine's newest definition: folds it and replays (replay_check.c). `done` once. */
-typedef void replay_done_fn(struct engine *engine, void *data, int code, bool compatible, uint64_t revision, const char *what);
+/* Whether an execution could go on with its machine's newest definition: folds it and replays (replay_check.c). `done`
+ * once. */
+typedef void replay_done_fn(struct engine *engine, void *data, int code, bool compatible, uint64_t revision,
+			    const char *what);
 void replay_check(struct engine *engine, uint64_t execution_id, replay_done_fn *done, void *data);
 
 #define NOTIFY_TARGETS (1ULL << 62) /* the messages' targets; no execution has such an id */

@@ -1,5 +1,5 @@
-/* dead_letters.c: the rows of dead letters: written with the end of an execution, deleted when it goes on; policies; and the background: letters of an older
- * store are read, those beyond their retention go. */
+/* dead_letters.c: the rows of dead letters: written with the end of an execution, deleted when it goes on; policies;
+ * and the background: letters of an older store are read, those beyond their retention go. */
 #include "base/glob.h"
 #include "engine/dead.h"
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #define DAY_MS 86400000LL
 #define POLICY_PREFIX "dead-letter-policy/"
 
-/* ---- policies -------------------------------------------------------------------------------------- */
+/* ---- policies ---------------------------------------------------------------------------------------- */
 
 static int check_days(const struct value *value, const char *key, struct wf_error *err)
 {
@@ -33,7 +33,8 @@ static int check_patterns(const struct value *value, struct wf_error *err)
 int dead_policy_check(const struct value *policy, struct wf_error *err)
 {
 	if (!value_is(policy, VALUE_OBJECT))
-		return error_set(err, ERR(INVALID), "a dead-letter policy must be a mapping, found %s", value_kind_name(value_kind(policy)));
+		return error_set(err, ERR(INVALID), "a dead-letter policy must be a mapping, found %s",
+				 value_kind_name(value_kind(policy)));
 	for (size_t i = 0; i < value_count(policy); i++) {
 		struct str key = value_key_at(policy, i);
 		const struct value *value = value_at(policy, i);
@@ -41,12 +42,16 @@ int dead_policy_check(const struct value *policy, struct wf_error *err)
 		if (str_eqz(key, "skipRetry"))
 			code = check_patterns(value, err);
 		else if (str_eqz(key, "aborted"))
-			code = value_is(value, VALUE_BOOL) ? 0 : error_set(err, ERR(INVALID), "aborted must be true or false");
+			code = value_is(value, VALUE_BOOL)
+				   ? 0
+				   : error_set(err, ERR(INVALID), "aborted must be true or false");
 		else if (str_eqz(key, "retentionDays") || str_eqz(key, "warnDays"))
 			code = check_days(value, key.len == 8 ? "warnDays" : "retentionDays", err);
 		else
-			code = error_set(err, ERR(INVALID), "a dead-letter policy has no '%.*s' (skipRetry, aborted, retentionDays, warnDays)",
-					 STR_FMT(str_sub(key, 0, 100)));
+			code = error_set(
+			    err, ERR(INVALID),
+			    "a dead-letter policy has no '%.*s' (skipRetry, aborted, retentionDays, warnDays)",
+			    STR_FMT(str_sub(key, 0, 100)));
 		if (code)
 			return code;
 	}
@@ -64,8 +69,11 @@ static struct dead_policy *policy_new(const struct value *value, bool put)
 {
 	const struct value *skip = value_getz(value, "skipRetry"), *aborted = value_getz(value, "aborted");
 	struct dead_policy *policy = NEW(struct dead_policy);
-	*policy = (struct dead_policy){ .value = value_ref(value), .put = put, .aborted = aborted && value_bool(aborted),
-					.retention_ms = days_of(value, "retentionDays"), .warn_ms = days_of(value, "warnDays") };
+	*policy = (struct dead_policy){ .value = value_ref(value),
+					.put = put,
+					.aborted = aborted && value_bool(aborted),
+					.retention_ms = days_of(value, "retentionDays"),
+					.warn_ms = days_of(value, "warnDays") };
 	policy->skip_count = skip ? (uint32_t)value_count(skip) : 0;
 	policy->skip = mem_zalloc((policy->skip_count + 1) * sizeof *policy->skip);
 	for (uint32_t i = 0; i < policy->skip_count; i++)
@@ -133,7 +141,8 @@ static void keep_policy(struct engine *engine, struct str machine_name, const st
 		str_map_put(&engine->dead->policies, machine_name, policy_new(value, true));
 }
 
-void engine_put_dead_policy(struct engine *engine, struct str machine_name, const struct value *policy, engine_done_fn *done, void *data)
+void engine_put_dead_policy(struct engine *engine, struct str machine_name, const struct value *policy,
+			    engine_done_fn *done, void *data)
 {
 	_cleanup_(buffer_done) struct buffer key = { 0 };
 	buffer_addz(&key, POLICY_PREFIX);
@@ -162,20 +171,27 @@ void dead_env(struct engine *engine, const struct machine *machine, struct core_
 	}
 }
 
-/* ---- rows ------------------------------------------------------------------------------------------------ */
+/* ---- rows -------------------------------------------------------------------------------------------- */
 
 /* What the row says of one that has ended. Texts are borrowed from the execution. */
-struct store_dead_letter dead_letter_of(const struct execution *execution, uint64_t id, uint64_t machine, struct str row_attributes)
+struct store_dead_letter dead_letter_of(const struct execution *execution, uint64_t id, uint64_t machine,
+					struct str row_attributes)
 {
 	struct attributes attributes;
 	struct str error, cause;
 	const struct value *input;
 	bool editable;
-	struct store_dead_letter letter = { .execution_id = id, .machine_id = machine, .status = (uint8_t)execution_status(execution),
-					    .failed_ms = execution_stop_ms(execution), .state = execution_failed_state(execution, &input, &editable),
-					    .redrives = execution_redrives(execution), .job = execution_redrive_job(execution) };
+	struct store_dead_letter letter = { .execution_id = id,
+					    .machine_id = machine,
+					    .status = (uint8_t)execution_status(execution),
+					    .failed_ms = execution_stop_ms(execution),
+					    .state = execution_failed_state(execution, &input, &editable),
+					    .redrives = execution_redrives(execution),
+					    .job = execution_redrive_job(execution) };
 	execution_error(execution, &error, &cause);
-	letter.error = error.ptr ? error : execution_status(execution) == EXECUTION_TIMED_OUT_ ? STR(ERROR_NAME_TIMEOUT) : STR_EMPTY;
+	letter.error = error.ptr                                             ? error
+		       : execution_status(execution) == EXECUTION_TIMED_OUT_ ? STR(ERROR_NAME_TIMEOUT)
+									     : STR_EMPTY;
 	if (attributes_decode(row_attributes, &attributes)) {
 		letter.revision = attributes.revision;
 		letter.version = attributes.version;
@@ -187,7 +203,8 @@ static bool is_letter(const struct engine *engine, const struct machine *machine
 {
 	if (status == EXECUTION_FAILED_ || status == EXECUTION_TIMED_OUT_)
 		return true;
-	const struct dead_policy *policy = status == EXECUTION_ABORTED_ ? dead_policy_of(engine, machine->info.name) : NULL;
+	const struct dead_policy *policy =
+	    status == EXECUTION_ABORTED_ ? dead_policy_of(engine, machine->info.name) : NULL;
 	return policy && policy->aborted;
 }
 
@@ -197,11 +214,13 @@ void dead_step(struct engine *engine, struct store_batch *batch, struct release 
 	release->letter = is_letter(engine, resident->machine, release->status);
 	if (release->letter) {
 		struct store_op *op = store_batch_add(batch, STORE_PUT_DEAD_LETTER);
-		op->dead_letter = dead_letter_of(resident->execution, resident->id, resident->machine->info.number, resident->attributes);
+		op->dead_letter = dead_letter_of(resident->execution, resident->id, resident->machine->info.number,
+						 resident->attributes);
 		op->dead_letter.state = arena_str(&batch->arena, op->dead_letter.state);
 		op->dead_letter.error = arena_str(&batch->arena, op->dead_letter.error);
 	} else if (release->reopened) {
-		store_batch_add(batch, STORE_DELETE_DEAD_LETTER)->dead_letter = (struct store_dead_letter){ .execution_id = resident->id };
+		store_batch_add(batch, STORE_DELETE_DEAD_LETTER)->dead_letter =
+		    (struct store_dead_letter){ .execution_id = resident->id };
 	}
 	redrive_step(engine, batch, release);
 	notify_step(engine, batch, release);
@@ -216,7 +235,7 @@ void dead_released(struct engine *engine, const struct release *release)
 	notify_released(engine, release);
 }
 
-/* ---- changes ----------------------------------------------------------------------------------------------- */
+/* ---- changes ----------------------------------------------------------------------------------------- */
 
 /* A change's request that nobody waits for but us. */
 static void answer_nothing(struct request *request)
@@ -237,7 +256,8 @@ struct dead_change *dead_change_new(struct engine *engine, enum dead_change_kind
 	return dead;
 }
 
-void dead_forget(struct engine *engine, const uint64_t *ids, size_t count, bool expired, engine_dead_count_fn *counted, void *data)
+void dead_forget(struct engine *engine, const uint64_t *ids, size_t count, bool expired, engine_dead_count_fn *counted,
+		 void *data)
 {
 	struct dead_change *dead = dead_change_new(engine, DEAD_CHANGE_FORGET);
 	dead->ids = mem_alloc((count + 1) * sizeof *ids);
@@ -254,7 +274,8 @@ void dead_write(struct engine *engine, struct store_batch *batch, const struct d
 	case DEAD_CHANGE_FORGET:
 		/* No batch is empty: of none, the letter of no execution goes. */
 		for (size_t i = 0; i < change->ids_count || i == 0; i++)
-			store_batch_add(batch, STORE_DELETE_DEAD_LETTER)->dead_letter = (struct store_dead_letter){ .execution_id = change->ids_count ? change->ids[i] : 0 };
+			store_batch_add(batch, STORE_DELETE_DEAD_LETTER)->dead_letter =
+			    (struct store_dead_letter){ .execution_id = change->ids_count ? change->ids[i] : 0 };
 		break;
 	case DEAD_CHANGE_FILL: {
 		struct store_op *op = store_batch_add(batch, STORE_FILL_DEAD_LETTER);
@@ -284,7 +305,8 @@ void dead_change_done(struct engine *engine, struct dead_change *change, bool co
 	if (committed && change->kind == DEAD_CHANGE_FORGET) {
 		*(change->expired ? &stats->expired : &stats->discarded) += change->ids_count;
 		if (change->counted)
-			change->counted(change->data, &(struct engine_error){ .code = ENGINE_OK, .message = STR_EMPTY }, change->ids_count);
+			change->counted(change->data, &(struct engine_error){ .code = ENGINE_OK, .message = STR_EMPTY },
+					change->ids_count);
 	} else if (committed && change->kind == DEAD_CHANGE_FILL) {
 		stats->unread_done++;
 	} else if (committed && change->job) {
@@ -295,7 +317,7 @@ void dead_change_done(struct engine *engine, struct dead_change *change, bool co
 	free(change);
 }
 
-/* ---- letters of an older store ------------------------------------------------------------------------------- */
+/* ---- letters of an older store ----------------------------------------------------------------------- */
 
 static void fill_page(struct engine *engine);
 
@@ -310,14 +332,19 @@ static void fill_one(struct engine *engine, const struct store_loaded *loaded)
 		execution = execution_new();
 	for (uint32_t i = 0; r == 0 && i < loaded->records_count; i++) {
 		const struct store_record *stored = &loaded->records[i];
-		struct record record = { .first_event_id = stored->first_event_id, .bytes = stored->bytes, .blobs = stored->blobs, .blobs_count = stored->blobs_count };
+		struct record record = { .first_event_id = stored->first_event_id,
+					 .bytes = stored->bytes,
+					 .blobs = stored->blobs,
+					 .blobs_count = stored->blobs_count };
 		r = execution_fold(execution, &record, &err);
 	}
 	if (r < 0) {
-		log_warn("engine", "the dead letter %llx cannot be read: %s", (unsigned long long)loaded->row.id, err.message);
+		log_warn("engine", "the dead letter %llx cannot be read: %s", (unsigned long long)loaded->row.id,
+			 err.message);
 	} else if (execution_status(execution) != EXECUTION_RUNNING) {
 		struct dead_change *change = dead_change_new(engine, DEAD_CHANGE_FILL);
-		change->letter = dead_letter_of(execution, loaded->row.id, loaded->row.machine_id, loaded->row.attributes);
+		change->letter =
+		    dead_letter_of(execution, loaded->row.id, loaded->row.machine_id, loaded->row.attributes);
 		struct str state = change->letter.state, error = change->letter.error;
 		change->texts = mem_printf("%.*s%.*s", STR_FMT(state), STR_FMT(error));
 		change->letter.state = (struct str){ change->texts, state.len };
@@ -347,7 +374,8 @@ static void on_fill(void *data, const struct store_loaded *loaded, int code, con
 		fill_page(engine);
 }
 
-static void on_unread(void *data, const struct store_dead_letter *letters, uint32_t count, int code, const struct wf_error *err)
+static void on_unread(void *data, const struct store_dead_letter *letters, uint32_t count, int code,
+		      const struct wf_error *err)
 {
 	struct engine *engine = errand_done(data, NULL);
 	if (!engine)
@@ -370,13 +398,16 @@ static void fill_page(struct engine *engine)
 {
 	struct dead_letters *dead = engine->dead;
 	dead->filling = true;
-	store_list_dead_letters(engine->store, &(struct store_dead_request){ .unread = true, .before_id = dead->fill_before, .limit = FILL_PAGE }, on_unread,
-				errand_new(engine, NULL));
+	store_list_dead_letters(
+	    engine->store,
+	    &(struct store_dead_request){ .unread = true, .before_id = dead->fill_before, .limit = FILL_PAGE },
+	    on_unread, errand_new(engine, NULL));
 }
 
-/* ---- retention ------------------------------------------------------------------------------------------------ */
+/* ---- retention --------------------------------------------------------------------------------------- */
 
-static void on_expired(void *data, const struct store_dead_letter *letters, uint32_t count, int code, const struct wf_error *err)
+static void on_expired(void *data, const struct store_dead_letter *letters, uint32_t count, int code,
+		       const struct wf_error *err)
 {
 	struct engine *engine = errand_done(data, NULL);
 	if (!engine)
@@ -405,21 +436,29 @@ static void expire(struct engine *engine, int64_t now_ms)
 			continue;
 		int64_t kept_ms = policy->retention_ms ? policy->retention_ms : engine->limits.retention_days * DAY_MS;
 		if (warn && policy->warn_ms && depth->oldest_ms + kept_ms - policy->warn_ms <= now_ms)
-			log_warn("engine", "dead letters of %.*s expire soon: %llu are there, the oldest goes in %lld h", STR_FMT(machine->info.name),
-				 (unsigned long long)depth->count, (long long)((depth->oldest_ms + kept_ms - now_ms) / 3600000));
+			log_warn("engine",
+				 "dead letters of %.*s expire soon: %llu are there, the oldest goes in %lld h",
+				 STR_FMT(machine->info.name), (unsigned long long)depth->count,
+				 (long long)((depth->oldest_ms + kept_ms - now_ms) / 3600000));
 		if (dead->expiring || !policy->retention_ms || depth->oldest_ms > now_ms - policy->retention_ms)
 			continue;
 		dead->expiring = true;
-		store_list_dead_letters(engine->store, &(struct store_dead_request){ .machine_id = depth->machine_id, .status = -1, .from_ms = INT64_MIN,
-				      .before_ms = now_ms - policy->retention_ms, .limit = EXPIRE_PAGE }, on_expired, errand_new(engine, NULL));
+		store_list_dead_letters(engine->store,
+					&(struct store_dead_request){ .machine_id = depth->machine_id,
+								      .status = -1,
+								      .from_ms = INT64_MIN,
+								      .before_ms = now_ms - policy->retention_ms,
+								      .limit = EXPIRE_PAGE },
+					on_expired, errand_new(engine, NULL));
 	}
 	if (warn)
 		dead->warned_ms = now_ms + 3600000;
 }
 
-/* ---- depths ------------------------------------------------------------------------------------------------------ */
+/* ---- depths ------------------------------------------------------------------------------------------ */
 
-static void on_depths(void *data, const struct store_dead_group *groups, uint32_t count, int code, const struct wf_error *err)
+static void on_depths(void *data, const struct store_dead_group *groups, uint32_t count, int code,
+		      const struct wf_error *err)
 {
 	struct engine *engine = errand_done(data, NULL);
 	if (!engine)
@@ -432,7 +471,8 @@ static void on_depths(void *data, const struct store_dead_group *groups, uint32_
 	dead->depths = mem_zalloc((count + 1) * sizeof *dead->depths);
 	dead->depths_count = count;
 	for (uint32_t i = 0; i < count; i++)
-		dead->depths[i] = (struct dead_group_copy){ groups[i].sample.machine_id, groups[i].count, groups[i].first_ms };
+		dead->depths[i] =
+		    (struct dead_group_copy){ groups[i].sample.machine_id, groups[i].count, groups[i].first_ms };
 }
 
 uint32_t engine_dead_depths(struct engine *engine, struct dead_depth *ret_depths, uint32_t count)
@@ -442,7 +482,8 @@ uint32_t engine_dead_depths(struct engine *engine, struct dead_depth *ret_depths
 	for (uint32_t i = 0; i < dead->depths_count && given < count; i++) {
 		struct machine *machine = registry_by_number(engine, dead->depths[i].machine_id);
 		if (machine)
-			ret_depths[given++] = (struct dead_depth){ machine->info.name, dead->depths[i].count, dead->depths[i].oldest_ms };
+			ret_depths[given++] =
+			    (struct dead_depth){ machine->info.name, dead->depths[i].count, dead->depths[i].oldest_ms };
 	}
 	return given;
 }
@@ -452,7 +493,8 @@ void engine_dead_stats(struct engine *engine, struct dead_stats *ret_stats)
 	*ret_stats = engine->dead->stats;
 }
 
-/* ---- life ---------------------------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------------------------------
+ */
 
 void dead_init(struct engine *engine)
 {
@@ -476,7 +518,9 @@ void dead_run(struct engine *engine, int64_t now_ms)
 	if (now_ms >= dead->depths_ms && !dead->depths_asked) {
 		dead->depths_ms = now_ms + DEPTHS_MS;
 		dead->depths_asked = true;
-		store_group_dead_letters(engine->store, &(struct store_dead_group_request){ .hours = -1, .limit = 10000 }, on_depths, errand_new(engine, NULL));
+		store_group_dead_letters(engine->store,
+					 &(struct store_dead_group_request){ .hours = -1, .limit = 10000 }, on_depths,
+					 errand_new(engine, NULL));
 	}
 	if (now_ms >= dead->housekeeping_ms && dead->depths) {
 		dead->housekeeping_ms = now_ms + HOUSEKEEPING_MS;

@@ -1,49 +1,57 @@
 /* dead_letters.h: executions that ended badly, and what is done about them.
  *
- * A dead letter is the execution, standing at the state that failed; the store has a small row for it, written in the batch that ends the execution and
- * deleted in the batch that reopens it. What is asked here is answered from those rows and from the history.
+ * A dead letter is the execution, standing at the state that failed; the store has a small row for it, written in the
+ * batch that ends the execution and deleted in the batch that reopens it. What is asked here is answered from those
+ * rows and from the history.
  *
- *     list, groups, one ─► preview: the exact executions ─► job: redrives them at a rate, survives a crash ─► an outcome for each
- *                                                      └► discard
+ *     list, groups, one ─► preview: the exact executions ─► job: redrives them, survives a crash ─► outcomes
+ *                                                        └► discard
  *
- * Jobs. A job is an item of the store, and a row for each of its executions: PENDING first; RUNNING in the very batch that holds its
- * ExecutionRedriven, SUCCEEDED or FAILED_AGAIN in the batch of its terminal event; SKIPPED with the reason if it could not be. So the rows are exact whatever crashes,
- * a PENDING one was not redriven, and none is redriven twice. The event carries the job's number, and the core drops a repeat as well.
+ * Jobs. A job is an item of the store, and a row for each of its executions: PENDING first; RUNNING in the very batch
+ * that holds its ExecutionRedriven, SUCCEEDED or FAILED_AGAIN in the batch of its terminal event; SKIPPED with the
+ * reason if it could not be. So the rows are exact whatever crashes, a PENDING one was not redriven, and none is
+ * redriven twice. The event carries the job's number, and the core drops a repeat as well.
  *
  * The loop's thread. Callbacks never come from within the call; what they get is borrowed. */
 #pragma once
 #include "engine/engine.h"
 
-/* ---- policies ---------------------------------------------------------------------------------- */
+/* ---- policies ---------------------------------------------------------------------------------------- */
 
-/* Of a state machine, by its name: {"skipRetry": ["Error*"], "aborted": true, "retentionDays": 30, "warnDays": 3}; all optional. Checks one; ERR(INVALID). */
+/* Of a state machine, by its name: {"skipRetry": ["Error*"], "aborted": true, "retentionDays": 30, "warnDays": 3}; all
+ * optional. Checks one; ERR(INVALID). */
 int dead_policy_check(const struct value *policy, struct wf_error *err);
-/* From the configuration (`machines: NAME: dead_letters:`), before engine_recover. NAME may be a pattern (base/glob.h). A policy that was put beats it. */
+/* From the configuration (`machines: NAME: dead_letters:`), before engine_recover. NAME may be a pattern (base/glob.h).
+ * A policy that was put beats it. */
 int engine_configure_dead_letters(struct engine *engine, const struct value *machines, struct wf_error *err);
 /* The one that holds for a machine, {} if none; borrowed until the next turn. *ret_put: it was put, not configured. */
 const struct value *engine_dead_policy(struct engine *engine, struct str machine_name, bool *ret_put);
 /* `policy` NULL: the configuration's holds again. */
-void engine_put_dead_policy(struct engine *engine, struct str machine_name, const struct value *policy, engine_done_fn *done, void *data);
+void engine_put_dead_policy(struct engine *engine, struct str machine_name, const struct value *policy,
+			    engine_done_fn *done, void *data);
 
-/* ---- looking ------------------------------------------------------------------------------------ */
+/* ---- looking ----------------------------------------------------------------------------------------- */
 
 struct dead_filter {
-	struct str machine; /* name or ARN; empty: all */
-	struct str error, state; /* error: a pattern; ptr NULL: any */
-	int status; /* -1: any */
-	int64_t revision, version; /* -1: any */
-	int64_t from_ms, until_ms; /* of the failure; 0, INT64_MAX: any */
+	struct str machine;                 /* name or ARN; empty: all */
+	struct str error, state;            /* error: a pattern; ptr NULL: any */
+	int status;                         /* -1: any */
+	int64_t revision, version;          /* -1: any */
+	int64_t from_ms, until_ms;          /* of the failure; 0, INT64_MAX: any */
 	struct str input_path, input_value; /* path ptr NULL: any; names and positions joined by dots */
 };
-#define DEAD_FILTER_ALL { .machine = { "", 0 }, .status = -1, .revision = -1, .version = -1, .until_ms = INT64_MAX }
+#define DEAD_FILTER_ALL                                                                                                \
+	{                                                                                                              \
+		.machine = { "", 0 }, .status = -1, .revision = -1, .version = -1, .until_ms = INT64_MAX               \
+	}
 
 struct dead_info {
 	uint64_t id;
 	struct str arn, name;
 	const struct machine_info *machine;
 	enum execution_status status;
-	struct str state, error; /* empty: none */
-	bool unread; /* where and with what it failed is not known yet */
+	struct str state, error;    /* empty: none */
+	bool unread;                /* where and with what it failed is not known yet */
 	uint64_t revision, version; /* version 0: none */
 	struct str revision_id;
 	bool newest; /* that is still the definition */
@@ -53,9 +61,12 @@ struct dead_info {
 	bool checked, compatible;
 	struct str divergence;
 };
-typedef void engine_dead_list_fn(void *data, const struct engine_error *error, const struct dead_info *infos, uint32_t count, struct str next);
-/* Newest failure first; next empty: the last page. A page may be short, or empty, and have a next: only so many rows are looked at. */
-void engine_list_dead_letters(struct engine *engine, const struct dead_filter *filter, struct str cursor, uint32_t limit, engine_dead_list_fn *done, void *data);
+typedef void engine_dead_list_fn(void *data, const struct engine_error *error, const struct dead_info *infos,
+				 uint32_t count, struct str next);
+/* Newest failure first; next empty: the last page. A page may be short, or empty, and have a next: only so many rows
+ * are looked at. */
+void engine_list_dead_letters(struct engine *engine, const struct dead_filter *filter, struct str cursor,
+			      uint32_t limit, engine_dead_list_fn *done, void *data);
 
 struct dead_group {
 	struct dead_info sample; /* the newest of them */
@@ -63,8 +74,10 @@ struct dead_group {
 	int64_t first_ms, last_ms;
 	const uint32_t *hourly; /* [hours] */
 };
-typedef void engine_dead_groups_fn(void *data, const struct engine_error *error, const struct dead_group *groups, uint32_t count, int64_t from_ms);
-void engine_group_dead_letters(struct engine *engine, struct str machine, int hours, engine_dead_groups_fn *done, void *data);
+typedef void engine_dead_groups_fn(void *data, const struct engine_error *error, const struct dead_group *groups,
+				   uint32_t count, int64_t from_ms);
+void engine_group_dead_letters(struct engine *engine, struct str machine, int hours, engine_dead_groups_fn *done,
+			       void *data);
 
 struct dead_letter {
 	struct dead_info info;
@@ -74,7 +87,7 @@ struct dead_letter {
 typedef void engine_dead_letter_fn(void *data, const struct engine_error *error, const struct dead_letter *letter);
 void engine_find_dead_letter(struct engine *engine, struct str execution_arn, engine_dead_letter_fn *done, void *data);
 
-/* ---- choosing ------------------------------------------------------------------------------------- */
+/* ---- choosing ---------------------------------------------------------------------------------------- */
 
 #define DEAD_PREVIEW_MAX 100000
 #define DEAD_PREVIEW_SHOWN 100
@@ -89,30 +102,37 @@ struct dead_preview {
 };
 typedef void engine_dead_preview_fn(void *data, const struct engine_error *error, const struct dead_preview *preview);
 /* By a filter, or (arns not NULL) a list of execution ARNs; those that are no dead letters are left out. */
-void engine_preview_dead_letters(struct engine *engine, const struct dead_filter *filter, const struct str *arns, size_t arns_count, bool newest,
-				 engine_dead_preview_fn *done, void *data);
+void engine_preview_dead_letters(struct engine *engine, const struct dead_filter *filter, const struct str *arns,
+				 size_t arns_count, bool newest, engine_dead_preview_fn *done, void *data);
 typedef void engine_dead_count_fn(void *data, const struct engine_error *error, uint64_t count);
 void engine_discard_dead_letters(struct engine *engine, struct str preview, engine_dead_count_fn *done, void *data);
 
-/* ---- jobs ------------------------------------------------------------------------------------------- */
+/* ---- jobs -------------------------------------------------------------------------------------------- */
 
-enum redrive_outcome { OUTCOME_PENDING, OUTCOME_RUNNING, OUTCOME_SUCCEEDED, OUTCOME_FAILED_AGAIN, OUTCOME_SKIPPED, OUTCOMES };
+enum redrive_outcome {
+	OUTCOME_PENDING,
+	OUTCOME_RUNNING,
+	OUTCOME_SUCCEEDED,
+	OUTCOME_FAILED_AGAIN,
+	OUTCOME_SKIPPED,
+	OUTCOMES
+};
 const char *redrive_outcome_name(enum redrive_outcome outcome);
 enum redrive_state { JOB_RUNNING, JOB_PAUSED, JOB_STOPPED, JOB_CANCELLED, JOB_COMPLETED, JOB_STATES };
 const char *redrive_state_name(enum redrive_state state);
 
 struct redrive_request {
 	struct str preview;
-	bool newest; /* go on with the newest definition, where that is compatible */
+	bool newest;               /* go on with the newest definition, where that is compatible */
 	const struct value *input; /* instead of the failed states' input; NULL: the same */
-	uint32_t rate; /* a second; 0: 100 */
+	uint32_t rate;             /* a second; 0: 100 */
 	bool canary;
 	double stop_error_rate; /* of those that ended: stop when more of them than this failed again */
 };
 struct redrive_info {
 	uint64_t number;
 	enum redrive_state state;
-	struct str reason; /* empty: none */
+	struct str reason;            /* empty: none */
 	int64_t created_ms, ended_ms; /* ended_ms 0: not yet */
 	bool newest, edited, canary;
 	uint32_t rate;
@@ -121,9 +141,11 @@ struct redrive_info {
 	uint64_t total, counts[OUTCOMES];
 };
 typedef void engine_redrive_job_fn(void *data, const struct engine_error *error, const struct redrive_info *job);
-void engine_begin_redrive(struct engine *engine, const struct redrive_request *request, engine_redrive_job_fn *done, void *data);
+void engine_begin_redrive(struct engine *engine, const struct redrive_request *request, engine_redrive_job_fn *done,
+			  void *data);
 enum redrive_change { REDRIVE_PAUSE, REDRIVE_RESUME, REDRIVE_CANCEL };
-void engine_change_redrive(struct engine *engine, uint64_t number, enum redrive_change change, engine_redrive_job_fn *done, void *data);
+void engine_change_redrive(struct engine *engine, uint64_t number, enum redrive_change change,
+			   engine_redrive_job_fn *done, void *data);
 /* From memory, newest first. */
 bool engine_find_redrive(struct engine *engine, uint64_t number, struct redrive_info *ret_job);
 uint32_t engine_list_redrives(struct engine *engine, uint64_t before, struct redrive_info *ret_jobs, uint32_t count);
@@ -135,15 +157,17 @@ struct redrive_outcome_info {
 	int64_t at_ms;
 	struct str detail;
 };
-typedef void engine_outcomes_fn(void *data, const struct engine_error *error, const struct redrive_outcome_info *outcomes, uint32_t count, struct str next);
+typedef void engine_outcomes_fn(void *data, const struct engine_error *error,
+				const struct redrive_outcome_info *outcomes, uint32_t count, struct str next);
 /* outcome -1: all. */
-void engine_list_redrive_outcomes(struct engine *engine, uint64_t number, int outcome, struct str cursor, uint32_t limit, engine_outcomes_fn *done, void *data);
+void engine_list_redrive_outcomes(struct engine *engine, uint64_t number, int outcome, struct str cursor,
+				  uint32_t limit, engine_outcomes_fn *done, void *data);
 
-/* ---- figures ------------------------------------------------------------------------------------------ */
+/* ---- figures ----------------------------------------------------------------------------------------- */
 
 struct dead_stats {
 	uint64_t in, redriven, discarded, expired; /* since this process began */
-	uint64_t unread_done; /* rows of an older store that were read */
+	uint64_t unread_done;                      /* rows of an older store that were read */
 	uint64_t notified, notify_failures, notify_dropped, notify_waiting;
 };
 void engine_dead_stats(struct engine *engine, struct dead_stats *ret_stats);
@@ -155,9 +179,11 @@ struct dead_depth {
 };
 uint32_t engine_dead_depths(struct engine *engine, struct dead_depth *ret_depths, uint32_t count);
 
-/* ---- notifications (notify.c) ---------------------------------------------------------------------------- */
+/* ---- notifications (notify.c) ------------------------------------------------------------------------ */
 
-/* The configuration's `targets:` {NAME: {url, secret, headers | exec, events: [STATUS…], machines: [pattern…], timeout_s, give_up_hours}}, and how to find the
- * text of a {env: …}, {file: …} setting. Before engine_recover. */
+/* The configuration's `targets:` {NAME: {url, secret, headers | exec, events: [STATUS…], machines: [pattern…],
+ * timeout_s, give_up_hours}}, and how to find the text of a {env: …}, {file: …} setting. Before engine_recover. */
 int engine_configure_targets(struct engine *engine, const struct value *targets,
-			     int (*secret)(struct connector_host *host, const struct value *setting, struct buffer *out, struct wf_error *err), struct wf_error *err);
+			     int (*secret)(struct connector_host *host, const struct value *setting, struct buffer *out,
+					   struct wf_error *err),
+			     struct wf_error *err);

@@ -1,8 +1,8 @@
 /* dead_query.c: what is asked about dead letters: groups, pages, one, and previews; the outcomes of a job.
  *
- * A page of rows is read from the store and looked through here. A row's own columns are compared at once; a filter by a member of the input reads the first record
- * of each candidate, one after the other. Nothing blocks the loop: between two reads it goes on, and a list answers with a cursor when it has looked
- * at its share. */
+ * A page of rows is read from the store and looked through here. A row's own columns are compared at once; a filter by
+ * a member of the input reads the first record of each candidate, one after the other. Nothing blocks the loop: between
+ * two reads it goes on, and a list answers with a cursor when it has looked at its share. */
 #include "base/glob.h"
 #include "engine/dead.h"
 #include "engine/token.h"
@@ -70,28 +70,31 @@ static struct looking *read_done(void *data, int code, const struct wf_error *er
 	if (!engine)
 		looking_free(looking);
 	else if (code < 0 && code != ERR(NOT_FOUND))
-		refuse(looking, code == ERR(CANCELLED) ? ENGINE_UNAVAILABLE : ENGINE_INTERNAL, err ? str_of(err->message) : STR("The store cannot be read"));
+		refuse(looking, code == ERR(CANCELLED) ? ENGINE_UNAVAILABLE : ENGINE_INTERNAL,
+		       err ? str_of(err->message) : STR("The store cannot be read"));
 	else
 		return looking;
 	return NULL;
 }
 
-/* ---- rows for others to read -------------------------------------------------------------------------- */
+/* ---- rows for others to read ------------------------------------------------------------------------- */
 
-static struct str write_arn(struct engine *engine, struct arena *arena, const struct machine *machine, uint64_t id, struct str name, struct str *ret_name)
+static struct str write_arn(struct engine *engine, struct arena *arena, const struct machine *machine, uint64_t id,
+			    struct str name, struct str *ret_name)
 {
 	char made[EXECUTION_NAME_LENGTH + 1];
 	if (!name.len) {
 		execution_name_make(engine->key, id, made);
 		name = (struct str){ made, EXECUTION_NAME_LENGTH };
 	}
-	struct str arn = arena_format(arena, "arn:aws:states:%s:%s:execution:%.*s:%.*s", engine->region, engine->account,
-				      STR_FMT(machine ? machine->info.name : STR("?")), STR_FMT(name));
+	struct str arn = arena_format(arena, "arn:aws:states:%s:%s:execution:%.*s:%.*s", engine->region,
+				      engine->account, STR_FMT(machine ? machine->info.name : STR("?")), STR_FMT(name));
 	*ret_name = str_sub(arn, arn.len - name.len, name.len);
 	return arn;
 }
 
-void dead_fill_info(struct engine *engine, struct arena *arena, const struct store_dead_letter *letter, struct dead_info *info)
+void dead_fill_info(struct engine *engine, struct arena *arena, const struct store_dead_letter *letter,
+		    struct dead_info *info)
 {
 	struct machine *machine = registry_by_number(engine, letter->machine_id);
 	struct revision *revision = machine ? registry_revision(machine, letter->revision) : NULL;
@@ -99,21 +102,33 @@ void dead_fill_info(struct engine *engine, struct arena *arena, const struct sto
 	int64_t kept_ms = engine->limits.retention_days * 86400000;
 	if (policy && policy->retention_ms && policy->retention_ms < kept_ms)
 		kept_ms = policy->retention_ms;
-	*info = (struct dead_info){ .id = letter->execution_id, .machine = machine ? &machine->info : NULL, .status = (enum execution_status)letter->status,
-				    .state = arena_str(arena, letter->state), .error = arena_str(arena, letter->error), .unread = letter->unread,
-				    .revision = letter->revision, .version = letter->version, .revision_id = revision ? revision->revision_id : STR_EMPTY,
-				    .newest = machine && machine->revisions && machine->revisions->number == letter->revision,
-				    .start_ms = letter->start_ms, .failed_ms = letter->failed_ms, .expires_ms = letter->failed_ms + kept_ms,
-				    .redrives = letter->redrives, .job = letter->job };
+	*info = (struct dead_info){ .id = letter->execution_id,
+				    .machine = machine ? &machine->info : NULL,
+				    .status = (enum execution_status)letter->status,
+				    .state = arena_str(arena, letter->state),
+				    .error = arena_str(arena, letter->error),
+				    .unread = letter->unread,
+				    .revision = letter->revision,
+				    .version = letter->version,
+				    .revision_id = revision ? revision->revision_id : STR_EMPTY,
+				    .newest =
+					machine && machine->revisions && machine->revisions->number == letter->revision,
+				    .start_ms = letter->start_ms,
+				    .failed_ms = letter->failed_ms,
+				    .expires_ms = letter->failed_ms + kept_ms,
+				    .redrives = letter->redrives,
+				    .job = letter->job };
 	info->arn = write_arn(engine, arena, machine, letter->execution_id, letter->name, &info->name);
 }
 
-/* ---- filters ------------------------------------------------------------------------------------------------ */
+/* ---- filters ----------------------------------------------------------------------------------------- */
 
 static bool fits(const struct dead_filter *filter, const struct store_dead_letter *letter)
 {
-	return letter->failed_ms < filter->until_ms && letter->failed_ms >= filter->from_ms && (!filter->error.ptr || glob_matches(filter->error, letter->error)) &&
-	       (!filter->state.ptr || str_eq(filter->state, letter->state)) && (filter->status < 0 || filter->status == letter->status) &&
+	return letter->failed_ms < filter->until_ms && letter->failed_ms >= filter->from_ms &&
+	       (!filter->error.ptr || glob_matches(filter->error, letter->error)) &&
+	       (!filter->state.ptr || str_eq(filter->state, letter->state)) &&
+	       (filter->status < 0 || filter->status == letter->status) &&
 	       (filter->revision < 0 || (uint64_t)filter->revision == letter->revision) &&
 	       (filter->version < 0 || (uint64_t)filter->version == letter->version);
 }
@@ -168,7 +183,11 @@ static struct looking *looking_new(struct engine *engine, const struct dead_filt
 {
 	static const struct dead_filter all = DEAD_FILTER_ALL;
 	struct looking *looking = NEW(struct looking);
-	*looking = (struct looking){ .engine = engine, .filter = filter ? *filter : all, .data = data, .before_ms = INT64_MAX, .before_id = INT64_MAX };
+	*looking = (struct looking){ .engine = engine,
+				     .filter = filter ? *filter : all,
+				     .data = data,
+				     .before_ms = INT64_MAX,
+				     .before_id = INT64_MAX };
 	struct dead_filter *own = &looking->filter;
 	own->error = copy(&looking->arena, own->error);
 	own->state = copy(&looking->arena, own->state);
@@ -177,7 +196,7 @@ static struct looking *looking_new(struct engine *engine, const struct dead_filt
 	return looking;
 }
 
-/* ---- looking through ------------------------------------------------------------------------------------------ */
+/* ---- looking through --------------------------------------------------------------------------------- */
 
 static void look_on(struct looking *looking);
 static void finish_preview(struct looking *looking);
@@ -187,7 +206,8 @@ static void finish_list(struct looking *looking, bool more)
 	_cleanup_(buffer_done) struct buffer next = { 0 };
 	if (more)
 		page_token_make('d', (uint64_t)looking->before_ms, looking->before_id, &next);
-	looking->listed(looking->data, &(struct engine_error){ .code = ENGINE_OK, .message = STR_EMPTY }, looking->infos, looking->infos_count, buffer_str(&next));
+	looking->listed(looking->data, &(struct engine_error){ .code = ENGINE_OK, .message = STR_EMPTY },
+			looking->infos, looking->infos_count, buffer_str(&next));
 	looking_free(looking);
 }
 
@@ -205,7 +225,8 @@ static void take(struct looking *looking, const struct store_dead_letter *letter
 		dead_fill_info(looking->engine, &looking->arena, letter, &looking->infos[looking->infos_count++]);
 }
 
-static void on_input(void *data, const struct store_record *records, uint32_t count, bool more, int code, const struct wf_error *err)
+static void on_input(void *data, const struct store_record *records, uint32_t count, bool more, int code,
+		     const struct wf_error *err)
 {
 	struct looking *looking = read_done(data, code, err);
 	if (!looking)
@@ -216,15 +237,20 @@ static void on_input(void *data, const struct store_record *records, uint32_t co
 	struct event event;
 	struct wf_error damage = { 0 };
 	if (code == 0 && count) {
-		struct record record = { .first_event_id = records->first_event_id, .bytes = records->bytes, .blobs = records->blobs, .blobs_count = records->blobs_count };
+		struct record record = { .first_event_id = records->first_event_id,
+					 .bytes = records->bytes,
+					 .blobs = records->blobs,
+					 .blobs_count = records->blobs_count };
 		if (record_open(&record, &arena, &reader, &damage) == 0 && record_next(&reader, &event, &damage) > 0 &&
-		    event.type == EVENT_EXECUTION_STARTED && event.payload && input_fits(&looking->filter, event.payload))
+		    event.type == EVENT_EXECUTION_STARTED && event.payload &&
+		    input_fits(&looking->filter, event.payload))
 			take(looking, letter);
 	}
 	look_on(looking);
 }
 
-static void on_rows(void *data, const struct store_dead_letter *letters, uint32_t count, int code, const struct wf_error *err)
+static void on_rows(void *data, const struct store_dead_letter *letters, uint32_t count, int code,
+		    const struct wf_error *err)
 {
 	struct looking *looking = read_done(data, code, err);
 	if (!looking)
@@ -247,7 +273,8 @@ static bool has_looked_enough(const struct looking *looking)
 {
 	if (looking->previewed)
 		return looking->more;
-	return looking->infos_count >= looking->limit || looking->scanned >= LIST_ROWS || looking->inputs >= LIST_INPUTS;
+	return looking->infos_count >= looking->limit || looking->scanned >= LIST_ROWS ||
+	       looking->inputs >= LIST_INPUTS;
 }
 
 static void look_on(struct looking *looking)
@@ -266,7 +293,8 @@ static void look_on(struct looking *looking)
 			continue;
 		if (looking->filter.input_path.ptr) {
 			looking->inputs++;
-			store_read_records(engine->store, letter->execution_id, 0, false, 1, on_input, errand_new(engine, looking));
+			store_read_records(engine->store, letter->execution_id, 0, false, 1, on_input,
+					   errand_new(engine, looking));
 			return;
 		}
 		take(looking, letter);
@@ -277,9 +305,14 @@ static void look_on(struct looking *looking)
 	else if (looking->last || enough)
 		finish_list(looking, !looking->last);
 	else
-		store_list_dead_letters(engine->store, &(struct store_dead_request){ .machine_id = looking->machine_id, .status = looking->filter.status,
-				      .from_ms = looking->filter.from_ms, .before_ms = looking->before_ms, .before_id = looking->before_id, .limit = PAGE_ROWS },
-			on_rows, errand_new(engine, looking));
+		store_list_dead_letters(engine->store,
+					&(struct store_dead_request){ .machine_id = looking->machine_id,
+								      .status = looking->filter.status,
+								      .from_ms = looking->filter.from_ms,
+								      .before_ms = looking->before_ms,
+								      .before_id = looking->before_id,
+								      .limit = PAGE_ROWS },
+					on_rows, errand_new(engine, looking));
 }
 
 /* Refusals come later, as all answers do. */
@@ -313,7 +346,8 @@ static void begin(struct looking *looking, struct str machine, struct str cursor
 	store_count_open(looking->engine->store, on_refusal, errand_new(looking->engine, looking));
 }
 
-void engine_list_dead_letters(struct engine *engine, const struct dead_filter *filter, struct str cursor, uint32_t limit, engine_dead_list_fn *done, void *data)
+void engine_list_dead_letters(struct engine *engine, const struct dead_filter *filter, struct str cursor,
+			      uint32_t limit, engine_dead_list_fn *done, void *data)
 {
 	struct looking *looking = looking_new(engine, filter, data);
 	looking->listed = done;
@@ -321,7 +355,7 @@ void engine_list_dead_letters(struct engine *engine, const struct dead_filter *f
 	begin(looking, filter->machine, cursor);
 }
 
-/* ---- previews --------------------------------------------------------------------------------------------------------- */
+/* ---- previews ---------------------------------------------------------------------------------------- */
 
 struct preview *preview_find(struct engine *engine, struct str id)
 {
@@ -359,17 +393,24 @@ static void answer_preview(struct looking *looking)
 	struct dead_letters *dead = engine->dead;
 	drop_previews(engine);
 	struct preview *preview = NEW(struct preview);
-	*preview = (struct preview){ .next = dead->previews, .expires_ms = engine_now_ms(engine) + PREVIEW_MS, .count = looking->ids_count,
+	*preview = (struct preview){ .next = dead->previews,
+				     .expires_ms = engine_now_ms(engine) + PREVIEW_MS,
+				     .count = looking->ids_count,
 				     .ids = looking->ids ? TAKE(looking->ids) : mem_zalloc(sizeof(uint64_t)) };
 	snprintf(preview->id, sizeof preview->id, "%016llx", (unsigned long long)random_u64(&engine->random));
 	dead->previews = preview;
-	struct dead_preview answer = { .id = str_of(preview->id), .count = preview->count, .more = looking->more, .expires_ms = preview->expires_ms,
-				       .infos = looking->infos, .infos_count = looking->infos_count };
+	struct dead_preview answer = { .id = str_of(preview->id),
+				       .count = preview->count,
+				       .more = looking->more,
+				       .expires_ms = preview->expires_ms,
+				       .infos = looking->infos,
+				       .infos_count = looking->infos_count };
 	looking->previewed(looking->data, &(struct engine_error){ .code = ENGINE_OK, .message = STR_EMPTY }, &answer);
 	looking_free(looking);
 }
 
-static void on_checked(struct engine *engine, void *data, int code, bool compatible, uint64_t revision, const char *what)
+static void on_checked(struct engine *engine, void *data, int code, bool compatible, uint64_t revision,
+		       const char *what)
 {
 	struct looking *looking = data;
 	if (!engine) {
@@ -391,10 +432,12 @@ static void finish_preview(struct looking *looking)
 		answer_preview(looking);
 }
 
-/* ---- by ARN -------------------------------------------------------------------------------------------------------------- */
+/* ---- by ARN ------------------------------------------------------------------------------------------ */
 
-/* Finds the id behind an execution's ARN: given at once through a made name, else the machine whose name is to be looked up. */
-static bool parse_arn(struct engine *engine, struct arena *arena, struct str text, struct machine **ret_machine, struct str *ret_name, uint64_t *ret_id)
+/* Finds the id behind an execution's ARN: given at once through a made name, else the machine whose name is to be
+ * looked up. */
+static bool parse_arn(struct engine *engine, struct arena *arena, struct str text, struct machine **ret_machine,
+		      struct str *ret_name, uint64_t *ret_id)
 {
 	struct arn arn;
 	if (arn_parse(arena, text, "execution", &arn) || !(*ret_machine = registry_find(engine, arn.machine)))
@@ -407,7 +450,8 @@ static bool parse_arn(struct engine *engine, struct arena *arena, struct str tex
 
 static void next_arn(struct looking *looking);
 
-static void on_arn_letter(void *data, const struct store_dead_letter *letters, uint32_t count, int code, const struct wf_error *err)
+static void on_arn_letter(void *data, const struct store_dead_letter *letters, uint32_t count, int code,
+			  const struct wf_error *err)
 {
 	struct looking *looking = read_done(data, code, err);
 	if (!looking)
@@ -420,13 +464,15 @@ static void on_arn_letter(void *data, const struct store_dead_letter *letters, u
 	next_arn(looking);
 }
 
-static void on_arn_row(void *data, const struct store_execution *rows, uint32_t count, int code, const struct wf_error *err)
+static void on_arn_row(void *data, const struct store_execution *rows, uint32_t count, int code,
+		       const struct wf_error *err)
 {
 	struct looking *looking = read_done(data, code, err);
 	if (!looking)
 		return;
 	if (code == 0 && count)
-		store_find_dead_letter(looking->engine->store, rows->id, on_arn_letter, errand_new(looking->engine, looking));
+		store_find_dead_letter(looking->engine->store, rows->id, on_arn_letter,
+				       errand_new(looking->engine, looking));
 	else
 		next_arn(looking);
 }
@@ -443,7 +489,8 @@ static void next_arn(struct looking *looking)
 		if (id)
 			store_find_dead_letter(engine->store, id, on_arn_letter, errand_new(engine, looking));
 		else
-			store_find_named(engine->store, machine->info.number, name, on_arn_row, errand_new(engine, looking));
+			store_find_named(engine->store, machine->info.number, name, on_arn_row,
+					 errand_new(engine, looking));
 		return;
 	}
 	finish_preview(looking);
@@ -456,8 +503,8 @@ static void on_arns(void *data, uint64_t count, int code, const struct wf_error 
 		next_arn(looking);
 }
 
-void engine_preview_dead_letters(struct engine *engine, const struct dead_filter *filter, const struct str *arns, size_t arns_count, bool newest,
-				 engine_dead_preview_fn *done, void *data)
+void engine_preview_dead_letters(struct engine *engine, const struct dead_filter *filter, const struct str *arns,
+				 size_t arns_count, bool newest, engine_dead_preview_fn *done, void *data)
 {
 	struct looking *looking = looking_new(engine, arns ? NULL : filter, data);
 	looking->previewed = done;
@@ -473,7 +520,8 @@ void engine_preview_dead_letters(struct engine *engine, const struct dead_filter
 	looking->arns = ARENA_ARRAY(&looking->arena, struct str, looking->arns_count + 1);
 	for (size_t i = 0; i < looking->arns_count; i++)
 		looking->arns[i] = arena_str(&looking->arena, arns[i]);
-	store_count_open(engine->store, on_arns, errand_new(engine, looking)); /* the answer must not come from within */
+	store_count_open(engine->store, on_arns,
+			 errand_new(engine, looking)); /* the answer must not come from within */
 }
 
 struct discarding {
@@ -486,7 +534,8 @@ static void on_no_preview(void *data, uint64_t count, int code, const struct wf_
 	void *kept;
 	struct engine *engine = errand_done(data, &kept);
 	struct discarding *discarding = kept;
-	struct engine_error error = { .code = ENGINE_RESOURCE_NOT_FOUND, .message = STR("There is no such preview, or it has expired: make one again") };
+	struct engine_error error = { .code = ENGINE_RESOURCE_NOT_FOUND,
+				      .message = STR("There is no such preview, or it has expired: make one again") };
 	if (engine)
 		discarding->done(discarding->data, &error, 0);
 	free(discarding);
@@ -505,7 +554,7 @@ void engine_discard_dead_letters(struct engine *engine, struct str id, engine_de
 	preview->expires_ms = 0;
 }
 
-/* ---- groups ------------------------------------------------------------------------------------------------------------------ */
+/* ---- groups ------------------------------------------------------------------------------------------ */
 
 struct grouping {
 	struct arena arena;
@@ -515,21 +564,26 @@ struct grouping {
 	bool refused;
 };
 
-static void on_groups(void *data, const struct store_dead_group *rows, uint32_t count, int code, const struct wf_error *err)
+static void on_groups(void *data, const struct store_dead_group *rows, uint32_t count, int code,
+		      const struct wf_error *err)
 {
 	void *kept;
 	struct engine *engine = errand_done(data, &kept);
 	struct grouping *grouping = kept;
 	struct engine_error error = { .code = ENGINE_OK, .message = STR_EMPTY };
 	if (grouping->refused)
-		error = (struct engine_error){ .code = ENGINE_STATE_MACHINE_DOES_NOT_EXIST, .message = STR("There is no such state machine") };
+		error = (struct engine_error){ .code = ENGINE_STATE_MACHINE_DOES_NOT_EXIST,
+					       .message = STR("There is no such state machine") };
 	else if (code < 0)
 		error = (struct engine_error){ .code = ENGINE_INTERNAL, .message = str_of(err->message) };
 	if (engine) {
 		count = error.code ? 0 : count;
 		struct dead_group *groups = ARENA_ARRAY(&grouping->arena, struct dead_group, count + 1);
 		for (uint32_t i = 0; i < count; i++) {
-			groups[i] = (struct dead_group){ .count = rows[i].count, .first_ms = rows[i].first_ms, .last_ms = rows[i].last_ms, .hourly = rows[i].hourly };
+			groups[i] = (struct dead_group){ .count = rows[i].count,
+							 .first_ms = rows[i].first_ms,
+							 .last_ms = rows[i].last_ms,
+							 .hourly = rows[i].hourly };
 			dead_fill_info(engine, &grouping->arena, &rows[i].sample, &groups[i].sample);
 		}
 		grouping->done(grouping->data, &error, groups, count, grouping->from_ms);
@@ -538,19 +592,26 @@ static void on_groups(void *data, const struct store_dead_group *rows, uint32_t 
 	free(grouping);
 }
 
-void engine_group_dead_letters(struct engine *engine, struct str machine, int hours, engine_dead_groups_fn *done, void *data)
+void engine_group_dead_letters(struct engine *engine, struct str machine, int hours, engine_dead_groups_fn *done,
+			       void *data)
 {
 	struct grouping *grouping = NEW(struct grouping);
 	uint64_t machine_id;
 	hours = hours < 1 ? 1 : hours > HOURS_MAX ? HOURS_MAX : hours;
 	int64_t now_ms = engine_now_ms(engine);
-	*grouping = (struct grouping){ .done = done, .data = data, .from_ms = now_ms - now_ms % 3600000 - (hours - 1) * 3600000LL };
+	*grouping = (struct grouping){ .done = done,
+				       .data = data,
+				       .from_ms = now_ms - now_ms % 3600000 - (hours - 1) * 3600000LL };
 	grouping->refused = !find_machine(engine, &grouping->arena, machine, &machine_id);
-	store_group_dead_letters(engine->store, &(struct store_dead_group_request){ .machine_id = machine_id, .from_ms = grouping->from_ms, .hours = hours,
-			       .limit = grouping->refused ? 0 : GROUPS_MAX }, on_groups, errand_new(engine, grouping));
+	store_group_dead_letters(engine->store,
+				 &(struct store_dead_group_request){ .machine_id = machine_id,
+								     .from_ms = grouping->from_ms,
+								     .hours = hours,
+								     .limit = grouping->refused ? 0 : GROUPS_MAX },
+				 on_groups, errand_new(engine, grouping));
 }
 
-/* ---- one ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- one --------------------------------------------------------------------------------------------- */
 
 struct finding {
 	struct engine *engine;
@@ -602,7 +663,10 @@ static void on_found_whole(void *data, const struct store_loaded *loaded, int co
 		execution = execution_new();
 	for (uint32_t i = 0; r == 0 && i < loaded->records_count; i++) {
 		const struct store_record *stored = &loaded->records[i];
-		struct record record = { .first_event_id = stored->first_event_id, .bytes = stored->bytes, .blobs = stored->blobs, .blobs_count = stored->blobs_count };
+		struct record record = { .first_event_id = stored->first_event_id,
+					 .bytes = stored->bytes,
+					 .blobs = stored->blobs,
+					 .blobs_count = stored->blobs_count };
 		r = execution_fold(execution, &record, &damage);
 	}
 	if (r == 0)
@@ -610,13 +674,15 @@ static void on_found_whole(void *data, const struct store_loaded *loaded, int co
 	if (r < 0)
 		find_refuse(finding, ENGINE_INTERNAL, damage.message);
 	else {
-		finding->done(finding->data, &(struct engine_error){ .code = ENGINE_OK, .message = STR_EMPTY }, &finding->letter);
+		finding->done(finding->data, &(struct engine_error){ .code = ENGINE_OK, .message = STR_EMPTY },
+			      &finding->letter);
 		finding_free(finding);
 	}
 	execution_free(execution);
 }
 
-static void on_found_letter(void *data, const struct store_dead_letter *letters, uint32_t count, int code, const struct wf_error *err)
+static void on_found_letter(void *data, const struct store_dead_letter *letters, uint32_t count, int code,
+			    const struct wf_error *err)
 {
 	struct finding *finding = found(data, code, err, count);
 	if (!finding)
@@ -625,11 +691,13 @@ static void on_found_letter(void *data, const struct store_dead_letter *letters,
 	store_load(finding->engine->store, letters->execution_id, on_found_whole, errand_new(finding->engine, finding));
 }
 
-static void on_found_row(void *data, const struct store_execution *rows, uint32_t count, int code, const struct wf_error *err)
+static void on_found_row(void *data, const struct store_execution *rows, uint32_t count, int code,
+			 const struct wf_error *err)
 {
 	struct finding *finding = found(data, code, err, count);
 	if (finding)
-		store_find_dead_letter(finding->engine->store, rows->id, on_found_letter, errand_new(finding->engine, finding));
+		store_find_dead_letter(finding->engine->store, rows->id, on_found_letter,
+				       errand_new(finding->engine, finding));
 }
 
 void engine_find_dead_letter(struct engine *engine, struct str execution_arn, engine_dead_letter_fn *done, void *data)
@@ -646,7 +714,7 @@ void engine_find_dead_letter(struct engine *engine, struct str execution_arn, en
 		store_find_dead_letter(engine->store, known ? id : 0, on_found_letter, errand_new(engine, finding));
 }
 
-/* ---- outcomes of a job -------------------------------------------------------------------------------------------------------------- */
+/* ---- outcomes of a job ------------------------------------------------------------------------------- */
 
 struct outcomes {
 	struct arena arena;
@@ -656,12 +724,15 @@ struct outcomes {
 	enum engine_error_code refused;
 };
 
-static void on_outcomes(void *data, const struct store_outcome *rows, uint32_t count, int code, const struct wf_error *err)
+static void on_outcomes(void *data, const struct store_outcome *rows, uint32_t count, int code,
+			const struct wf_error *err)
 {
 	void *kept;
 	struct engine *engine = errand_done(data, &kept);
 	struct outcomes *outcomes = kept;
-	struct engine_error error = { .code = outcomes->refused, .message = outcomes->refused ? STR("There is no such redrive job, or page of it") : STR_EMPTY };
+	struct engine_error error = { .code = outcomes->refused,
+				      .message = outcomes->refused ? STR("There is no such redrive job, or page of it")
+								   : STR_EMPTY };
 	if (code < 0)
 		error = (struct engine_error){ .code = ENGINE_INTERNAL, .message = str_of(err->message) };
 	if (engine) {
@@ -670,14 +741,20 @@ static void on_outcomes(void *data, const struct store_outcome *rows, uint32_t c
 		bool more = count > outcomes->limit;
 		if (more)
 			page_token_make('o', rows[--count - 1].execution_id, 0, &next);
-		struct redrive_outcome_info *infos = ARENA_ARRAY(&outcomes->arena, struct redrive_outcome_info, count + 1);
+		struct redrive_outcome_info *infos =
+		    ARENA_ARRAY(&outcomes->arena, struct redrive_outcome_info, count + 1);
 		for (uint32_t i = 0; i < count; i++) {
-			struct machine *machine = rows[i].machine_id ? registry_by_number(engine, rows[i].machine_id) : NULL;
+			struct machine *machine =
+			    rows[i].machine_id ? registry_by_number(engine, rows[i].machine_id) : NULL;
 			struct str name;
-			infos[i] = (struct redrive_outcome_info){ .execution_id = rows[i].execution_id, .outcome = (enum redrive_outcome)rows[i].outcome,
-								  .at_ms = rows[i].at_ms, .detail = rows[i].detail, .arn = STR_EMPTY };
+			infos[i] = (struct redrive_outcome_info){ .execution_id = rows[i].execution_id,
+								  .outcome = (enum redrive_outcome)rows[i].outcome,
+								  .at_ms = rows[i].at_ms,
+								  .detail = rows[i].detail,
+								  .arn = STR_EMPTY };
 			if (machine)
-				infos[i].arn = write_arn(engine, &outcomes->arena, machine, rows[i].execution_id, rows[i].name, &name);
+				infos[i].arn = write_arn(engine, &outcomes->arena, machine, rows[i].execution_id,
+							 rows[i].name, &name);
 		}
 		outcomes->done(outcomes->data, &error, infos, count, buffer_str(&next));
 	}
@@ -685,14 +762,20 @@ static void on_outcomes(void *data, const struct store_outcome *rows, uint32_t c
 	free(outcomes);
 }
 
-void engine_list_redrive_outcomes(struct engine *engine, uint64_t number, int outcome, struct str cursor, uint32_t limit, engine_outcomes_fn *done, void *data)
+void engine_list_redrive_outcomes(struct engine *engine, uint64_t number, int outcome, struct str cursor,
+				  uint32_t limit, engine_outcomes_fn *done, void *data)
 {
 	struct outcomes *outcomes = NEW(struct outcomes);
 	uint64_t after = 0, unused;
-	*outcomes = (struct outcomes){ .done = done, .data = data, .limit = limit && limit <= LIST_MAX ? limit : limit ? LIST_MAX : 100 };
+	*outcomes = (struct outcomes){ .done = done,
+				       .data = data,
+				       .limit = limit && limit <= LIST_MAX ? limit
+						: limit                    ? LIST_MAX
+									   : 100 };
 	if (!redrive_find(engine, number))
 		outcomes->refused = ENGINE_RESOURCE_NOT_FOUND;
 	else if (cursor.len && !page_token_read(cursor, 'o', &after, &unused))
 		outcomes->refused = ENGINE_INVALID_TOKEN;
-	store_list_outcomes(engine->store, number, outcome, after, outcomes->limit + 1, on_outcomes, errand_new(engine, outcomes));
+	store_list_outcomes(engine->store, number, outcome, after, outcomes->limit + 1, on_outcomes,
+			    errand_new(engine, outcomes));
 }

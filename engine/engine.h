@@ -80,7 +80,7 @@ struct engine_options {
 	const char *region, *account; /* NULL: us-east-1, 000000000000; the store's settings win and a different explicit one is an error */
 	const char *work_root; /* folder for executions' work folders; NULL: none */
 	uint64_t seed; /* 0: from the operating system. Tests set it. */
-	double time_scale; /* 0 or 1: real; waits and timeouts are divided by it (`ratchet run --time-scale`) */
+	double time_scale; /* 0 or 1: real; waits and timeouts are divided by it (`--time-scale`) */
 	/* This process cannot go on: another owner has the lease, or it is not known what the store holds. Called once, from within a turn; nothing
 	 * more is decided after it. The owner exits, and the next start recovers. NULL: only logged. */
 	void (*fatal)(void *data, const char *reason);

@@ -1,13 +1,16 @@
-/* notify.c: targets are told of executions' status changes, in the shape of EventBridge's "Step Functions Execution Status Change".
+/* notify.c: targets are told of executions' status changes, in the shape of EventBridge's "Step Functions Execution
+ * Status Change".
  *
- * What is to be told is a message of the store, in the batch of the change itself: so nothing is told that was not committed, and nothing is forgotten. It holds what
- * the change was; the input and the output, which do not change any more, are read when it is sent. A message is deleted when its target has taken it: at
- * least once, therefore, and the same `id` again for a repeat. A target that refuses is asked again after 1 s, 2 s, … 5 min, until give_up_hours have passed.
+ * What is to be told is a message of the store, in the batch of the change itself: so nothing is told that was not
+ * committed, and nothing is forgotten. It holds what the change was; the input and the output, which do not change any
+ * more, are read when it is sent. A message is deleted when its target has taken it: at least once, therefore, and the
+ * same `id` again for a repeat. A target that refuses is asked again after 1 s, 2 s, … 5 min, until give_up_hours have
+ * passed.
  *
  *     the batch of a change ─► message ─► row, description ─► HTTP or exec, through the connectors ─► deleted
  *
- * A message's target is NOTIFY_TARGETS | the target's number, which is a hash of its name, so that it is the same after a restart; the key of the
- * message is (execution, number and event id). */
+ * A message's target is NOTIFY_TARGETS | the target's number, which is a hash of its name, so that it is the same after
+ * a restart; the key of the message is (execution, number and event id). */
 #include "base/glob.h"
 #include "base/hash.h"
 #include "base/timestamp.h"
@@ -47,8 +50,8 @@ struct target_config {
 	char *name, *url, *exec;
 	uint64_t number;
 	struct value *headers, *secret; /* or NULL */
-	unsigned events; /* bits by status */
-	struct value *machines; /* patterns; NULL: all */
+	unsigned events;                /* bits by status */
+	struct value *machines;         /* patterns; NULL: all */
 	int64_t timeout_ms, give_up_ms;
 	struct delivery *first, **tail;
 	unsigned waiting, sending;
@@ -58,12 +61,13 @@ struct target_config {
 
 struct notify {
 	struct engine *engine;
-	int (*secret)(struct connector_host *host, const struct value *setting, struct buffer *out, struct wf_error *err);
+	int (*secret)(struct connector_host *host, const struct value *setting, struct buffer *out,
+		      struct wf_error *err);
 	struct target_config targets[TARGETS_MAX];
 	unsigned count;
 };
 
-/* ---- configuration ------------------------------------------------------------------------------------- */
+/* ---- configuration ----------------------------------------------------------------------------------- */
 
 static char *text_of(const struct value *value)
 {
@@ -80,17 +84,22 @@ static int read_events(const struct value *events, unsigned *ret_bits, struct wf
 	bool good = value_is(events, VALUE_ARRAY) && value_count(events);
 	for (size_t i = 0; good && i < value_count(events); i++) {
 		enum execution_status status;
-		good = value_is(value_at(events, i), VALUE_STRING) && execution_status_parse(value_string(value_at(events, i)), &status);
+		good = value_is(value_at(events, i), VALUE_STRING) &&
+		       execution_status_parse(value_string(value_at(events, i)), &status);
 		if (good)
 			*ret_bits |= 1u << status;
 	}
-	return good ? 0 : error_set(err, ERR(INVALID), "events must be a list of RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED");
+	return good ? 0
+		    : error_set(err, ERR(INVALID),
+				"events must be a list of RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED");
 }
 
-static int read_number(const struct value *value, int64_t otherwise, int64_t most, const char *name, int64_t *ret_number, struct wf_error *err)
+static int read_number(const struct value *value, int64_t otherwise, int64_t most, const char *name,
+		       int64_t *ret_number, struct wf_error *err)
 {
 	*ret_number = otherwise;
-	if (value && (!value_is(value, VALUE_NUMBER) || !value_int64(value, ret_number) || *ret_number < 1 || *ret_number > most))
+	if (value && (!value_is(value, VALUE_NUMBER) || !value_int64(value, ret_number) || *ret_number < 1 ||
+		      *ret_number > most))
 		return error_set(err, ERR(INVALID), "%s must be a whole number from 1 to %lld", name, (long long)most);
 	return 0;
 }
@@ -105,7 +114,8 @@ static int check_texts(const struct value *value, enum value_kind kind, const ch
 
 static int read_target(struct target_config *target, struct str name, const struct value *given, struct wf_error *err)
 {
-	static const char *const known[] = { "url", "exec", "secret", "headers", "events", "machines", "timeout_s", "give_up_hours" };
+	static const char *const known[] = { "url",    "exec",     "secret",    "headers",
+					     "events", "machines", "timeout_s", "give_up_hours" };
 	if (!value_is(given, VALUE_OBJECT))
 		return error_set(err, ERR(INVALID), "expected a mapping, found %s", value_kind_name(value_kind(given)));
 	for (size_t i = 0; i < value_count(given); i++) {
@@ -113,15 +123,18 @@ static int read_target(struct target_config *target, struct str name, const stru
 		for (size_t k = 0; k < sizeof known / sizeof *known; k++)
 			found |= str_eqz(value_key_at(given, i), known[k]);
 		if (!found)
-			return error_set(err, ERR(INVALID), "a target has no '%.*s'", STR_FMT(str_sub(value_key_at(given, i), 0, 100)));
+			return error_set(err, ERR(INVALID), "a target has no '%.*s'",
+					 STR_FMT(str_sub(value_key_at(given, i), 0, 100)));
 	}
-	const struct value *headers = value_getz(given, "headers"), *machines = value_getz(given, "machines"), *secret = value_getz(given, "secret");
+	const struct value *headers = value_getz(given, "headers"), *machines = value_getz(given, "machines"),
+			   *secret = value_getz(given, "secret");
 	int64_t timeout_s, hours;
 	int code = read_events(value_getz(given, "events"), &target->events, err);
 	if (code == 0)
 		code = read_number(value_getz(given, "timeout_s"), TIMEOUT_S, 300, "timeout_s", &timeout_s, err);
 	if (code == 0)
-		code = read_number(value_getz(given, "give_up_hours"), GIVE_UP_HOURS, 2160, "give_up_hours", &hours, err);
+		code =
+		    read_number(value_getz(given, "give_up_hours"), GIVE_UP_HOURS, 2160, "give_up_hours", &hours, err);
 	if (code == 0)
 		code = check_texts(headers, VALUE_OBJECT, "headers", err);
 	if (code == 0)
@@ -145,7 +158,9 @@ static int read_target(struct target_config *target, struct str name, const stru
 }
 
 int engine_configure_targets(struct engine *engine, const struct value *targets,
-			     int (*secret)(struct connector_host *host, const struct value *setting, struct buffer *out, struct wf_error *err), struct wf_error *err)
+			     int (*secret)(struct connector_host *host, const struct value *setting, struct buffer *out,
+					   struct wf_error *err),
+			     struct wf_error *err)
 {
 	if (!targets || !value_count(targets))
 		return 0;
@@ -159,7 +174,9 @@ int engine_configure_targets(struct engine *engine, const struct value *targets,
 		int code = read_target(target, value_key_at(targets, i), value_at(targets, i), err);
 		for (unsigned k = 0; code == 0 && k + 1 < notify->count; k++)
 			if (notify->targets[k].number == target->number)
-				code = error_set(err, ERR(INVALID), "the names %s and %s of targets have the same hash: choose another", notify->targets[k].name, target->name);
+				code = error_set(err, ERR(INVALID),
+						 "the names %s and %s of targets have the same hash: choose another",
+						 notify->targets[k].name, target->name);
 		if (code) {
 			error_where(err, "/targets/%.*s", STR_FMT(str_sub(value_key_at(targets, i), 0, 100)));
 			return code;
@@ -168,7 +185,7 @@ int engine_configure_targets(struct engine *engine, const struct value *targets,
 	return 0;
 }
 
-/* ---- in the batch of a change ------------------------------------------------------------------------------ */
+/* ---- in the batch of a change ------------------------------------------------------------------------ */
 
 static bool is_told(const struct target_config *target, enum execution_status status, struct str machine)
 {
@@ -197,15 +214,18 @@ static struct str encode(struct arena *arena, const struct execution *execution,
 	return arena_str(arena, buffer_str(&out));
 }
 
-static void tell(struct notify *notify, struct store_batch *batch, const struct resident *resident, enum execution_status status, uint64_t event_id)
+static void tell(struct notify *notify, struct store_batch *batch, const struct resident *resident,
+		 enum execution_status status, uint64_t event_id)
 {
 	for (unsigned i = 0; i < notify->count; i++) {
 		struct target_config *target = &notify->targets[i];
 		if (!is_told(target, status, resident->machine->info.name))
 			continue;
 		store_batch_add(batch, STORE_APPEND_MESSAGE)->message =
-			(struct store_message){ .target_id = NOTIFY_TARGETS | target->number, .sender_id = resident->id,
-						.sender_event = target->number << 47 | event_id, .bytes = encode(&batch->arena, resident->execution, status) };
+		    (struct store_message){ .target_id = NOTIFY_TARGETS | target->number,
+					    .sender_id = resident->id,
+					    .sender_event = target->number << 47 | event_id,
+					    .bytes = encode(&batch->arena, resident->execution, status) };
 	}
 }
 
@@ -216,7 +236,8 @@ void notify_step(struct engine *engine, struct store_batch *batch, const struct 
 		return;
 	const struct resident *resident = release->resident;
 	uint64_t last_id = execution_next_event_id(resident->execution) - 1;
-	/* One that begins and ends in one step has two changes; the first one's event is numbered 1, or 0 for a redrive's last. */
+	/* One that begins and ends in one step has two changes; the first one's event is numbered 1, or 0 for a
+	 * redrive's last. */
 	if (release->begun || release->reopened)
 		tell(notify, batch, resident, EXECUTION_RUNNING, release->begun ? 1 : last_id | 1ULL << 46);
 	if (release->status != EXECUTION_RUNNING)
@@ -231,7 +252,7 @@ void notify_released(struct engine *engine, const struct release *release)
 			notify->targets[i].more = true;
 }
 
-/* ---- sending --------------------------------------------------------------------------------------------------- */
+/* ---- sending ----------------------------------------------------------------------------------------- */
 
 static void drop(struct target_config *target, struct delivery *delivery)
 {
@@ -261,17 +282,20 @@ static void again(struct engine *engine, struct delivery *delivery, int64_t chan
 {
 	struct target_config *target = delivery->target;
 	struct dead_stats *stats = &engine->dead->stats;
-	int64_t now_ms = engine_now_ms(engine), delay_ms = RETRY_FIRST_MS << (delivery->attempts < 9 ? delivery->attempts : 9);
+	int64_t now_ms = engine_now_ms(engine),
+		delay_ms = RETRY_FIRST_MS << (delivery->attempts < 9 ? delivery->attempts : 9);
 	stats->notify_failures++;
 	delivery->attempts++;
 	if (now_ms - changed_ms > target->give_up_ms) {
-		log_warn("engine", "target %s was not told of a change: %.*s; giving up", target->name, STR_FMT(str_sub(why, 0, 200)));
+		log_warn("engine", "target %s was not told of a change: %.*s; giving up", target->name,
+			 STR_FMT(str_sub(why, 0, 200)));
 		stats->notify_dropped++;
 		finish(engine, delivery);
 		return;
 	}
 	if (delivery->attempts == 1)
-		log_warn("engine", "target %s could not be told of a change: %.*s; trying again", target->name, STR_FMT(str_sub(why, 0, 200)));
+		log_warn("engine", "target %s could not be told of a change: %.*s; trying again", target->name,
+			 STR_FMT(str_sub(why, 0, 200)));
 	delivery->due_ms = now_ms + (delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS);
 }
 
@@ -287,9 +311,11 @@ static bool decode(const struct delivery *delivery, struct change_told *told)
 {
 	struct reader in = reader_of((struct str){ delivery->bytes, delivery->len });
 	uint8_t version, status, flags;
-	if (!reader_byte(&in, &version) || version != MESSAGE_VERSION || !reader_byte(&in, &status) || status > EXECUTION_PENDING_REDRIVE ||
-	    !reader_svarint(&in, &told->start_ms) || !reader_svarint(&in, &told->stop_ms) || !reader_varint(&in, &told->redrives) ||
-	    !reader_svarint(&in, &told->redriven_ms) || !reader_byte(&in, &flags) || !reader_blob(&in, &told->error) || !reader_blob(&in, &told->cause))
+	if (!reader_byte(&in, &version) || version != MESSAGE_VERSION || !reader_byte(&in, &status) ||
+	    status > EXECUTION_PENDING_REDRIVE || !reader_svarint(&in, &told->start_ms) ||
+	    !reader_svarint(&in, &told->stop_ms) || !reader_varint(&in, &told->redrives) ||
+	    !reader_svarint(&in, &told->redriven_ms) || !reader_byte(&in, &flags) || !reader_blob(&in, &told->error) ||
+	    !reader_blob(&in, &told->cause))
 		return false;
 	told->status = (enum execution_status)status;
 	told->has_error = flags & 1;
@@ -310,7 +336,8 @@ static void on_sent(void *data, const struct task_result *result)
 		engine->dead->stats.notified++;
 		finish(engine, delivery);
 	} else {
-		again(engine, delivery, told.stop_ms ? told.stop_ms : told.start_ms, result->error.ptr ? result->error : STR("no answer"));
+		again(engine, delivery, told.stop_ms ? told.stop_ms : told.start_ms,
+		      result->error.ptr ? result->error : STR("no answer"));
 	}
 }
 
@@ -354,7 +381,8 @@ static struct value *detail_of(const struct change_told *told, const struct exec
 	set_data(detail, "output", "outputDetails", output ? value_text(info->output) : STR_EMPTY, output);
 	value_object_take(detail, STR("error"), text_or_null(told->error, told->has_error));
 	value_object_take(detail, STR("cause"), text_or_null(told->cause, told->has_cause));
-	value_object_take(detail, STR("stateMachineVersionArn"), text_or_null(info->version_arn, info->version_arn.len));
+	value_object_take(detail, STR("stateMachineVersionArn"),
+			  text_or_null(info->version_arn, info->version_arn.len));
 	value_object_take(detail, STR("stateMachineAliasArn"), text_or_null(info->alias_arn, info->alias_arn.len));
 	value_object_take(detail, STR("redriveCount"), value_from_int((int64_t)told->redrives));
 	value_object_take(detail, STR("redriveDate"), time_or_null(told->redriven_ms));
@@ -363,14 +391,17 @@ static struct value *detail_of(const struct change_told *told, const struct exec
 }
 
 /* The same text for the same message, however often it is sent: `id` and `time` are of the change. */
-static struct value *event_of(struct engine *engine, const struct delivery *delivery, const struct change_told *told, const struct execution_info *info)
+static struct value *event_of(struct engine *engine, const struct delivery *delivery, const struct change_told *told,
+			      const struct execution_info *info)
 {
 	struct value *event = value_new_object(9), *resources = value_new_array(1);
-	uint64_t high = token_check(engine->key, "notification", delivery->key.sender), low = token_check(engine->key, "notification", high ^ delivery->key.event);
+	uint64_t high = token_check(engine->key, "notification", delivery->key.sender),
+		 low = token_check(engine->key, "notification", high ^ delivery->key.event);
 	int64_t at_ms = told->stop_ms ? told->stop_ms : told->redriven_ms ? told->redriven_ms : told->start_ms;
 	char id[37], time[TIMESTAMP_TEXT_MAX];
-	snprintf(id, sizeof id, "%08llx-%04llx-4%03llx-%04llx-%012llx", (unsigned long long)(high >> 32), (unsigned long long)(high >> 16 & 0xffff),
-		 (unsigned long long)(high & 0xfff), (unsigned long long)(0x8000 | (low >> 48 & 0x3fff)), (unsigned long long)(low & 0xffffffffffff));
+	snprintf(id, sizeof id, "%08llx-%04llx-4%03llx-%04llx-%012llx", (unsigned long long)(high >> 32),
+		 (unsigned long long)(high >> 16 & 0xffff), (unsigned long long)(high & 0xfff),
+		 (unsigned long long)(0x8000 | (low >> 48 & 0x3fff)), (unsigned long long)(low & 0xffffffffffff));
 	set_text(event, "version", STR("0"));
 	set_text(event, "id", str_of(id));
 	set_text(event, "detail-type", STR("Step Functions Execution Status Change"));
@@ -401,7 +432,8 @@ static void sign(struct str secret, int64_t now_s, struct str body, struct buffe
 }
 
 /* The parameters of an HTTP task. NULL if the secret cannot be read. */
-static struct value *http_parameters(struct notify *notify, const struct target_config *target, const struct value *event, struct wf_error *err)
+static struct value *http_parameters(struct notify *notify, const struct target_config *target,
+				     const struct value *event, struct wf_error *err)
 {
 	struct value *parameters = value_new_object(4), *headers = value_new_object(4);
 	for (size_t i = 0; target->headers && i < value_count(target->headers); i++)
@@ -414,7 +446,8 @@ static struct value *http_parameters(struct notify *notify, const struct target_
 			value_unref(parameters);
 			return NULL;
 		}
-		sign(buffer_str(&secret), notify->engine->clock->wall_ms(notify->engine->clock) / 1000, value_text(event), &signature);
+		sign(buffer_str(&secret), notify->engine->clock->wall_ms(notify->engine->clock) / 1000,
+		     value_text(event), &signature);
 		set_text(headers, "X-Ratchet-Signature", buffer_str(&signature));
 	}
 	set_text(parameters, "ApiEndpoint", str_of(target->url));
@@ -424,19 +457,27 @@ static struct value *http_parameters(struct notify *notify, const struct target_
 	return parameters;
 }
 
-static void send_event(struct engine *engine, struct delivery *delivery, const struct change_told *told, const struct execution_info *info)
+static void send_event(struct engine *engine, struct delivery *delivery, const struct change_told *told,
+		       const struct execution_info *info)
 {
 	struct notify *notify = engine->dead->notify;
 	struct target_config *target = delivery->target;
 	struct wf_error err = { 0 };
 	_cleanup_(value_unrefp) struct value *event = event_of(engine, delivery, told, info);
-	_cleanup_(value_unrefp) struct value *parameters = target->url ? http_parameters(notify, target, event, &err) : value_ref(event);
-	_cleanup_free_ char *arn = target->url ? mem_strdup("arn:aws:states:::http:invoke") : mem_printf("arn:ratchet:exec:::%s", target->exec);
-	struct command command = { .kind = COMMAND_START_TASK, .task_id = 1, .state_name = str_of(target->name), .parameters = parameters, .deadline_ms = INT64_MAX };
+	_cleanup_(value_unrefp) struct value *parameters =
+	    target->url ? http_parameters(notify, target, event, &err) : value_ref(event);
+	_cleanup_free_ char *arn = target->url ? mem_strdup("arn:aws:states:::http:invoke")
+					       : mem_printf("arn:ratchet:exec:::%s", target->exec);
+	struct command command = { .kind = COMMAND_START_TASK,
+				   .task_id = 1,
+				   .state_name = str_of(target->name),
+				   .parameters = parameters,
+				   .deadline_ms = INT64_MAX };
 	if (!parameters || !resource_parse(str_of(arn), &command.resource)) {
 		delivery->sending = false;
 		target->sending--;
-		again(engine, delivery, told->start_ms, parameters ? STR("there is no such connector") : str_of(err.message));
+		again(engine, delivery, told->start_ms,
+		      parameters ? STR("there is no such connector") : str_of(err.message));
 		return;
 	}
 	engine_try_task(engine, &command, target->timeout_ms, on_sent, delivery);
@@ -488,13 +529,16 @@ static void on_row(void *data, const struct store_execution *rows, uint32_t coun
 		name = str_of(made);
 	}
 	free(delivery->arn);
-	delivery->arn = mem_printf("arn:aws:states:%s:%s:execution:%.*s:%.*s", engine->region, engine->account, STR_FMT(machine->info.name), STR_FMT(name));
+	delivery->arn = mem_printf("arn:aws:states:%s:%s:execution:%.*s:%.*s", engine->region, engine->account,
+				   STR_FMT(machine->info.name), STR_FMT(name));
 	engine_describe(engine, str_of(delivery->arn), on_described, delivery);
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------ */
+/* ---- running ------------------------------------------------------------------------------------------------------
+ */
 
-static void on_messages(void *data, const struct store_message *messages, uint32_t count, int code, const struct wf_error *err)
+static void on_messages(void *data, const struct store_message *messages, uint32_t count, int code,
+			const struct wf_error *err)
 {
 	void *kept;
 	struct engine *engine = errand_done(data, &kept);
@@ -507,8 +551,12 @@ static void on_messages(void *data, const struct store_message *messages, uint32
 	target->more = count == PAGE_MESSAGES;
 	for (uint32_t i = 0; i < count; i++) {
 		struct delivery *delivery = NEW(struct delivery);
-		*delivery = (struct delivery){ .engine = engine, .target = target, .key = { messages[i].target_id, messages[i].sender_id, messages[i].sender_event },
-					       .bytes = mem_strndup(messages[i].bytes.ptr, messages[i].bytes.len), .len = messages[i].bytes.len };
+		*delivery = (struct delivery){ .engine = engine,
+					       .target = target,
+					       .key = { messages[i].target_id, messages[i].sender_id,
+							messages[i].sender_event },
+					       .bytes = mem_strndup(messages[i].bytes.ptr, messages[i].bytes.len),
+					       .len = messages[i].bytes.len };
 		*target->tail = delivery;
 		target->tail = &delivery->next;
 		target->waiting++;
@@ -521,9 +569,11 @@ static void run_target(struct engine *engine, struct target_config *target, int6
 	if (target->more && !target->reading && target->waiting + PAGE_MESSAGES <= WAITING_MAX) {
 		target->reading = true;
 		target->more = false;
-		store_list_messages(engine->store, NOTIFY_TARGETS | target->number, target->after, PAGE_MESSAGES, on_messages, errand_new(engine, target));
+		store_list_messages(engine->store, NOTIFY_TARGETS | target->number, target->after, PAGE_MESSAGES,
+				    on_messages, errand_new(engine, target));
 	}
-	for (struct delivery *delivery = target->first; delivery && target->sending < SENDING_MAX; delivery = delivery->next) {
+	for (struct delivery *delivery = target->first; delivery && target->sending < SENDING_MAX;
+	     delivery = delivery->next) {
 		if (delivery->sending || delivery->due_ms > now_ms)
 			continue;
 		delivery->sending = true;
@@ -549,7 +599,8 @@ int64_t notify_next_ms(const struct engine *engine)
 	int64_t next_ms = INT64_MAX;
 	for (unsigned i = 0; notify && i < notify->count; i++) {
 		const struct target_config *target = &notify->targets[i];
-		for (const struct delivery *delivery = target->first; delivery && target->sending < SENDING_MAX; delivery = delivery->next)
+		for (const struct delivery *delivery = target->first; delivery && target->sending < SENDING_MAX;
+		     delivery = delivery->next)
 			if (!delivery->sending && delivery->due_ms < next_ms)
 				next_ms = delivery->due_ms;
 	}

@@ -1,11 +1,13 @@
 /* redrive_jobs.c: bulk redrive: durable jobs (dead_letters.h).
  *
- * What a job has yet to do is what is PENDING in the store, read page by page in the order of ids; so there is no cursor that could be wrong after a crash. A page
- * begins behind the last id that was asked for, and from the first one again only when nothing is under way: thus no id is asked for twice at a time. The
- * counts in memory follow the commits, are counted anew after a start, and again before a job is called complete.
+ * What a job has yet to do is what is PENDING in the store, read page by page in the order of ids; so there is no
+ * cursor that could be wrong after a crash. A page begins behind the last id that was asked for, and from the first one
+ * again only when nothing is under way: thus no id is asked for twice at a time. The counts in memory follow the
+ * commits, are counted anew after a start, and again before a job is called complete.
  *
  *     PENDING ─► asked (rate, canary) ─► [newest: replayed] ─► INPUT_REDRIVE ─► RUNNING ─► SUCCEEDED | FAILED_AGAIN
- *                                              └► SKIPPED          └► SKIPPED        all in the execution's own batches */
+ *                                              └► SKIPPED          └► SKIPPED        all in the execution's own batches
+ */
 #include "engine/dead.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +41,7 @@ struct redrive_job *redrive_find(const struct engine *engine, uint64_t number)
 	return job;
 }
 
-/* ---- the stored form ----------------------------------------------------------------------------- */
+/* ---- the stored form --------------------------------------------------------------------------------- */
 
 static void encode(const struct redrive_job *job, struct buffer *out)
 {
@@ -63,9 +65,10 @@ static bool decode(struct reader *in, struct redrive_job *job)
 	uint8_t version, state, flags;
 	uint64_t rate, stop;
 	struct str reason, input;
-	if (!reader_byte(in, &version) || version != JOB_VERSION || !reader_varint(in, &job->number) || !reader_byte(in, &state) ||
-	    state >= JOB_STATES || !reader_blob(in, &reason) || !reader_svarint(in, &job->created_ms) || !reader_svarint(in, &job->ended_ms) ||
-	    !reader_byte(in, &flags) || !reader_varint(in, &rate) || rate < 1 || rate > RATE_MAX || !reader_varint(in, &stop) || stop > 1000000 ||
+	if (!reader_byte(in, &version) || version != JOB_VERSION || !reader_varint(in, &job->number) ||
+	    !reader_byte(in, &state) || state >= JOB_STATES || !reader_blob(in, &reason) ||
+	    !reader_svarint(in, &job->created_ms) || !reader_svarint(in, &job->ended_ms) || !reader_byte(in, &flags) ||
+	    !reader_varint(in, &rate) || rate < 1 || rate > RATE_MAX || !reader_varint(in, &stop) || stop > 1000000 ||
 	    !reader_blob(in, &input) || !reader_varint(in, &job->total) || !reader_varint(in, &job->judged_succeeded) ||
 	    !reader_varint(in, &job->judged_failed))
 		return false;
@@ -126,7 +129,8 @@ void redrive_write(struct store_batch *batch, const struct dead_change *change)
 	item_key(change->job, key);
 	if (change->kind == DEAD_CHANGE_DROP_JOB) {
 		registry_put_item(batch, STORE_DELETE_ITEM, ITEM_REDRIVE_JOB, key, NULL);
-		store_batch_add(batch, STORE_DELETE_OUTCOMES)->outcome = (struct store_outcome){ .job = change->job->number };
+		store_batch_add(batch, STORE_DELETE_OUTCOMES)->outcome =
+		    (struct store_outcome){ .job = change->job->number };
 		return;
 	}
 	_cleanup_(buffer_done) struct buffer out = { 0 };
@@ -134,8 +138,11 @@ void redrive_write(struct store_batch *batch, const struct dead_change *change)
 	registry_put_item(batch, STORE_PUT_ITEM, ITEM_REDRIVE_JOB, key, &out);
 	for (size_t i = 0; i < change->ids_count; i++)
 		store_batch_add(batch, STORE_PUT_OUTCOME)->outcome =
-			(struct store_outcome){ .job = change->job->number, .execution_id = change->ids[i], .outcome = OUTCOME_PENDING,
-						.at_ms = change->job->created_ms, .detail = STR_EMPTY };
+		    (struct store_outcome){ .job = change->job->number,
+					    .execution_id = change->ids[i],
+					    .outcome = OUTCOME_PENDING,
+					    .at_ms = change->job->created_ms,
+					    .detail = STR_EMPTY };
 }
 
 static struct dead_change *save(struct engine *engine, struct redrive_job *job)
@@ -150,14 +157,16 @@ static void set_state(struct engine *engine, struct redrive_job *job, enum redri
 	job->state = state;
 	snprintf(job->reason, sizeof job->reason, "%s", reason);
 	job->ended_ms = state == JOB_CANCELLED || state == JOB_COMPLETED ? engine_now_ms(engine) : 0;
-	log_info("engine", "redrive job %llu is %s%s%s", (unsigned long long)job->number, state_names[state], *reason ? ": " : "", reason);
+	log_info("engine", "redrive job %llu is %s%s%s", (unsigned long long)job->number, state_names[state],
+		 *reason ? ": " : "", reason);
 }
 
-/* ---- what is asked about jobs ----------------------------------------------------------------------- */
+/* ---- what is asked about jobs ------------------------------------------------------------------------ */
 
 static uint64_t started_of(const struct redrive_job *job)
 {
-	return job->counts[OUTCOME_RUNNING] + job->counts[OUTCOME_SUCCEEDED] + job->counts[OUTCOME_FAILED_AGAIN] + job->flying;
+	return job->counts[OUTCOME_RUNNING] + job->counts[OUTCOME_SUCCEEDED] + job->counts[OUTCOME_FAILED_AGAIN] +
+	       job->flying;
 }
 
 static uint64_t ended_of(const struct redrive_job *job)
@@ -167,9 +176,17 @@ static uint64_t ended_of(const struct redrive_job *job)
 
 static void fill_info(const struct redrive_job *job, struct redrive_info *info)
 {
-	*info = (struct redrive_info){ .number = job->number, .state = job->state, .reason = str_of(job->reason), .created_ms = job->created_ms,
-				       .ended_ms = job->ended_ms, .newest = job->newest, .edited = job->input, .canary = job->canary, .rate = job->rate,
-				       .stop_error_rate = job->stop_error_rate, .total = job->total };
+	*info = (struct redrive_info){ .number = job->number,
+				       .state = job->state,
+				       .reason = str_of(job->reason),
+				       .created_ms = job->created_ms,
+				       .ended_ms = job->ended_ms,
+				       .newest = job->newest,
+				       .edited = job->input,
+				       .canary = job->canary,
+				       .rate = job->rate,
+				       .stop_error_rate = job->stop_error_rate,
+				       .total = job->total };
 	memcpy(info->counts, job->counts, sizeof info->counts);
 	info->stage = !job->canary || ended_of(job) > 10 ? "rest" : ended_of(job) ? "canary 10" : "canary 1";
 }
@@ -191,36 +208,38 @@ uint32_t engine_list_redrives(struct engine *engine, uint64_t before, struct red
 	return given;
 }
 
-/* ---- beginning and changing ----------------------------------------------------------------------------- */
+/* ---- beginning and changing -------------------------------------------------------------------------- */
 
 struct job_call {
 	engine_redrive_job_fn *done;
+	void *data;
 	uint64_t number;
 };
 
 static void answer_job(struct request *request)
 {
-	const struct job_call *call = (const struct job_call *)(const void *)request->execution_arn.ptr;
+	const struct job_call *call = request->data;
 	struct engine_error error = request_error(request);
 	struct redrive_info info;
 	bool found = !error.code && engine_find_redrive(request->engine, call->number, &info);
-	call->done(request->data, &error, found ? &info : NULL);
+	call->done(call->data, &error, found ? &info : NULL);
 }
 
-/* A request for a job: its own things stand where an execution's ARN would. */
-static struct request *job_request(struct engine *engine, struct request *request, uint64_t number, engine_redrive_job_fn *done, void *data)
+/* A request that answers with a job: a new one, or that of a change. */
+static struct request *job_request(struct engine *engine, struct request *request, uint64_t number,
+				   engine_redrive_job_fn *done, void *data)
 {
 	if (!request)
-		request = request_new(engine, answer_job, data);
+		request = request_new(engine, answer_job, NULL);
 	struct job_call *call = ARENA_NEW(&request->arena, struct job_call);
-	*call = (struct job_call){ done, number };
+	*call = (struct job_call){ done, data, number };
 	request->answer = answer_job;
-	request->data = data;
-	request->execution_arn = (struct str){ (const char *)call, sizeof *call };
+	request->data = call;
 	return request;
 }
 
-void engine_begin_redrive(struct engine *engine, const struct redrive_request *asked, engine_redrive_job_fn *done, void *data)
+void engine_begin_redrive(struct engine *engine, const struct redrive_request *asked, engine_redrive_job_fn *done,
+			  void *data)
 {
 	struct preview *preview = preview_find(engine, asked->preview);
 	const char *problem = NULL;
@@ -235,18 +254,25 @@ void engine_begin_redrive(struct engine *engine, const struct redrive_request *a
 	else if (asked->input && value_text_len(asked->input) > (size_t)engine->limits.payload_bytes)
 		problem = "input is larger than a payload may be";
 	if (problem) {
-		request_refuse(job_request(engine, NULL, 0, done, data), preview ? ENGINE_VALIDATION : ENGINE_RESOURCE_NOT_FOUND, "%s", problem);
+		request_refuse(job_request(engine, NULL, 0, done, data),
+			       preview ? ENGINE_VALIDATION : ENGINE_RESOURCE_NOT_FOUND, "%s", problem);
 		return;
 	}
 	if (engine->draining) {
-		request_refuse(job_request(engine, NULL, 0, done, data), ENGINE_UNAVAILABLE, "The server is shutting down");
+		request_refuse(job_request(engine, NULL, 0, done, data), ENGINE_UNAVAILABLE,
+			       "The server is shutting down");
 		return;
 	}
 	struct redrive_job *job = NEW(struct redrive_job);
-	*job = (struct redrive_job){ .number = engine->dead->next_job, .created_ms = engine_now_ms(engine), .newest = asked->newest,
-				     .canary = asked->canary, .rate = asked->rate ? asked->rate : RATE_DEFAULT,
-				     .stop_error_rate = asked->stop_error_rate, .input = asked->input ? value_ref(asked->input) : NULL,
-				     .total = preview->count, .counted = true };
+	*job = (struct redrive_job){ .number = engine->dead->next_job,
+				     .created_ms = engine_now_ms(engine),
+				     .newest = asked->newest,
+				     .canary = asked->canary,
+				     .rate = asked->rate ? asked->rate : RATE_DEFAULT,
+				     .stop_error_rate = asked->stop_error_rate,
+				     .input = asked->input ? value_ref(asked->input) : NULL,
+				     .total = preview->count,
+				     .counted = true };
 	job->counts[OUTCOME_PENDING] = job->total;
 	link_job(engine, job);
 	struct dead_change *change = save(engine, job);
@@ -258,13 +284,16 @@ void engine_begin_redrive(struct engine *engine, const struct redrive_request *a
 	job_request(engine, change->request, job->number, done, data);
 }
 
-void engine_change_redrive(struct engine *engine, uint64_t number, enum redrive_change wanted, engine_redrive_job_fn *done, void *data)
+void engine_change_redrive(struct engine *engine, uint64_t number, enum redrive_change wanted,
+			   engine_redrive_job_fn *done, void *data)
 {
 	struct redrive_job *job = redrive_find(engine, number);
 	bool over = job && (job->state == JOB_CANCELLED || job->state == JOB_COMPLETED);
 	if (!job || over) {
-		request_refuse(job_request(engine, NULL, 0, done, data), job ? ENGINE_CONFLICT : ENGINE_RESOURCE_NOT_FOUND,
-			       job ? "Redrive job %llu is %s" : "There is no redrive job %llu", (unsigned long long)number, job ? state_names[job->state] : "");
+		request_refuse(job_request(engine, NULL, 0, done, data),
+			       job ? ENGINE_CONFLICT : ENGINE_RESOURCE_NOT_FOUND,
+			       job ? "Redrive job %llu is %s" : "There is no redrive job %llu",
+			       (unsigned long long)number, job ? state_names[job->state] : "");
 		return;
 	}
 	if (wanted == REDRIVE_PAUSE)
@@ -279,7 +308,7 @@ void engine_change_redrive(struct engine *engine, uint64_t number, enum redrive_
 	job_request(engine, save(engine, job)->request, number, done, data);
 }
 
-/* ---- outcomes ------------------------------------------------------------------------------------------------ */
+/* ---- outcomes ---------------------------------------------------------------------------------------- */
 
 static void count_move(struct redrive_job *job, enum redrive_outcome from, enum redrive_outcome to)
 {
@@ -295,12 +324,14 @@ static void judge(struct engine *engine, struct redrive_job *job)
 {
 	uint64_t failed = job->counts[OUTCOME_FAILED_AGAIN] - job->judged_failed;
 	uint64_t ended = ended_of(job) - job->judged_succeeded - job->judged_failed;
-	if (job->state != JOB_RUNNING || !ended || !job->counts[OUTCOME_PENDING] || (!job->canary && ended < JUDGED_LEAST))
+	if (job->state != JOB_RUNNING || !ended || !job->counts[OUTCOME_PENDING] ||
+	    (!job->canary && ended < JUDGED_LEAST))
 		return;
 	if ((double)failed <= job->stop_error_rate * (double)ended || job->stop_error_rate >= 1)
 		return;
 	char reason[160];
-	snprintf(reason, sizeof reason, "%llu of %llu that ended have failed again", (unsigned long long)failed, (unsigned long long)ended);
+	snprintf(reason, sizeof reason, "%llu of %llu that ended have failed again", (unsigned long long)failed,
+		 (unsigned long long)ended);
 	set_state(engine, job, JOB_STOPPED, reason);
 	save(engine, job);
 }
@@ -314,14 +345,19 @@ void redrive_step(struct engine *engine, struct store_batch *batch, struct relea
 	if (!job || job->dropping || (!ended && !release->reopened))
 		return;
 	struct str error = STR_EMPTY, cause;
-	enum redrive_outcome outcome = !ended ? OUTCOME_RUNNING : release->status == EXECUTION_SUCCEEDED_ ? OUTCOME_SUCCEEDED : OUTCOME_FAILED_AGAIN;
+	enum redrive_outcome outcome = !ended                                    ? OUTCOME_RUNNING
+				       : release->status == EXECUTION_SUCCEEDED_ ? OUTCOME_SUCCEEDED
+										 : OUTCOME_FAILED_AGAIN;
 	if (outcome == OUTCOME_FAILED_AGAIN && execution_error(execution, &error, &cause) && !error.ptr)
 		error = STR_EMPTY;
 	if (outcome == OUTCOME_FAILED_AGAIN && !error.len)
 		error = str_of(execution_status_name(release->status));
 	store_batch_add(batch, STORE_PUT_OUTCOME)->outcome =
-		(struct store_outcome){ .job = number, .execution_id = release->resident->id, .outcome = (uint8_t)outcome,
-					.at_ms = engine_now_ms(engine), .detail = arena_str(&batch->arena, error) };
+	    (struct store_outcome){ .job = number,
+				    .execution_id = release->resident->id,
+				    .outcome = (uint8_t)outcome,
+				    .at_ms = engine_now_ms(engine),
+				    .detail = arena_str(&batch->arena, error) };
 	release->job = number;
 	release->job_outcome = (uint8_t)outcome;
 }
@@ -331,7 +367,8 @@ void redrive_released(struct engine *engine, const struct release *release)
 	struct redrive_job *job = release->job ? redrive_find(engine, release->job) : NULL;
 	if (!job)
 		return;
-	count_move(job, release->reopened ? OUTCOME_PENDING : OUTCOME_RUNNING, (enum redrive_outcome)release->job_outcome);
+	count_move(job, release->reopened ? OUTCOME_PENDING : OUTCOME_RUNNING,
+		   (enum redrive_outcome)release->job_outcome);
 	if (job->counted && release->job_outcome != OUTCOME_RUNNING)
 		judge(engine, job);
 }
@@ -361,18 +398,21 @@ static void skip(struct engine *engine, struct redrive_job *job, uint64_t id, st
 	struct dead_change *change = dead_change_new(engine, DEAD_CHANGE_OUTCOME);
 	change->job = job;
 	change->texts = mem_strndup(why.ptr, why.len);
-	change->outcome = (struct store_outcome){ .job = job->number, .execution_id = id, .outcome = OUTCOME_SKIPPED, .at_ms = engine_now_ms(engine),
+	change->outcome = (struct store_outcome){ .job = job->number,
+						  .execution_id = id,
+						  .outcome = OUTCOME_SKIPPED,
+						  .at_ms = engine_now_ms(engine),
 						  .detail = { change->texts, why.len } };
 }
 
-/* ---- one redrive ------------------------------------------------------------------------------------------------ */
+/* ---- one redrive ------------------------------------------------------------------------------------- */
 
 struct redrive_call {
 	struct redrive_job *job;
 	enum core_outcome outcome;
 	enum execution_status status; /* when it was not accepted */
-	bool ours; /* this job has redriven it already */
-	uint64_t id; /* while it is replayed */
+	bool ours;                    /* this job has redriven it already */
+	uint64_t id;                  /* while it is replayed */
 };
 
 static void settle_redrive(struct request *request, struct resident *resident, enum core_outcome outcome)
@@ -396,7 +436,9 @@ static void answer_redrive(struct request *request)
 	else if (call->outcome == CORE_UNKNOWN)
 		buffer_addz(&why, "its failed state's input cannot be replaced");
 	else if (call->outcome != CORE_ACCEPTED && !call->ours)
-		buffer_printf(&why, "it is %s, or beyond the time or the number of events within which it may be redriven", execution_status_name(call->status));
+		buffer_printf(&why,
+			      "it is %s, or beyond the time or the number of events within which it may be redriven",
+			      execution_status_name(call->status));
 	if (why.len)
 		skip(engine, job, request->id, buffer_str(&why)); /* it flies until that is committed */
 	else
@@ -423,7 +465,8 @@ static void ask(struct engine *engine, struct redrive_job *job, uint64_t id, uin
 	mailbox_put(engine, id, input);
 }
 
-static void on_replayed(struct engine *engine, void *data, int code, bool compatible, uint64_t revision, const char *what)
+static void on_replayed(struct engine *engine, void *data, int code, bool compatible, uint64_t revision,
+			const char *what)
 {
 	struct redrive_call *call = data;
 	struct redrive_job *job = call->job;
@@ -451,7 +494,7 @@ static void redrive_one(struct engine *engine, struct redrive_job *job, uint64_t
 	replay_check(engine, id, on_replayed, call);
 }
 
-/* ---- running ---------------------------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------------- */
 
 static void on_counts(void *data, const uint64_t counts[STORE_OUTCOMES], int code, const struct wf_error *err)
 {
@@ -467,7 +510,8 @@ static void on_counts(void *data, const uint64_t counts[STORE_OUTCOMES], int cod
 	job->counted = job->confirmed = true;
 }
 
-static void on_page(void *data, const struct store_outcome *outcomes, uint32_t count, int code, const struct wf_error *err)
+static void on_page(void *data, const struct store_outcome *outcomes, uint32_t count, int code,
+		    const struct wf_error *err)
 {
 	void *number;
 	struct engine *engine = errand_done(data, &number);
@@ -504,7 +548,8 @@ static void read_page(struct engine *engine, struct redrive_job *job)
 		job->after = 0;
 	}
 	job->reading = true;
-	store_list_outcomes(engine->store, job->number, OUTCOME_PENDING, job->after, PAGE_IDS, on_page, errand_new(engine, (void *)(uintptr_t)job->number));
+	store_list_outcomes(engine->store, job->number, OUTCOME_PENDING, job->after, PAGE_IDS, on_page,
+			    errand_new(engine, (void *)(uintptr_t)job->number));
 }
 
 /* How many may have begun by now. */
@@ -543,7 +588,8 @@ static void run_job(struct engine *engine, struct redrive_job *job)
 	}
 	refill(engine, job);
 	uint64_t most = allowed(job);
-	while (job->tokens >= 1 && job->page_at < job->page_count && job->flying < FLYING_MAX && started_of(job) < most && !mailbox_full(engine)) {
+	while (job->tokens >= 1 && job->page_at < job->page_count && job->flying < FLYING_MAX &&
+	       started_of(job) < most && !mailbox_full(engine)) {
 		job->tokens -= 1;
 		redrive_one(engine, job, job->page[job->page_at++]);
 	}

@@ -212,6 +212,7 @@ struct search {
 	struct search_job *jobs, **jobs_tail;
 	unsigned jobs_open;
 	bool reopen; /* the file was made anew */
+	bool opened; /* the writer has it open: a reader may */
 };
 
 void *search_writer(void *search);

@@ -406,7 +406,7 @@ void search_durations(struct search *search, uint64_t machine, int64_t since_ms,
 static struct search_job *take_job(struct search *search, bool *ret_reopen)
 {
 	pthread_mutex_lock(&search->lock);
-	while (!search->jobs && !search->stop)
+	while ((!search->jobs || !search->opened) && !search->stop)
 		pthread_cond_wait(&search->asked, &search->lock);
 	struct search_job *job = search->stop ? NULL : search->jobs;
 	if (job) {

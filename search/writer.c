@@ -376,10 +376,19 @@ static void tell_row(struct changed *told, const struct search_row *row)
 	copy->state = arena_str(&told->arena, row->state);
 }
 
+static int by_id(const void *a, const void *b)
+{
+	uint64_t first = (*(struct tracked *const *)a)->row.id, second = (*(struct tracked *const *)b)->row.id;
+	return (first > second) - (first < second);
+}
+
+/* In the order of their ids: the full-text index writes a segment whenever one is smaller than the one before. */
 static int write_rows(struct pass *pass, struct changed *told)
 {
 	struct writer *writer = pass->writer;
 	int code = 0;
+	if (writer->dirty_count)
+		qsort(writer->dirty, writer->dirty_count, sizeof(struct tracked *), by_id);
 	for (size_t i = 0; i < writer->dirty_count && code == 0; i++) {
 		struct tracked *tracked = writer->dirty[i];
 		bool shown = !tracked->in_file || tracked->counted != tracked->row.status;
@@ -625,11 +634,22 @@ static void ask_catch_up(struct search *search, struct writer *writer, uint64_t 
 		loop_post(search->loop, &search->post);
 }
 
+static void let_readers_in(struct search *search)
+{
+	pthread_mutex_lock(&search->lock);
+	search->opened = search->reopen = true;
+	pthread_cond_signal(&search->asked);
+	pthread_mutex_unlock(&search->lock);
+}
+
 /* Opens the file, or makes it anew. */
 static bool writer_open(struct search *search, struct writer *writer, bool anew)
 {
 	struct wf_error err = { 0 };
 	writer_reset(writer);
+	pthread_mutex_lock(&search->lock);
+	search->opened = false;
+	pthread_mutex_unlock(&search->lock);
 	if (anew)
 		file_remove(search->path);
 	int code = file_open(&writer->file, search->path, true, &err);
@@ -639,6 +659,7 @@ static bool writer_open(struct search *search, struct writer *writer, bool anew)
 	}
 	if (code) {
 		log_warn("search", "no search file: %s", err.message);
+		let_readers_in(search);
 		return false;
 	}
 	writer->high = (uint64_t)file_meta(&writer->file, "high", 0);
@@ -649,8 +670,8 @@ static bool writer_open(struct search *search, struct writer *writer, bool anew)
 	memory_load(search, &writer->file, search->clock->wall_ms(search->clock));
 	search->ready = false;
 	search->catch_done = search->catch_total = 0;
-	search->reopen = true;
 	pthread_mutex_unlock(&search->lock);
+	let_readers_in(search);
 	ask_catch_up(search, writer, from > SEARCH_ID_MARGIN ? from - SEARCH_ID_MARGIN : 0);
 	return true;
 }

@@ -89,6 +89,13 @@ static bool is_switch(const char *text)
 	return strcmp(text, "on") == 0 || strcmp(text, "off") == 0;
 }
 
+static bool is_scale(const char *text)
+{
+	char *rest;
+	double number = strtod(text, &rest);
+	return *text && !*rest && number >= 1 && number <= 1e6;
+}
+
 static bool is_log_format(const char *text)
 {
 	return strcmp(text, "text") == 0 || strcmp(text, "json") == 0;
@@ -109,6 +116,7 @@ static const struct {
 	{ "log_level", is_log_level, "debug, info, warn or error" },
 	{ "log_format", is_log_format, "text or json" },
 	{ "search", is_switch, "on or off" },
+	{ "time_scale", is_scale, "a number from 1 to 1000000" },
 };
 
 /* Takes a setting, if it can be that; empty is what it is by default, where that is empty. */

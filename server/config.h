@@ -26,6 +26,7 @@
 	X(work_dir, "", "FOLDER", "executions' work folders (beside the store)")                                       \
 	X(mock_config, "", "FILE", "answers instead of services, for tests (SFN_MOCK_CONFIG)")                         \
 	X(search, "on", "WORD", "the search file behind the console's lists and figures: on or off")                    \
+	X(time_scale, "1", "NUMBER", "for trials, with the store memory: waits and timeouts are divided by it")         \
 	X(log_level, "info", "WORD", "debug, info, warn or error")                                                     \
 	X(log_format, "text", "WORD", "text or json")
 

@@ -1,5 +1,5 @@
-/* v1_dead_letters.c: dead letters and redrive jobs over /v1 (docs/console-api.md): each handler reads the question, asks the engine
- * (engine/dead_letters.h), and writes its answer. */
+/* v1_dead_letters.c: dead letters and redrive jobs over /v1 (docs/console-api.md): each handler reads the question,
+ * asks the engine (engine/dead_letters.h), and writes its answer. */
 #include "base/mem.h"
 #include "engine/dead_letters.h"
 #include "server/api.h"
@@ -12,7 +12,7 @@
 #define JOBS_MAX 1000
 #define ARNS_MAX 10000
 
-/* ---- writing ------------------------------------------------------------------------------------ */
+/* ---- writing ----------------------------------------------------------------------------------------- */
 
 static void put_null(struct buffer *out, const char *name)
 {
@@ -98,13 +98,20 @@ static bool refused(struct route_call *call, const struct engine_error *error)
 	return error->code;
 }
 
-/* ---- groups and pages ------------------------------------------------------------------------------ */
+/* ---- groups and pages -------------------------------------------------------------------------------- */
 
-static void on_groups(void *data, const struct engine_error *error, const struct dead_group *groups, uint32_t count, int64_t from_ms)
+/* A question for groups, and how many hours it asked for. */
+struct grouped {
+	struct route_call *call;
+	int64_t hours;
+};
+
+static void on_groups(void *data, const struct engine_error *error, const struct dead_group *groups, uint32_t count,
+		      int64_t from_ms)
 {
-	struct route_call *call = data;
+	const struct grouped *grouped = data;
+	struct route_call *call = grouped->call;
 	struct buffer *out = &call->out;
-	int64_t hours = (int64_t)(uintptr_t)call->parts[0].ptr;
 	uint64_t total = 0, unread = 0;
 	if (refused(call, error))
 		return;
@@ -118,7 +125,7 @@ static void on_groups(void *data, const struct engine_error *error, const struct
 		api_put_number(out, "lastSeen", group->last_ms);
 		api_put_text(out, "sampleExecutionArn", group->sample.arn);
 		api_put_name(out, "hourly");
-		for (int64_t hour = 0; hour < hours; hour++)
+		for (int64_t hour = 0; hour < grouped->hours; hour++)
 			buffer_printf(out, "%c%u", hour ? ',' : '[', group->hourly[hour]);
 		buffer_addz(out, "]}");
 		total += group->count;
@@ -142,8 +149,9 @@ static void groups(struct route_call *call)
 {
 	int64_t hours = route_query_number(call, "hours", 24);
 	hours = hours < 1 ? 1 : hours > 168 ? 168 : hours;
-	call->parts[0] = (struct str){ (const char *)(uintptr_t)hours, 0 }; /* the pattern has no star */
-	engine_group_dead_letters(call->engine, query_or_empty(call, "machine"), (int)hours, on_groups, call);
+	struct grouped *grouped = ARENA_NEW(&call->arena, struct grouped);
+	*grouped = (struct grouped){ call, hours };
+	engine_group_dead_letters(call->engine, query_or_empty(call, "machine"), (int)hours, on_groups, grouped);
 }
 
 /* Members of a query, or of a body's `filter`. */
@@ -180,14 +188,16 @@ static bool source_number(const struct source *source, const char *name, int64_t
 static bool read_filter(const struct source *source, struct dead_filter *filter)
 {
 	*filter = (struct dead_filter)DEAD_FILTER_ALL;
-	struct str machine = source_text(source, "machine"), status = source_text(source, "status"), input = source_text(source, "input");
+	struct str machine = source_text(source, "machine"), status = source_text(source, "status"),
+		   input = source_text(source, "input");
 	if (machine.ptr)
 		filter->machine = machine;
 	filter->error = source_text(source, "error");
 	filter->state = source_text(source, "state");
 	enum execution_status parsed;
 	if (status.len && !execution_status_parse(status, &parsed)) {
-		route_refuse(source->call, 400, "InvalidRequest", "there is no status %.*s", STR_FMT(str_sub(status, 0, 40)));
+		route_refuse(source->call, 400, "InvalidRequest", "there is no status %.*s",
+			     STR_FMT(str_sub(status, 0, 40)));
 		return false;
 	}
 	if (status.len)
@@ -205,11 +215,13 @@ static bool read_filter(const struct source *source, struct dead_filter *filter)
 		filter->input_path = str_sub(input, 0, (size_t)(equals - input.ptr));
 		filter->input_value = str_sub(input, filter->input_path.len + 1, input.len);
 	}
-	return source_number(source, "revision", &filter->revision) && source_number(source, "version", &filter->version) &&
-	       source_number(source, "from", &filter->from_ms) && source_number(source, "to", &filter->until_ms);
+	return source_number(source, "revision", &filter->revision) &&
+	       source_number(source, "version", &filter->version) && source_number(source, "from", &filter->from_ms) &&
+	       source_number(source, "to", &filter->until_ms);
 }
 
-static void on_list(void *data, const struct engine_error *error, const struct dead_info *infos, uint32_t count, struct str next)
+static void on_list(void *data, const struct engine_error *error, const struct dead_info *infos, uint32_t count,
+		    struct str next)
 {
 	struct route_call *call = data;
 	if (refused(call, error))
@@ -226,10 +238,14 @@ static void list(struct route_call *call)
 	struct dead_filter filter;
 	int64_t limit = route_query_number(call, "limit", 50);
 	if (read_filter(&(struct source){ call, NULL }, &filter))
-		engine_list_dead_letters(call->engine, &filter, query_or_empty(call, "cursor"), limit < 1 ? 1 : limit > 1000 ? 1000 : (uint32_t)limit, on_list, call);
+		engine_list_dead_letters(call->engine, &filter, query_or_empty(call, "cursor"),
+					 limit < 1      ? 1
+					 : limit > 1000 ? 1000
+							: (uint32_t)limit,
+					 on_list, call);
 }
 
-/* ---- one, with its attempts ---------------------------------------------------------------------------- */
+/* ---- one, with its attempts -------------------------------------------------------------------------- */
 
 struct attempt {
 	struct attempt *next; /* an older one */
@@ -250,9 +266,20 @@ struct one {
 static bool is_attempt(enum event_type type)
 {
 	static const enum event_type types[] = {
-		EVENT_LAMBDA_FUNCTION_FAILED, EVENT_LAMBDA_FUNCTION_TIMED_OUT, EVENT_LAMBDA_FUNCTION_SCHEDULE_FAILED, EVENT_LAMBDA_FUNCTION_START_FAILED,
-		EVENT_ACTIVITY_FAILED, EVENT_ACTIVITY_TIMED_OUT, EVENT_ACTIVITY_SCHEDULE_FAILED, EVENT_TASK_FAILED, EVENT_TASK_TIMED_OUT,
-		EVENT_TASK_START_FAILED, EVENT_TASK_SUBMIT_FAILED, EVENT_EVALUATION_FAILED, EVENT_EXECUTION_FAILED, EVENT_EXECUTION_TIMED_OUT,
+		EVENT_LAMBDA_FUNCTION_FAILED,
+		EVENT_LAMBDA_FUNCTION_TIMED_OUT,
+		EVENT_LAMBDA_FUNCTION_SCHEDULE_FAILED,
+		EVENT_LAMBDA_FUNCTION_START_FAILED,
+		EVENT_ACTIVITY_FAILED,
+		EVENT_ACTIVITY_TIMED_OUT,
+		EVENT_ACTIVITY_SCHEDULE_FAILED,
+		EVENT_TASK_FAILED,
+		EVENT_TASK_TIMED_OUT,
+		EVENT_TASK_START_FAILED,
+		EVENT_TASK_SUBMIT_FAILED,
+		EVENT_EVALUATION_FAILED,
+		EVENT_EXECUTION_FAILED,
+		EVENT_EXECUTION_TIMED_OUT,
 		EVENT_EXECUTION_ABORTED,
 	};
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
@@ -281,9 +308,14 @@ static void take_event(struct one *one, const struct event *event)
 		return;
 	}
 	struct attempt *attempt = ARENA_NEW(arena, struct attempt);
-	*attempt = (struct attempt){ .id = event->id, .type = event_type_name(event->type), .at_ms = event->timestamp_ms, .frame = event->frame,
-				     .error = event->fields & FIELD_ERROR ? arena_str(arena, event->error) : (struct str){ NULL, 0 },
-				     .cause = event->fields & FIELD_CAUSE ? arena_str(arena, event->cause) : (struct str){ NULL, 0 } };
+	*attempt = (struct attempt){
+		.id = event->id,
+		.type = event_type_name(event->type),
+		.at_ms = event->timestamp_ms,
+		.frame = event->frame,
+		.error = event->fields & FIELD_ERROR ? arena_str(arena, event->error) : (struct str){ NULL, 0 },
+		.cause = event->fields & FIELD_CAUSE ? arena_str(arena, event->cause) : (struct str){ NULL, 0 }
+	};
 	*one->tail = attempt;
 	one->tail = &attempt->next;
 	one->count++;
@@ -311,7 +343,8 @@ static void answer_one(struct one *one)
 	end(one->call);
 }
 
-static void on_history(void *data, const struct engine_error *error, const struct event *events, uint32_t count, struct str token)
+static void on_history(void *data, const struct engine_error *error, const struct event *events, uint32_t count,
+		       struct str token)
 {
 	struct one *one = data;
 	if (refused(one->call, error))
@@ -322,7 +355,9 @@ static void on_history(void *data, const struct engine_error *error, const struc
 		answer_one(one);
 		return;
 	}
-	struct history_request request = { .execution_arn = one->call->parts[0], .reverse = true, .count = HISTORY_PAGE, .token = token };
+	struct history_request request = {
+		.execution_arn = one->call->parts[0], .reverse = true, .count = HISTORY_PAGE, .token = token
+	};
 	engine_history(one->call->engine, &request, on_history, one);
 }
 
@@ -333,7 +368,9 @@ static void on_described(void *data, const struct engine_error *error, const str
 		return;
 	put_text(&one->call->out, "cause", info->cause, info->cause.ptr);
 	api_put_json(&one->call->out, "input", info->input.len ? info->input : STR("null"));
-	struct history_request request = { .execution_arn = one->call->parts[0], .reverse = true, .count = HISTORY_PAGE, .token = STR_EMPTY };
+	struct history_request request = {
+		.execution_arn = one->call->parts[0], .reverse = true, .count = HISTORY_PAGE, .token = STR_EMPTY
+	};
 	engine_history(one->call->engine, &request, on_history, one);
 }
 
@@ -357,7 +394,7 @@ static void show(struct route_call *call)
 	engine_find_dead_letter(call->engine, call->parts[0], on_letter, call);
 }
 
-/* ---- previews and discarding --------------------------------------------------------------------------------- */
+/* ---- previews and discarding ------------------------------------------------------------------------- */
 
 /* What is to follow a preview that the body asks for with `executions` or `filter`. */
 struct chosen {
@@ -408,7 +445,8 @@ static bool read_definition(struct route_call *call, const struct value *body, b
 static void choose(struct chosen *chosen)
 {
 	struct route_call *call = chosen->call;
-	const struct value *executions = value_getz(chosen->body, "executions"), *filter = value_getz(chosen->body, "filter");
+	const struct value *executions = value_getz(chosen->body, "executions"),
+			   *filter = value_getz(chosen->body, "filter");
 	struct dead_filter wanted;
 	if (executions) {
 		size_t count = value_count(executions);
@@ -419,17 +457,21 @@ static void choose(struct chosen *chosen)
 			good = arns[i].len;
 		}
 		if (good)
-			engine_preview_dead_letters(call->engine, NULL, arns, count, chosen->newest && !chosen->then, on_preview, chosen);
+			engine_preview_dead_letters(call->engine, NULL, arns, count, chosen->newest && !chosen->then,
+						    on_preview, chosen);
 		else
-			route_refuse(call, 400, "InvalidRequest", "executions must be a list of at most %d ARNs", ARNS_MAX);
+			route_refuse(call, 400, "InvalidRequest", "executions must be a list of at most %d ARNs",
+				     ARNS_MAX);
 		return;
 	}
 	if (!filter || !value_is(filter, VALUE_OBJECT)) {
-		route_refuse(call, 400, "InvalidRequest", "say which: %s, executions or filter", chosen->then ? "preview" : "one of");
+		route_refuse(call, 400, "InvalidRequest", "say which: %s, executions or filter",
+			     chosen->then ? "preview" : "one of");
 		return;
 	}
 	if (read_filter(&(struct source){ call, filter }, &wanted))
-		engine_preview_dead_letters(call->engine, &wanted, NULL, 0, chosen->newest && !chosen->then, on_preview, chosen);
+		engine_preview_dead_letters(call->engine, &wanted, NULL, 0, chosen->newest && !chosen->then, on_preview,
+					    chosen);
 }
 
 /* The body, and what it names: a preview that is there, or one that is made of its executions or filter. */
@@ -475,7 +517,7 @@ static void discard(struct route_call *call)
 	begin_chosen(call, discard_chosen);
 }
 
-/* ---- jobs ------------------------------------------------------------------------------------------------------ */
+/* ---- jobs -------------------------------------------------------------------------------------------- */
 
 static void put_job(struct buffer *out, const struct redrive_info *job)
 {
@@ -519,8 +561,11 @@ static void begin_redrive(struct chosen *chosen, struct str preview)
 	const struct value *rate = value_getz(chosen->body, "rate"), *canary = value_getz(chosen->body, "canary"),
 			   *stop = value_getz(chosen->body, "stopErrorRate");
 	int64_t number = 0;
-	struct redrive_request request = { .preview = preview, .newest = chosen->newest, .input = value_getz(chosen->body, "input"),
-					   .canary = !canary || value_bool(canary), .stop_error_rate = stop ? value_number(stop) : 0.5 };
+	struct redrive_request request = { .preview = preview,
+					   .newest = chosen->newest,
+					   .input = value_getz(chosen->body, "input"),
+					   .canary = !canary || value_bool(canary),
+					   .stop_error_rate = stop ? value_number(stop) : 0.5 };
 	if (rate && (!value_int64(rate, &number) || number < 1 || number > 10000)) {
 		route_refuse(call, 400, "InvalidRequest", "rate must be a whole number from 1 to 10000");
 		return;
@@ -548,7 +593,8 @@ static void show_job(struct route_call *call)
 	if (engine_find_redrive(call->engine, job_number(call), &job))
 		answer_job(call, &job);
 	else
-		route_refuse(call, 404, "NotFound", "there is no redrive job %.*s", STR_FMT(str_sub(call->parts[0], 0, 40)));
+		route_refuse(call, 404, "NotFound", "there is no redrive job %.*s",
+			     STR_FMT(str_sub(call->parts[0], 0, 40)));
 }
 
 static void list_jobs(struct route_call *call)
@@ -580,7 +626,8 @@ static void cancel_job(struct route_call *call)
 	engine_change_redrive(call->engine, job_number(call), REDRIVE_CANCEL, on_job, call);
 }
 
-static void on_outcomes(void *data, const struct engine_error *error, const struct redrive_outcome_info *outcomes, uint32_t count, struct str next)
+static void on_outcomes(void *data, const struct engine_error *error, const struct redrive_outcome_info *outcomes,
+			uint32_t count, struct str next)
 {
 	struct route_call *call = data;
 	struct buffer *out = &call->out;
@@ -614,17 +661,22 @@ static void list_outcomes(struct route_call *call)
 	if (text.len && outcome < 0)
 		route_refuse(call, 400, "InvalidRequest", "there is no outcome %.*s", STR_FMT(str_sub(text, 0, 40)));
 	else
-		engine_list_redrive_outcomes(call->engine, job_number(call), outcome, query_or_empty(call, "cursor"), limit < 1 ? 1 : limit > 1000 ? 1000 : (uint32_t)limit,
+		engine_list_redrive_outcomes(call->engine, job_number(call), outcome, query_or_empty(call, "cursor"),
+					     limit < 1      ? 1
+					     : limit > 1000 ? 1000
+							    : (uint32_t)limit,
 					     on_outcomes, call);
 }
 
-/* ---- policies ------------------------------------------------------------------------------------------------------ */
+/* ---- policies ------------------------------------------------------------------------------------------------------
+ */
 
 /* Whether there is such a machine; refused if not. */
 static bool has_machine(struct route_call *call)
 {
-	struct str arn = arena_format(&call->arena, "arn:aws:states:%s:%s:stateMachine:%.*s", engine_region(call->engine), engine_account(call->engine),
-				      STR_FMT(call->parts[0]));
+	struct str arn =
+	    arena_format(&call->arena, "arn:aws:states:%s:%s:stateMachine:%.*s", engine_region(call->engine),
+			 engine_account(call->engine), STR_FMT(call->parts[0]));
 	if (engine_find_machine(call->engine, arn))
 		return true;
 	route_refuse(call, 404, "NotFound", "there is no state machine %.*s", STR_FMT(str_sub(call->parts[0], 0, 100)));
@@ -676,16 +728,50 @@ const struct route routes_dead_letters[] = {
 	{ "GET", "/v1/dead-letters", ROLE_READ, list },
 	{ "POST", "/v1/dead-letters/preview", ROLE_READ, preview },
 	{ "POST", "/v1/dead-letters/discard", ROLE_OPERATE, discard },
-	{ "GET", "/v1/dead-letters/" "*", ROLE_READ, show },
+	{ "GET",
+	  "/v1/dead-letters/"
+	  "*",
+	  ROLE_READ, show },
 	{ "GET", "/v1/redrive-jobs", ROLE_READ, list_jobs },
 	{ "POST", "/v1/redrive-jobs", ROLE_OPERATE, begin_job },
-	{ "GET", "/v1/redrive-jobs/" "*", ROLE_READ, show_job },
-	{ "GET", "/v1/redrive-jobs/" "*" "/outcomes", ROLE_READ, list_outcomes },
-	{ "POST", "/v1/redrive-jobs/" "*" "/pause", ROLE_OPERATE, pause_job },
-	{ "POST", "/v1/redrive-jobs/" "*" "/resume", ROLE_OPERATE, resume_job },
-	{ "POST", "/v1/redrive-jobs/" "*" "/cancel", ROLE_OPERATE, cancel_job },
-	{ "GET", "/v1/state-machines/" "*" "/dead-letter-policy", ROLE_READ, show_policy },
-	{ "PUT", "/v1/state-machines/" "*" "/dead-letter-policy", ROLE_ADMINISTER, put_policy },
-	{ "DELETE", "/v1/state-machines/" "*" "/dead-letter-policy", ROLE_ADMINISTER, delete_policy },
+	{ "GET",
+	  "/v1/redrive-jobs/"
+	  "*",
+	  ROLE_READ, show_job },
+	{ "GET",
+	  "/v1/redrive-jobs/"
+	  "*"
+	  "/outcomes",
+	  ROLE_READ, list_outcomes },
+	{ "POST",
+	  "/v1/redrive-jobs/"
+	  "*"
+	  "/pause",
+	  ROLE_OPERATE, pause_job },
+	{ "POST",
+	  "/v1/redrive-jobs/"
+	  "*"
+	  "/resume",
+	  ROLE_OPERATE, resume_job },
+	{ "POST",
+	  "/v1/redrive-jobs/"
+	  "*"
+	  "/cancel",
+	  ROLE_OPERATE, cancel_job },
+	{ "GET",
+	  "/v1/state-machines/"
+	  "*"
+	  "/dead-letter-policy",
+	  ROLE_READ, show_policy },
+	{ "PUT",
+	  "/v1/state-machines/"
+	  "*"
+	  "/dead-letter-policy",
+	  ROLE_ADMINISTER, put_policy },
+	{ "DELETE",
+	  "/v1/state-machines/"
+	  "*"
+	  "/dead-letter-policy",
+	  ROLE_ADMINISTER, delete_policy },
 	{ NULL },
 };

@@ -113,28 +113,28 @@ part_valgrind() {
 }
 
 part_power() {
-  build release || return 1
+  targets="tests/store/test_store_power tests/engine/test_engine_power" build release || return 1
   RATCHET_SEEDS=${RATCHET_POWER_SEEDS:-2000} run release power_store "$prefix-release/tests/store/test_store_power"
   RATCHET_SEEDS=${RATCHET_POWER_SEEDS:-2000} run release power_engine "$prefix-release/tests/engine/test_engine_power"
 }
 
 part_allocation() {
-  build release || return 1
+  targets="tests/store/test_store_allocation" build release || return 1
   RATCHET_TEST_ALL=1 run release allocation "$prefix-release/tests/store/test_store_allocation"
 }
 
 part_kill() {
-  build release || return 1
+  targets=ratchet build release || return 1
   run release kill python3 tests/crash/kill.py --ratchet "$prefix-release/ratchet" --rounds "${RATCHET_KILL_ROUNDS:-500}"
 }
 
 part_faults() {
-  build release || return 1
+  targets=ratchet build release || return 1
   run release faults python3 tests/faults/faults.py --ratchet "$prefix-release/ratchet"
 }
 
 part_simulation() {
-  build release || return 1
+  targets="tests/simulation/simulation" build release || return 1
   run release simulation "$prefix-release/tests/simulation/simulation" --seeds "${RATCHET_SIMULATION_SEEDS:-100000}" --jobs "$(nproc)"
 }
 
@@ -183,7 +183,7 @@ for part in "${parts[@]}"; do
   declare -F "part_$part" >/dev/null || { echo "long.sh: there is no part '$part'" >&2; sed -n '2,20s/^# \{0,1\}//p' "$0" >&2; exit 2; }
   echo "---- $part"
   begin=$SECONDS
-  "part_$part" || { echo "$part: it could not be built"; failed=1; }
+  "part_$part" || { echo "$part: it could not be built"; row "$part" $((SECONDS - begin)) FAILED "it could not be built"; failed=1; }
   echo "$part: $((SECONDS - begin)) s"
 done
 printf '\n| %-28s | %7s | %-6s | %s\n' "what ran" "min:s" "" "figures"

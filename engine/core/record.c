@@ -47,10 +47,14 @@ static const struct field {
 enum { FIELDS = sizeof fields / sizeof *fields };
 static_assert(EVENT_FIELDS_ALL == (1u << FIELDS) - 1, "each field has a row, in the order of its bit");
 
-enum { PAYLOAD_INLINE = 0, PAYLOAD_OUT_OF_LINE = 1 };
+enum { PAYLOAD_INLINE = 0, PAYLOAD_OUT_OF_LINE = 1, PAYLOAD_LIKE = 2 };
 
 /* The most that an event without strings and payloads takes, and what a payload's head does. */
-enum { EVENT_BYTES_MAX = 160, PAYLOAD_HEAD_MAX = 12, HEADER_BYTES_MAX = 40 };
+enum { EVENT_BYTES_MAX = 160, PAYLOAD_HEAD_MAX = 12, LIKE_HEAD_MAX = 8, HEADER_BYTES_MAX = 40 };
+
+/* What the inline payloads of a record come to when they are whole: a record is closed by what it would hold without
+ * likenesses, so only one whose last event is large goes beyond RECORD_BYTES_MAX, by that event's payloads. */
+enum { INLINE_BYTES_MAX = RECORD_BYTES_MAX + 8 * RECORD_INLINE_MAX };
 
 /* ---- writing ---------------------------------------------------------------------------- */
 
@@ -58,6 +62,8 @@ struct record_writer {
 	struct arena *arena;
 	struct payload_table table;
 	struct buffer payloads, events; /* of the record being written */
+	struct str last_inline;		/* the newest inline payload's text, or empty */
+	size_t payload_bytes;		/* of the record's payloads if none were like another */
 	uint32_t events_count, public_count, blobs_count;
 	uint64_t next_id, first_id;
 	int64_t base_ms, last_ms;
@@ -92,7 +98,7 @@ size_t record_writer_events(const struct record_writer *writer)
 
 size_t record_writer_bytes(const struct record_writer *writer)
 {
-	return writer->total_bytes + writer->payloads.len + writer->events.len;
+	return writer->total_bytes + writer->payload_bytes + writer->events.len;
 }
 
 static size_t payload_bytes(const struct value *value)
@@ -117,6 +123,55 @@ static size_t event_bytes(const struct record_writer *writer, const struct event
 	return bytes;
 }
 
+/* How many bytes two texts have in common at their beginnings. */
+static size_t common_prefix(struct str a, struct str b)
+{
+	size_t most = a.len < b.len ? a.len : b.len, len = 0;
+	for (uint64_t x, y; most - len >= sizeof x; len += sizeof x) {
+		memcpy(&x, a.ptr + len, sizeof x);
+		memcpy(&y, b.ptr + len, sizeof y);
+		if (x != y)
+			break;
+	}
+	while (len < most && a.ptr[len] == b.ptr[len])
+		len++;
+	return len;
+}
+
+/* At their ends. */
+static size_t common_suffix(struct str a, struct str b)
+{
+	size_t most = a.len < b.len ? a.len : b.len, len = 0;
+	for (uint64_t x, y; most - len >= sizeof x; len += sizeof x) {
+		memcpy(&x, a.ptr + a.len - len - sizeof x, sizeof x);
+		memcpy(&y, b.ptr + b.len - len - sizeof y, sizeof y);
+		if (x != y)
+			break;
+	}
+	while (len < most && a.ptr[a.len - len - 1] == b.ptr[b.len - len - 1])
+		len++;
+	return len;
+}
+
+/* Whole, or as what differs from the one before it. The two ends do not overlap, so a text is never longer than the one
+ * before it and what is stored of itself. */
+static void add_inline(struct record_writer *writer, struct str text)
+{
+	struct str last = writer->last_inline;
+	size_t prefix = common_prefix(last, text);
+	size_t suffix = common_suffix(str_sub(last, prefix, last.len), str_sub(text, prefix, text.len));
+	if (prefix + suffix > LIKE_HEAD_MAX) {
+		buffer_byte(&writer->payloads, PAYLOAD_LIKE);
+		buffer_varint(&writer->payloads, prefix);
+		buffer_varint(&writer->payloads, suffix);
+		buffer_blob(&writer->payloads, str_sub(text, prefix, text.len - prefix - suffix));
+	} else {
+		buffer_byte(&writer->payloads, PAYLOAD_INLINE);
+		buffer_blob(&writer->payloads, text);
+	}
+	writer->last_inline = text;
+}
+
 static void add_payload(struct record_writer *writer, const struct value *value)
 {
 	uint32_t before = writer->table.count;
@@ -129,9 +184,9 @@ static void add_payload(struct record_writer *writer, const struct value *value)
 			buffer_varint(&writer->payloads, text.len);
 			writer->total_bytes += text.len;
 		} else {
-			buffer_byte(&writer->payloads, PAYLOAD_INLINE);
-			buffer_blob(&writer->payloads, text);
+			add_inline(writer, text);
 		}
+		writer->payload_bytes += payload_bytes(value);
 	}
 	buffer_varint(&writer->events, number);
 }
@@ -201,7 +256,9 @@ static void close_record(struct record_writer *writer)
 				record->blobs[blob++] = value_text(writer->kept.values[kept]);
 			}
 	}
-	writer->total_bytes += writer->payloads.len + writer->events.len;
+	writer->total_bytes += writer->payload_bytes + writer->events.len;
+	writer->last_inline = STR_EMPTY;
+	writer->payload_bytes = 0;
 	payload_table_clear(&writer->table);
 	buffer_clear(&writer->payloads);
 	buffer_clear(&writer->events);
@@ -211,7 +268,7 @@ static void close_record(struct record_writer *writer)
 
 void record_writer_add(struct record_writer *writer, const struct event *event)
 {
-	size_t used = HEADER_BYTES_MAX + writer->payloads.len + writer->events.len;
+	size_t used = HEADER_BYTES_MAX + writer->payload_bytes + writer->events.len;
 	if (writer->events_count && used + event_bytes(writer, event, false) > RECORD_BYTES_MAX &&
 	    used + event_bytes(writer, event, true) > RECORD_BYTES_MAX)
 		close_record(writer);
@@ -263,15 +320,40 @@ static void payloads_release(void *data)
 		value_unref(held->values[i]);
 }
 
-static int read_payload(struct record_reader *reader, const struct record *record, struct str *ret_text,
-			struct wf_error *err)
+/* A text that is put together lives in the arena. */
+static int read_like(struct record_reader *reader, struct str last, struct str *ret_text, struct wf_error *err)
+{
+	uint64_t prefix, suffix;
+	struct str between;
+	if (!reader_varint(&reader->in, &prefix) || !reader_varint(&reader->in, &suffix) || !reader_blob(&reader->in, &between))
+		return corrupt(err, "it ends within a payload");
+	if (prefix > last.len || suffix > last.len - prefix)
+		return corrupt(err, "a payload is like more than there was of the one before it");
+	char *text = arena_alloc(reader->arena, prefix + between.len + suffix + 1), *at = text;
+	at = mempcpy(at, last.ptr, prefix);
+	at = mempcpy(at, between.ptr, between.len);
+	at = mempcpy(at, last.ptr + last.len - suffix, suffix);
+	*at = 0;
+	*ret_text = (struct str){ text, (size_t)(at - text) };
+	return 0;
+}
+
+/* `last` is the newest inline payload, `total` what they come to. */
+static int read_payload(struct record_reader *reader, const struct record *record, struct str *last, size_t *total,
+			struct str *ret_text, struct wf_error *err)
 {
 	uint8_t kind;
 	uint64_t blob, len;
 	if (!reader_byte(&reader->in, &kind))
 		return corrupt(err, "it ends within its payloads");
-	if (kind == PAYLOAD_INLINE)
-		return reader_blob(&reader->in, ret_text) ? 0 : corrupt(err, "it ends within a payload");
+	if (kind == PAYLOAD_INLINE || kind == PAYLOAD_LIKE) {
+		if (kind == PAYLOAD_INLINE && !reader_blob(&reader->in, last))
+			return corrupt(err, "it ends within a payload");
+		int r = kind == PAYLOAD_LIKE ? read_like(reader, *last, last, err) : 0;
+		*ret_text = *last;
+		*total += last->len;
+		return r < 0 || *total <= INLINE_BYTES_MAX + record->bytes.len ? r : corrupt(err, "its payloads come to more than a record holds");
+	}
 	if (kind != PAYLOAD_OUT_OF_LINE)
 		return corrupt(err, "a payload is of no known kind");
 	if (!reader_varint(&reader->in, &blob) || !reader_varint(&reader->in, &len))
@@ -286,12 +368,12 @@ static int read_payload(struct record_reader *reader, const struct record *recor
 static int skip_payload(struct record_reader *reader, struct wf_error *err)
 {
 	uint8_t kind;
-	uint64_t blob, len;
+	uint64_t number;
 	struct str text;
 	if (!reader_byte(&reader->in, &kind))
 		return corrupt(err, "it ends within its payloads");
-	if (kind == PAYLOAD_INLINE ? !reader_blob(&reader->in, &text)
-				   : !reader_varint(&reader->in, &blob) || !reader_varint(&reader->in, &len))
+	if ((kind != PAYLOAD_INLINE && (!reader_varint(&reader->in, &number) || !reader_varint(&reader->in, &number))) ||
+	    (kind != PAYLOAD_OUT_OF_LINE && !reader_blob(&reader->in, &text)))
 		return corrupt(err, "it ends within a payload");
 	return 0;
 }
@@ -304,9 +386,9 @@ static int open_record(const struct record *record, bool bare, struct arena *are
 	uint64_t events, payloads;
 	if (!reader_byte(&reader.in, &version))
 		return corrupt(err, "it is empty");
-	if (version != RECORD_VERSION)
-		return error_set(err, ERR(VERSION), "a journal record has version %d, this program reads %d", version,
-				 RECORD_VERSION);
+	if (version < RECORD_VERSION_LEAST || version > RECORD_VERSION)
+		return error_set(err, ERR(VERSION), "a journal record has version %d, this program reads %d to %d", version,
+				 RECORD_VERSION_LEAST, RECORD_VERSION);
 	if (!reader_varint(&reader.in, &reader.next_id) || !reader_varint(&reader.in, &events) ||
 	    !reader_svarint(&reader.in, &reader.timestamp_ms) || !reader_varint(&reader.in, &payloads))
 		return corrupt(err, "its header is incomplete");
@@ -317,9 +399,11 @@ static int open_record(const struct record *record, bool bare, struct arena *are
 	struct payloads_held *held = ARENA_NEW(arena, struct payloads_held);
 	held->values = reader.payloads = ARENA_ARRAY(arena, struct value *, payloads + 1);
 	arena_on_reset(arena, payloads_release, held);
+	struct str last = STR_EMPTY;
+	size_t total = 0;
 	for (; held->count < payloads; held->count++) {
 		struct str text;
-		int r = bare ? skip_payload(&reader, err) : read_payload(&reader, record, &text, err);
+		int r = bare ? skip_payload(&reader, err) : read_payload(&reader, record, &last, &total, &text, err);
 		if (r < 0)
 			return r;
 		held->values[held->count] = bare ? NULL : value_from_trusted_text(text);

@@ -1,17 +1,22 @@
 /* record.h: the stored form of events: one journal record holds what one step of one execution appended.
  *
- *     byte version (1) · varint first_event_id · varint events · svarint base timestamp
- *     varint payloads · each: byte kind (0 inline text: blob; 1 out of line: varint blob index, varint length)
+ *     byte version (2) · varint first_event_id · varint events · svarint base timestamp
+ *     varint payloads · each: byte kind, then
+ *             0 inline: its text as a blob
+ *             1 out of line: varint blob index, varint length
+ *             2 like the one before it: varint prefix, varint suffix, blob of what stands between
  *     each event: byte type · varint fields · varint frame · svarint timestamp delta · svarint (id - previous_id) if public · its fields in bit order
  *
- * Equal payloads of one record are stored once. A payload longer than RECORD_INLINE_MAX goes out of line: the record names blob
+ * Equal payloads of one record are stored once. A state mostly passes on what it was given and changes a part, so a payload's text
+ * is stored as what differs from the inline one before it, wherever that is shorter. A payload longer than RECORD_INLINE_MAX goes out of line: the record names blob
  * 0, 1, … and the store keeps those beside it, so a record stays within RECORD_BYTES_MAX unless a single event does not fit.
- * Whoever reads hands the blobs in. Old versions stay readable: tests keep samples. */
+ * Whoever reads hands the blobs in. Old versions stay readable: tests keep samples. Version 1 had no kind 2. */
 #pragma once
 #include "base/arena.h"
 #include "engine/core/history.h"
 
-#define RECORD_VERSION 1
+#define RECORD_VERSION 2
+#define RECORD_VERSION_LEAST 1
 #define RECORD_BYTES_MAX 65536
 #define RECORD_INLINE_MAX 16384
 

@@ -9,7 +9,7 @@
 enum { IDLE_MOST = 4 }; /* inputs in a row that decide nothing */
 
 struct replay {
-	struct event *events; /* the recorded public ones, up to the cut */
+	struct event *events;       /* the recorded public ones, up to the cut */
 	size_t count, capacity, at; /* `at`: the next one to be decided again */
 	struct execution *execution;
 	struct core_env env;
@@ -18,7 +18,8 @@ struct replay {
 	bool over; /* the cut is reached, or they diverge */
 };
 
-static void diverge(struct replay *replay, uint64_t event_id, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void diverge(struct replay *replay, uint64_t event_id, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 static void diverge(struct replay *replay, uint64_t event_id, const char *format, ...)
 {
 	va_list args;
@@ -35,7 +36,7 @@ static void no_token(void *data, uint64_t task_id, struct buffer *out)
 	buffer_addz(out, "replayed");
 }
 
-/* ---- what is open ----------------------------------------------------------------------------------- */
+/* ---- what is open ------------------------------------------------------------------------------------ */
 
 static bool is_open(const struct frame *frame)
 {
@@ -63,23 +64,30 @@ static void check_frames(struct replay *replay, const struct execution *constant
 	struct execution *execution = (struct execution *)constant; /* only its hints are written */
 	_cleanup_(arena_done) struct arena arena = { 0 };
 	struct core_step *step = core_begin(execution, &replay->env, &arena);
-	for (struct frame *frame = &execution->root; frame && !replay->over; frame = frame_walk(&execution->root, frame)) {
+	for (struct frame *frame = &execution->root; frame && !replay->over;
+	     frame = frame_walk(&execution->root, frame)) {
 		struct str name = kept_text_str(&frame->state);
 		if (frame->phase == PHASE_EXITED || !name.len)
 			continue;
 		const struct state *state = frame_state(step, frame);
 		const struct event *entered = recorded(replay, frame->entered_id);
 		if (!state)
-			diverge(replay, frame->entered_id, "the state '%.*s', where it stands, is not in the new definition", STR_FMT(str_sub(name, 0, 100)));
+			diverge(replay, frame->entered_id,
+				"the state '%.*s', where it stands, is not in the new definition",
+				STR_FMT(str_sub(name, 0, 100)));
 		else if (entered && entered_event(state->type) != entered->type)
-			diverge(replay, frame->entered_id, "the state '%.*s', where it stands, is of another type: %s was recorded, the new definition makes it %s",
-				STR_FMT(str_sub(name, 0, 100)), event_type_name(entered->type), event_type_name(entered_event(state->type)));
+			diverge(replay, frame->entered_id,
+				"the state '%.*s', where it stands, is of another type: %s was recorded, the new "
+				"definition makes it %s",
+				STR_FMT(str_sub(name, 0, 100)), event_type_name(entered->type),
+				event_type_name(entered_event(state->type)));
 	}
 }
 
-/* ---- comparing -------------------------------------------------------------------------------------- */
+/* ---- comparing --------------------------------------------------------------------------------------- */
 
-static bool same_text(const struct event *a, const struct event *b, enum event_field field, struct str left, struct str right)
+static bool same_text(const struct event *a, const struct event *b, enum event_field field, struct str left,
+		      struct str right)
 {
 	bool has_left = a->fields & field, has_right = b->fields & field;
 	return has_left == has_right && (!has_left || str_eq(left, right));
@@ -88,7 +96,8 @@ static bool same_text(const struct event *a, const struct event *b, enum event_f
 static void describe(const struct event *event, char text[200])
 {
 	struct str name = event->fields & FIELD_NAME ? event->name : event->fields & FIELD_ARN ? event->arn : STR_EMPTY;
-	snprintf(text, 200, "%s%s%.*s%s", event_type_name(event->type), name.len ? " (" : "", STR_FMT(str_sub(name, 0, 120)), name.len ? ")" : "");
+	snprintf(text, 200, "%s%s%.*s%s", event_type_name(event->type), name.len ? " (" : "",
+		 STR_FMT(str_sub(name, 0, 120)), name.len ? ")" : "");
 }
 
 static void compare(struct replay *replay, const struct event *decided)
@@ -98,7 +107,8 @@ static void compare(struct replay *replay, const struct event *decided)
 		return;
 	}
 	const struct event *event = &replay->events[replay->at++];
-	if (decided->type == event->type && decided->frame == event->frame && same_text(decided, event, FIELD_NAME, decided->name, event->name) &&
+	if (decided->type == event->type && decided->frame == event->frame &&
+	    same_text(decided, event, FIELD_NAME, decided->name, event->name) &&
 	    same_text(decided, event, FIELD_ARN, decided->arn, event->arn)) {
 		replay->over = replay->at == replay->count;
 		return;
@@ -106,7 +116,8 @@ static void compare(struct replay *replay, const struct event *decided)
 	char was[200], is[200];
 	describe(event, was);
 	describe(decided, is);
-	diverge(replay, event->id, "at event %llu %s was recorded, the new definition would have gone on with %s", (unsigned long long)event->id, was, is);
+	diverge(replay, event->id, "at event %llu %s was recorded, the new definition would have gone on with %s",
+		(unsigned long long)event->id, was, is);
 }
 
 static int compare_records(struct replay *replay, const struct core_result *result, struct wf_error *err)
@@ -125,7 +136,7 @@ static int compare_records(struct replay *replay, const struct core_result *resu
 	return 0;
 }
 
-/* ---- feeding ---------------------------------------------------------------------------------------- */
+/* ---- feeding ----------------------------------------------------------------------------------------- */
 
 static int feed(struct replay *replay, const struct core_input *input, int64_t now_ms, struct wf_error *err)
 {
@@ -151,8 +162,14 @@ static struct core_input cause_of(const struct replay *replay, const struct even
 {
 	const struct frame *frame = execution_frame(replay->execution, event->frame);
 	uint64_t task_id = frame && frame->task ? frame->task->id : 0;
-	struct core_input answer = { .kind = INPUT_WAKE, .task_id = task_id, .value = event->payload, .error = event->error, .cause = event->cause,
-				     .has_error = event->fields & FIELD_ERROR, .has_cause = event->fields & FIELD_CAUSE, .worker = event->worker,
+	struct core_input answer = { .kind = INPUT_WAKE,
+				     .task_id = task_id,
+				     .value = event->payload,
+				     .error = event->error,
+				     .cause = event->cause,
+				     .has_error = event->fields & FIELD_ERROR,
+				     .has_cause = event->fields & FIELD_CAUSE,
+				     .worker = event->worker,
 				     .token = frame && frame->task && frame->task->submitted };
 	*now_ms = event->timestamp_ms;
 #pragma GCC diagnostic push
@@ -208,7 +225,10 @@ static struct core_input cause_of(const struct replay *replay, const struct even
 static int run(struct replay *replay, struct wf_error *err)
 {
 	const struct event *start = replay->events;
-	int code = feed(replay, &(struct core_input){ .kind = INPUT_START, .value = start->payload, .raw = start->fields & FIELD_RAW ? start->raw : STR_EMPTY },
+	int code = feed(replay,
+			&(struct core_input){ .kind = INPUT_START,
+					      .value = start->payload,
+					      .raw = start->fields & FIELD_RAW ? start->raw : STR_EMPTY },
 			start->timestamp_ms, err);
 	for (int idle = 0; code == 0 && !replay->over;) {
 		size_t before = replay->at;
@@ -220,13 +240,15 @@ static int run(struct replay *replay, struct wf_error *err)
 		if (code == 0 && !replay->over && idle >= IDLE_MOST) {
 			char was[200];
 			describe(event, was);
-			diverge(replay, event->id, "at event %llu %s was recorded, the new definition would not have come to it", (unsigned long long)event->id, was);
+			diverge(replay, event->id,
+				"at event %llu %s was recorded, the new definition would not have come to it",
+				(unsigned long long)event->id, was);
 		}
 	}
 	return code;
 }
 
-/* ---- the recorded events ------------------------------------------------------------------------------ */
+/* ---- the recorded events ----------------------------------------------------------------------------- */
 
 static int read_recorded(struct replay *replay, const struct record *records, uint32_t count, struct wf_error *err)
 {
@@ -248,8 +270,8 @@ static int read_recorded(struct replay *replay, const struct record *records, ui
 	return 0;
 }
 
-int core_replay(const struct execution *execution, const struct record *records, uint32_t count, const struct core_env *env,
-		struct replay_result *ret_result, struct wf_error *err)
+int core_replay(const struct execution *execution, const struct record *records, uint32_t count,
+		const struct core_env *env, struct replay_result *ret_result, struct wf_error *err)
 {
 	struct replay replay = { .env = *env, .result = ret_result };
 	*ret_result = (struct replay_result){ .compatible = true };

@@ -1,4 +1,5 @@
-/* dead_letters.c: the memory store's dead letters and outcomes of bulk jobs: two ordered maps each, groups by walking all. */
+/* dead_letters.c: the memory store's dead letters and outcomes of bulk jobs: two ordered maps each, groups by walking
+ * all. */
 #include "base/mem.h"
 #include "state-store/memory/memory.h"
 #include <stdlib.h>
@@ -26,7 +27,7 @@ static struct order_key outcome_key(uint64_t job, uint64_t execution_id)
 	return (struct order_key){ { 0, 0, job, execution_id } };
 }
 
-/* ---- ops ------------------------------------------------------------------------------------------ */
+/* ---- ops --------------------------------------------------------------------------------------------- */
 
 void memory_delete_dead_letter(struct memory_store *memory, uint64_t execution_id, int64_t failed_ms)
 {
@@ -104,7 +105,7 @@ void memory_dead_letters_done(struct memory_store *memory)
 	order_done(&memory->outcomes);
 }
 
-/* ---- reads ----------------------------------------------------------------------------------------- */
+/* ---- reads ------------------------------------------------------------------------------------------- */
 
 static const struct store_execution *row_of(const struct memory_store *memory, uint64_t id)
 {
@@ -112,7 +113,8 @@ static const struct store_execution *row_of(const struct memory_store *memory, u
 	return execution && execution->listed ? &execution->row : NULL;
 }
 
-static struct store_dead_letter copy_letter(const struct memory_store *memory, struct arena *arena, const struct store_dead_letter *letter)
+static struct store_dead_letter copy_letter(const struct memory_store *memory, struct arena *arena,
+					    const struct store_dead_letter *letter)
 {
 	const struct store_execution *row = row_of(memory, letter->execution_id);
 	struct store_dead_letter copy = *letter;
@@ -126,8 +128,9 @@ static struct store_dead_letter copy_letter(const struct memory_store *memory, s
 static void read_letters(const struct memory_store *memory, struct store_request *r)
 {
 	const struct store_dead_request *dead = &r->dead;
-	struct order_place place = order_seek(&memory->dead_by_time, dead->unread ? memory_time_key(INT64_MAX, UINT64_MAX)
-										  : memory_time_key(dead->before_ms, dead->before_id));
+	struct order_place place =
+	    order_seek(&memory->dead_by_time, dead->unread ? memory_time_key(INT64_MAX, UINT64_MAX)
+							   : memory_time_key(dead->before_ms, dead->before_id));
 	uint32_t most = memory->dead_by_time.count < dead->limit ? (uint32_t)memory->dead_by_time.count : dead->limit;
 	const struct order_entry *entry;
 	r->dead_letters = ARENA_ARRAY(&r->arena, struct store_dead_letter, most + 1);
@@ -145,8 +148,9 @@ static void read_letters(const struct memory_store *memory, struct store_request
 
 static bool same_group(const struct store_dead_letter *a, const struct store_dead_letter *b)
 {
-	return a->machine_id == b->machine_id && a->status == b->status && a->revision == b->revision && a->version == b->version &&
-	       a->unread == b->unread && str_eq(a->error, b->error) && str_eq(a->state, b->state);
+	return a->machine_id == b->machine_id && a->status == b->status && a->revision == b->revision &&
+	       a->version == b->version && a->unread == b->unread && str_eq(a->error, b->error) &&
+	       str_eq(a->state, b->state);
 }
 
 static int largest_first(const void *left, const void *right)
@@ -178,7 +182,9 @@ static void read_groups(const struct memory_store *memory, struct store_request 
 			i++;
 		if (i == r->count) {
 			MEM_GROW(groups, capacity, (size_t)r->count + 1);
-			groups[r->count++] = (struct store_dead_group){ .first_ms = letter->failed_ms, .hourly = ARENA_ARRAY(&r->arena, uint32_t, hours + 1) };
+			groups[r->count++] =
+			    (struct store_dead_group){ .first_ms = letter->failed_ms,
+						       .hourly = ARENA_ARRAY(&r->arena, uint32_t, hours + 1) };
 			memset(groups[i].hourly, 0, (hours + 1) * sizeof *groups[i].hourly);
 		}
 		struct store_dead_group *group = &groups[i];
@@ -186,7 +192,8 @@ static void read_groups(const struct memory_store *memory, struct store_request 
 			group->sample = *letter;
 		group->count++;
 		group->last_ms = letter->failed_ms;
-		int64_t hour = letter->failed_ms >= asked->from_ms ? (letter->failed_ms - asked->from_ms) / 3600000 : -1;
+		int64_t hour =
+		    letter->failed_ms >= asked->from_ms ? (letter->failed_ms - asked->from_ms) / 3600000 : -1;
 		if (hour >= 0 && hour < (int64_t)hours)
 			group->hourly[hour]++;
 	}

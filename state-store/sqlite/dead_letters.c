@@ -1,10 +1,11 @@
-/* dead_letters.c: the ops and the reads of dead letters and bulk jobs. A dead letter's row is small and stands beside the execution, whose name and
- * start are joined when it is read; groups and hours are counted from one index, so nothing is kept that could be wrong. */
+/* dead_letters.c: the ops and the reads of dead letters and bulk jobs. A dead letter's row is small and stands beside
+ * the execution, whose name and start are joined when it is read; groups and hours are counted from one index, so
+ * nothing is kept that could be wrong. */
 #include "base/mem.h"
 #include "state-store/sqlite/sqlite.h"
 #include <stdlib.h>
 
-/* ---- ops ------------------------------------------------------------------------------------------ */
+/* ---- ops --------------------------------------------------------------------------------------------- */
 
 static sqlite3_stmt *bind_letter(sqlite3_stmt *s, const struct store_dead_letter *letter)
 {
@@ -52,7 +53,7 @@ int sqlite_apply_dead_letter(struct sql *sql, const struct store_op *op, struct 
 	return sql_do(sql, s, err);
 }
 
-/* ---- letters --------------------------------------------------------------------------------------- */
+/* ---- letters ----------------------------------------------------------------------------------------- */
 
 static struct store_dead_letter letter_of(sqlite3_stmt *s, struct arena *arena)
 {
@@ -116,7 +117,7 @@ int sqlite_read_dead_letters(struct sql *sql, struct store_request *r)
 	return code;
 }
 
-/* ---- groups ---------------------------------------------------------------------------------------- */
+/* ---- groups ------------------------------------------------------------------------------------------ */
 
 static int count_hours(struct sql *sql, struct store_request *r, struct store_dead_group *group)
 {
@@ -170,13 +171,22 @@ int sqlite_read_dead_groups(struct sql *sql, struct store_request *r)
 		MEM_GROW(groups, capacity, (size_t)r->count + 1);
 		struct store_dead_group *group = &groups[r->count++];
 		if (depths) {
-			*group = (struct store_dead_group){ .sample.machine_id = sql_id(s, 0), .count = sql_id(s, 1), .first_ms = sql_int(s, 2), .last_ms = sql_int(s, 3) };
+			*group = (struct store_dead_group){ .sample.machine_id = sql_id(s, 0),
+							    .count = sql_id(s, 1),
+							    .first_ms = sql_int(s, 2),
+							    .last_ms = sql_int(s, 3) };
 			continue;
 		}
-		*group = (struct store_dead_group){ .sample.machine_id = sql_id(s, 0), .sample.status = (uint8_t)sql_int(s, 1),
-						    .sample.error = sql_copy(s, 2, &r->arena), .sample.state = sql_copy(s, 3, &r->arena),
-						    .sample.revision = sql_id(s, 4), .sample.version = sql_id(s, 5), .sample.unread = sql_int(s, 6),
-						    .count = sql_id(s, 7), .first_ms = sql_int(s, 8), .last_ms = sql_int(s, 9),
+		*group = (struct store_dead_group){ .sample.machine_id = sql_id(s, 0),
+						    .sample.status = (uint8_t)sql_int(s, 1),
+						    .sample.error = sql_copy(s, 2, &r->arena),
+						    .sample.state = sql_copy(s, 3, &r->arena),
+						    .sample.revision = sql_id(s, 4),
+						    .sample.version = sql_id(s, 5),
+						    .sample.unread = sql_int(s, 6),
+						    .count = sql_id(s, 7),
+						    .first_ms = sql_int(s, 8),
+						    .last_ms = sql_int(s, 9),
 						    .sample.execution_id = sql_id(s, 10) };
 	}
 	for (uint32_t i = 0; code == 0 && !depths && i < r->count; i++) {
@@ -191,7 +201,7 @@ int sqlite_read_dead_groups(struct sql *sql, struct store_request *r)
 	return code;
 }
 
-/* ---- outcomes --------------------------------------------------------------------------------------- */
+/* ---- outcomes ---------------------------------------------------------------------------------------- */
 
 int sqlite_read_outcomes(struct sql *sql, struct store_request *r)
 {
@@ -206,9 +216,13 @@ int sqlite_read_outcomes(struct sql *sql, struct store_request *r)
 	int code;
 	while ((code = sql_step(sql, s, &r->err)) == 1) {
 		MEM_GROW(outcomes, capacity, (size_t)r->count + 1);
-		outcomes[r->count++] = (struct store_outcome){ .job = r->job, .execution_id = sql_id(s, 0), .outcome = (uint8_t)sql_int(s, 1),
-							       .at_ms = sql_int(s, 2), .detail = sql_copy(s, 3, &r->arena),
-							       .machine_id = sql_id(s, 4), .name = sql_copy(s, 5, &r->arena) };
+		outcomes[r->count++] = (struct store_outcome){ .job = r->job,
+							       .execution_id = sql_id(s, 0),
+							       .outcome = (uint8_t)sql_int(s, 1),
+							       .at_ms = sql_int(s, 2),
+							       .detail = sql_copy(s, 3, &r->arena),
+							       .machine_id = sql_id(s, 4),
+							       .name = sql_copy(s, 5, &r->arena) };
 	}
 	r->outcomes = ARENA_ARRAY(&r->arena, struct store_outcome, r->count + 1);
 	if (r->count)

@@ -562,6 +562,9 @@ def main():
         server = Server()
         try:
             test(server)
+            if server.process.poll() is None:
+                code = server.stop()
+                assert code == 0, f"the server ended with {code}"
             print(f"ok   {name}", flush=True)
         except Exception:
             failed += 1

@@ -13,11 +13,12 @@ export async function prepare(options) {
   return ground;
 }
 
+const TALL = { width: 1500, height: 2600 }; // all of it can be seen at once
 const graphOf = ({ server }, arn) => server.get(`/v1/executions/${encodeURIComponent(arn)}/graph`);
 const inside = (point, box, margin = 1) => point.x > box.x + margin && point.x < box.x + box.w - margin && point.y > box.y + margin && point.y < box.y + box.h - margin;
 const p95 = (times) => [...times].sort((a, b) => a - b)[Math.floor(times.length * 0.95)];
 
-// Frames while something is done each frame: how long each took.
+// Frames while something is done each frame: how long each took; '' does nothing.
 const framesWhile = (page, script) =>
   page.evaluate(async (body) => {
     const act = new Function('step', body);
@@ -29,12 +30,34 @@ const framesWhile = (page, script) =>
       times.push(now - last);
       last = now;
     }
-    return times;
+    return p95(times);
+    function p95(all) {
+      return all.sort((x, y) => x - y)[Math.floor(all.length * 0.95)];
+    }
   }, script);
+
+// The processor time that the page's main thread takes for each of sixty steps: what a frame costs when others keep the
+// machine busy, so that no frame comes in time, an empty one neither.
+async function costWhile(page, script) {
+  const session = await page.context().newCDPSession(page);
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+  const spent = async () => (await session.send('Performance.getMetrics')).metrics.find(({ name }) => name === 'TaskDuration').value * 1000;
+  const costs = [];
+  for (let step = 0; step < 60; step++) {
+    const before = await spent();
+    await page.evaluate(([body, at]) => {
+      new Function('step', body)(at);
+      return new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+    }, [script, step]);
+    costs.push((await spent()) - before);
+  }
+  await session.detach();
+  return p95(costs);
+}
 
 export const tests = {
   async 'every state, choice and catcher of a machine of thirty states is drawn'(ground) {
-    const page = await ground.open(executionUrl(ground.server, ground.failed));
+    const page = await ground.open(executionUrl(ground.server, ground.failed), TALL);
     const graph = await graphOf(ground, ground.failed);
     equal(graph.states, 30, 'states');
     await page.getByRole('button', { name: /^Fit/ }).click();
@@ -62,8 +85,10 @@ export const tests = {
   },
 
   async 'no box overlaps another and no edge crosses a box that it does not belong to'(ground) {
-    const page = await ground.open(executionUrl(ground.server, ground.failed));
+    const page = await ground.open(executionUrl(ground.server, ground.failed), TALL);
     await page.getByRole('button', { name: /^Fit/ }).click();
+    await page.locator('path[data-edge]').first().waitFor({ state: 'attached' });
+    await until('all nodes', async () => (await page.locator('[data-node]').count()) === 30);
     const graph = await graphOf(ground, ground.failed);
     const around = (node) => (node.parent === null ? [] : [node.parent, ...around(graph.nodes[node.parent])]);
     const boxes = graph.nodes.filter(({ kind }) => kind !== 'branch');
@@ -100,7 +125,7 @@ export const tests = {
     assert(box.x >= frame.x && box.x + box.width <= frame.x + frame.width && box.y >= frame.y && box.y + box.height <= frame.y + frame.height, 'it is not in view');
     const label = await node.locator('.g-title').evaluate((text) => parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a);
     assert(label >= 11, `the label is ${label} px high`);
-    assert(/Ship, Task state, failed, 2 retries/.test(await node.getAttribute('aria-label')), await node.getAttribute('aria-label'));
+    assert(/Ship, Task state, failed, 2 retries/.test(await node.locator('.g-box').getAttribute('aria-label')), await node.locator('.g-box').getAttribute('aria-label'));
     await page.getByText('Carrier.Busy').first().waitFor();
     return `${label.toFixed(1)} px`;
   },
@@ -134,13 +159,13 @@ export const tests = {
     await page.getByRole('button', { name: /^Fit/ }).click();
     await sleep(300);
     const wheel = (delta) => `document.querySelector('.graph-svg').dispatchEvent(new WheelEvent('wheel', { deltaY: step < 30 ? -${delta} : ${delta}, clientX: 600, clientY: 350, bubbles: true, cancelable: true }))`;
-    const zoom = p95(await framesWhile(page, wheel(90)));
-    await page.getByRole('button', { name: /Next failure|Zoom in/ }).last().click();
-    const pan = p95(await framesWhile(page, "document.querySelector('.graph-svg').dispatchEvent(new WheelEvent('wheel', { deltaY: step < 30 ? 60 : -60, shiftKey: true, bubbles: true, cancelable: true }))"));
-    const slide = p95(
-      await framesWhile(page, "const input = document.querySelector('.slider input'); input.value = String(1 + step * 33); input.dispatchEvent(new Event('input', { bubbles: true }))"),
-    );
-    const note = `zoom ${zoom.toFixed(1)}, pan ${pan.toFixed(1)}, slider ${slide.toFixed(1)} ms`;
+    const calm = (await framesWhile(page, '')) <= 18;
+    const measure = calm ? framesWhile : costWhile;
+    const zoom = await measure(page, wheel(90));
+    for (let step = 0; step < 20 && (await page.locator('[data-node]').count()) === 0; step++) await page.getByRole('button', { name: 'Zoom in' }).click();
+    const pan = await measure(page, "document.querySelector('.graph-svg').dispatchEvent(new WheelEvent('wheel', { deltaY: step < 30 ? 60 : -60, shiftKey: true, bubbles: true, cancelable: true }))");
+    const slide = await measure(page, "const input = document.querySelector('.slider input'); input.value = String(1 + step * 33); input.dispatchEvent(new Event('input', { bubbles: true }))");
+    const note = `${calm ? 'frames' : 'processor time, for the machine is busy'}: zoom ${zoom.toFixed(1)}, pan ${pan.toFixed(1)}, slider ${slide.toFixed(1)} ms`;
     assert(Math.max(zoom, pan, slide) <= 34, note);
     return note;
   },

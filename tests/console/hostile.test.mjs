@@ -1,10 +1,11 @@
 // What others wrote is text, whatever it looks like, and never too much. Point 10.
-import { assert, equal, executionUrl, until } from './harness.mjs';
+import { assert, equal, executionUrl, Server, until } from './harness.mjs';
 import { ground as makeGround } from './ground.mjs';
 import { hostile, LONG_NAME } from './machines.mjs';
 
 export async function prepare(options) {
-  const ground = await makeGround(options);
+  const limits = 'limits: { payload_bytes: 8388608, request_bytes: 16777216 }\n';
+  const ground = await makeGround(options, new Server(options.ratchet, { configuration: limits }));
   const { server } = ground;
   ground.hostile = await server.run(await server.deploy('hostile', hostile), 'h-1', { '<b>name</b>': '<script>window.stolen = 1</script>' });
   equal(await server.ends(ground.hostile), 'FAILED', 'the hostile one');
@@ -19,7 +20,7 @@ export const tests = {
     page.on('dialog', (dialog) => (dialogs++, dialog.dismiss()));
     await page.getByRole('button', { name: /^Fit/ }).click();
     for (const name of Object.keys(hostile.States)) {
-      const node = page.locator('[data-node]').and(page.getByLabel(name, { exact: false }));
+      const node = page.locator('[data-node]').filter({ has: page.getByLabel(name, { exact: false }) });
       await node.first().waitFor();
       equal(await node.first().getAttribute('data-state'), name, 'the whole name');
     }

@@ -1,7 +1,7 @@
 // The media example on the page: chunks, time left, the encoder's own words; and a chunk that failed, found and run
 // again from the keyboard.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { assert, equal, executionUrl, Server, until } from './harness.mjs';
@@ -10,28 +10,35 @@ import { ground as makeGround } from './ground.mjs';
 const EXAMPLE = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'examples', 'media-transcoding');
 
 export async function prepare(options) {
-  if (spawnSync('ffmpeg', ['-version']).status !== 0 || spawnSync('jq', ['--version']).status !== 0) return { skip: 'ffmpeg or jq is missing' };
+  if (spawnSync('ffmpeg', ['-version']).status !== 0 || spawnSync('python3', ['--version']).status !== 0) return { skip: 'ffmpeg or python3 is missing' };
   const server = new Server(options.ratchet);
   const folder = join(server.folder, 'media');
-  mkdirSync(folder);
-  cpSync(join(EXAMPLE, 'bin'), join(folder, 'bin'), { recursive: true });
-  writeFileSync(join(folder, 'ratchet.yaml'), readFileSync(join(EXAMPLE, 'ratchet.yaml')));
-  // The encoder refuses one chunk as long as a file is there.
-  const encoder = join(folder, 'bin/transcode');
-  cpSync(encoder, join(folder, 'bin/transcode-really'));
+  cpSync(EXAMPLE, folder, { recursive: true, filter: (path) => !path.endsWith('/out') });
+  // The encoder refuses a chunk as long as a file is there.
+  renameSync(join(folder, 'functions/transcode.py'), join(folder, 'functions/transcode_really.py'));
   writeFileSync(
-    encoder,
-    `#!/bin/bash\nset -u\ninput=$(cat)\nif [ -e '${folder}/refuse' ] && grep -q '"chunk":[^,]*1[^0-9]' <<<"$input" && [ "\${RATCHET_ATTEMPT:-}" != x ]; then echo 'encoder: out of disk' >&2; exit 9; fi\nexec '${folder}/bin/transcode-really' <<<"$input"\n`,
+    join(folder, 'functions/transcode.py'),
+    `import os
+import transcode_really
+
+class DiskFull(Exception):
+    pass
+
+def handler(event, context):
+    if str(event["chunk"]).endswith("1") and os.path.exists(os.path.join(event["output"], "refuse")):
+        raise DiskFull("the encoder is out of disk")
+    return transcode_really.handler(event, context)
+`,
   );
-  chmodSync(encoder, 0o755);
   server.options.configurationFile = join(folder, 'ratchet.yaml');
   const ground = await makeGround(options, server);
   ground.folder = folder;
   ground.machine = await server.deploy('media-transcoding', JSON.parse(readFileSync(join(EXAMPLE, 'workflow.asl.json'), 'utf8')));
   ground.video = join(folder, 'source.mp4');
   execFileSync('ffmpeg', ['-v', 'error', '-nostdin', '-y', '-f', 'lavfi', '-i', 'testsrc2=size=1280x720:rate=25:duration=16', '-f', 'lavfi', '-i', 'sine=duration=16', '-c:v', 'libx264', '-preset', 'ultrafast', '-g', '50', '-c:a', 'aac', '-shortest', ground.video]);
-  ground.start = async (name) => {
+  ground.start = async (name, refuse = false) => {
     mkdirSync(join(folder, name));
+    if (refuse) writeFileSync(join(folder, name, 'refuse'), '');
     return server.run(ground.machine, name, { source: ground.video, output: join(folder, name) });
   };
   return ground;
@@ -54,11 +61,12 @@ export const tests = {
 
   async 'a chunk that failed is found and run again from the page without a mouse'(ground, options) {
     const { server } = ground;
-    writeFileSync(join(ground.folder, 'refuse'), '');
-    const arn = await ground.start('bad');
+    const arn = await ground.start('bad', true);
     const status = await server.ends(arn, 90_000);
     if (status !== 'FAILED') throw new Error(`it ended ${status}`);
+    await until('the list to have it', async () => (await server.get('/v1/executions?q=name:bad')).executions.length === 1);
     const page = await ground.open('/');
+    await page.getByRole('heading', { name: 'Overview' }).waitFor();
     await page.keyboard.press('Control+k');
     await page.keyboard.type('bad');
     await page.getByRole('option', { name: /execution bad/ }).waitFor();
@@ -67,11 +75,12 @@ export const tests = {
     await page.keyboard.press('!');
     await page.screenshot({ path: `${options.out}/media-failed-light.png` });
     await page.getByRole('region', { name: 'Inspector' }).getByText(/out of disk/).first().waitFor();
-    rmSync(join(ground.folder, 'refuse'));
+    rmSync(join(ground.folder, 'bad', 'refuse'));
     await page.keyboard.press('r');
     await page.getByRole('dialog').waitFor();
     for (let press = 0; press < 10 && !(await page.evaluate(() => document.activeElement?.textContent === 'Redrive 1 execution')); press++) await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
+    await until('it to run again', async () => (await server.call('DescribeExecution', { executionArn: arn })).redriveCount === 1);
     equal(await server.ends(arn, 90_000), 'SUCCEEDED', 'the redriven transcoding');
     assert(existsSync(join(ground.folder, 'bad', 'master.m3u8')), 'the result is there');
     await page.locator('.execution-head').getByText('Succeeded').waitFor();

@@ -51,7 +51,7 @@ export const tests = {
   async 'the graph at event k is an independent fold of the events one to k'(ground) {
     const { server, failed } = ground;
     const events = await server.history(failed);
-    const page = await ground.open(executionUrl(server, failed));
+    const page = await ground.open(executionUrl(server, failed), { width: 1500, height: 2600 });
     await page.getByRole('button', { name: /^Fit/ }).click();
     await until('all nodes', async () => (await page.locator('[data-node]').count()) === 30);
     for (let k = 1; k <= events.length; k += k < 6 || k > events.length - 14 ? 1 : 4) {
@@ -85,12 +85,12 @@ export const tests = {
     const entered = events.find((event) => event.stateEnteredEventDetails?.name === 'Ship').id;
     const page = await ground.open(executionUrl(server, failed, `?state=Ship&ev=${entered}`));
     const inspector = page.getByRole('region', { name: 'Inspector' });
-    await inspector.getByText('running', { exact: true }).waitFor();
+    await inspector.locator('.pill', { hasText: 'running' }).waitFor();
     equal(await inspector.getByText('Carrier.Busy').count(), 0, 'the error has not come yet');
     const row = page.locator('.timeline-grid', { hasText: 'Ship' });
     await row.getByText('running').waitFor();
     equal(await page.locator('.timeline-grid', { hasText: 'Delivered?' }).count(), 0, 'later states');
-    await page.getByRole('button', { name: 'Live' }).click();
+    await page.getByRole('button', { name: 'Live', exact: true }).click();
     await inspector.getByText('Carrier.Busy').first().waitFor();
   },
 
@@ -105,7 +105,7 @@ export const tests = {
     await until('two before', async () => Number(await moment.textContent()) === last - 2);
     await page.keyboard.press(']');
     await until('forward again', async () => Number(await moment.textContent()) === last - 1);
-    await page.getByRole('button', { name: 'Live' }).click();
+    await page.getByRole('button', { name: 'Live', exact: true }).click();
     await page.getByRole('button', { name: 'Play' }).click();
     await until('the beginning', async () => Number(await moment.textContent()) < last / 2);
     await until('the end', async () => Number(await moment.textContent()) === last, 20_000);

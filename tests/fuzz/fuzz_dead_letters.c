@@ -1,4 +1,5 @@
-/* fuzz_dead_letters.c: what dead letters are found, and governed, by: patterns, policies and the stored form of jobs. */
+/* fuzz_dead_letters.c: what dead letters are found, and governed, by: patterns, policies and the stored form of jobs.
+ */
 #include "base/glob.h"
 #include "engine/dead.h"
 #include <assert.h>

@@ -604,7 +604,7 @@ static void have_a_whim(struct client *client)
 	enum call_kind kind = which < 6 ? CALL_DESCRIBE : CALL_HISTORY;
 	if (which == 9 && random_below(&sim->chance, 1000) < sim->temper.stop)
 		kind = CALL_STOP;
-	if (which == 8 && random_below(&sim->chance, 1000) < sim->temper.redrive)
+	if ((which == 5 || which == 8) && random_below(&sim->chance, 1000) < sim->temper.redrive)
 		kind = CALL_REDRIVE;
 	struct call *call = call_new(client, kind, sim->now_ms);
 	call->arn = mem_strdup(known->arn);

@@ -109,8 +109,6 @@ PLANTED = [
        "store_batch_add(other, STORE_APPEND_MESSAGE)->message = (struct store_message){ .target_id = attributes.parent.execution_id,")]),
     ("messages of the last process not read", "engine/children.c",
      [("void children_recover(struct engine *engine) { read_messages(engine);", "void children_recover(struct engine *engine) { (void)read_messages;")]),
-    ("messages that could not be read, forgotten", "engine/children.c",
-     [("loop_timer_set(engine->loop, &children->recovery, AGAIN_MS);", ";")]),
     ("a message deleted before its effect", "engine/children.c",
      [("input->message = *message; mailbox_put(engine, parent.execution_id, input);",
        "message_done(engine, message); mailbox_put(engine, parent.execution_id, input);")]),

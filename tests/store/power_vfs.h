@@ -13,14 +13,15 @@
  *
  * One folder is watched at a time. A program that links this needs the linker's --wrap for those calls (tests/store/meson.build). Any thread. */
 #pragma once
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct power_vfs {
-	/* Set by the test, while nobody writes. */
-	bool syncs_lie; /* a sync of a file does nothing (as synchronous=OFF, or a disk that lies) */
-	bool folder_syncs_lie;
-	int steps_left; /* writes, syncs, truncations and changes of the folder until the power goes, in the midst of one; negative: never */
+	/* Set by the test. */
+	atomic_bool syncs_lie; /* a sync of a file does nothing (as synchronous=OFF, or a disk that lies) */
+	atomic_bool folder_syncs_lie;
+	atomic_int steps_left; /* writes, syncs, truncations and changes of the folder until the power goes, in the midst of one; negative: never */
 	/* Told. */
 	bool off;
 	uint64_t steps, cuts, dropped, torn; /* since the program began; sectors, of unsynced changes */

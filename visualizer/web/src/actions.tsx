@@ -122,7 +122,7 @@ function RedriveDialog({ arn, name, failedState, done }: RedriveProps) {
 					It goes on where it stood{failedState ? <> , at <b>{failedState}</b></> : null}, with the same input there and the
 					definition that it runs. What succeeded before is not done again.
 				</p>
-				<CliLine words={['redrive', arn]} />
+				<CliLine words={['dlq', 'redrive', arn, '--yes']} />
 			</ActionForm>
 		</Dialog>
 	);

@@ -66,13 +66,18 @@ export function NodeView({ node, look, selected, reachable, near, onSelect }: No
 			data-state={nodeName(node)}
 			data-outcome={now.outcome}
 			transform={`translate(${node.x} ${node.y})`}
-			tabindex={reachable ? 0 : -1}
-			role="button"
-			aria-label={describeNode(node, now)}
-			aria-pressed={selected}
 			onClick={() => onSelect(node)}
 		>
-			<rect class="g-box" width={node.w} height={node.h} rx={node.container ? 10 : 8} />
+			<rect
+				class="g-box"
+				width={node.w}
+				height={node.h}
+				rx={node.container ? 10 : 8}
+				tabindex={reachable ? 0 : -1}
+				role="button"
+				aria-label={describeNode(node, now)}
+				aria-pressed={selected}
+			/>
 			{near && icon && <path class="g-icon" d={icon} transform={`translate(13 ${(head - 16) / 2})`} />}
 			{lines.map((line, index) => (
 				<text class="g-title" aria-hidden="true" x={near ? TEXT_AT : 10} y={MARGIN + 12 + index * TITLE_LINE} key={index}>

@@ -226,7 +226,7 @@ export function GraphView(props: GraphViewProps) {
 		viewport.reveal(node);
 		select(node);
 		requestAnimationFrame(() =>
-			requestAnimationFrame(() => svg.current?.querySelector<SVGGElement>(`[data-node="${node.id}"]`)?.focus({ preventScroll: true })),
+			requestAnimationFrame(() => svg.current?.querySelector<SVGElement>(`[data-node="${node.id}"] > .g-box`)?.focus({ preventScroll: true })),
 		);
 	};
 	const onKeyDown = (event: KeyboardEvent) => {

@@ -4,6 +4,7 @@ import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { announce } from '../announce';
 import { ApiError, apiPath, get, send } from '../api';
+import { CliLine } from '../cli';
 import { ActionForm, closeDialog, Dialog, openDialog } from '../dialog';
 import { ErrorNote, Skeleton } from '../resource';
 import { executionPath, href, setQuery } from '../router';
@@ -12,6 +13,13 @@ import type { Definition, Job, LetterDetail, Preview, Wanted } from './types';
 
 function problemOf(error: unknown): ApiError {
 	return error instanceof ApiError ? error : new ApiError(0, 'Unexpected', String(error));
+}
+
+// The command that means the same executions.
+function cliWords(verb: 'redrive' | 'discard', wanted: Wanted): string[] {
+	if ('executions' in wanted) return ['dlq', verb, ...wanted.executions, '--yes'];
+	const options = Object.entries(wanted.filter).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, String(value)]));
+	return ['dlq', verb, ...options, '--yes'];
 }
 
 export function executionsWord(count: number): string {
@@ -130,6 +138,15 @@ function RedriveDialog({ wanted, sample }: { wanted: Wanted; sample?: string }) 
 							<input type="checkbox" checked={canary.value} onChange={(event) => (canary.value = event.currentTarget.checked)} /> first 1, then 10, then the rest; stop when most fail again
 						</label>
 					</div>
+					<CliLine
+						words={[
+							...cliWords('redrive', wanted),
+							...(definition.value === 'newest' ? ['--definition', 'newest'] : []),
+							...(edited.value ? ['--input', input.value.replace(/\n\s*/g, ' ')] : []),
+							...(rate.value === 100 ? [] : ['--rate', String(rate.value)]),
+							...(canary.value ? [] : ['--no-canary']),
+						]}
+					/>
 				</ActionForm>
 			)}
 		</Dialog>
@@ -175,6 +192,7 @@ function DiscardDialog({ wanted, done }: { wanted: Wanted; done: () => void }) {
 						Exactly <b>{executionsWord(preview.value.count)}</b> leave the queue. They stay as they are, with their histories, and can be redriven one by one.
 					</p>
 					<PreviewList preview={preview.value} />
+					<CliLine words={cliWords('discard', wanted)} />
 				</ActionForm>
 			)}
 		</Dialog>
