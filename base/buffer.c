@@ -5,12 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-char *buffer_reserve(struct buffer *buffer, size_t len)
+char *buffer_grow(struct buffer *buffer, size_t len)
 {
 	assert(len < SIZE_MAX / 4);
 	size_t needed = buffer->len + len + 1; /* the NUL */
-	if (needed > buffer->capacity)
-		buffer->data = mem_grow(buffer->data, &buffer->capacity, needed < 64 ? 64 : needed, 1);
+	buffer->data = mem_grow(buffer->data, &buffer->capacity, needed < 64 ? 64 : needed, 1);
 	return buffer->data + buffer->len;
 }
 
@@ -31,14 +30,6 @@ void buffer_add(struct buffer *buffer, struct str text)
 void buffer_addz(struct buffer *buffer, const char *text)
 {
 	buffer_append(buffer, text, strlen(text));
-}
-
-void buffer_byte(struct buffer *buffer, char byte)
-{
-	char *to = buffer_reserve(buffer, 1);
-	to[0] = byte;
-	to[1] = 0;
-	buffer->len++;
 }
 
 void buffer_vprintf(struct buffer *buffer, const char *format, va_list args)

@@ -19,12 +19,13 @@ struct buffer {
 void buffer_append(struct buffer *buffer, const void *bytes, size_t len);
 void buffer_add(struct buffer *buffer, struct str text);
 void buffer_addz(struct buffer *buffer, const char *text);
-void buffer_byte(struct buffer *buffer, char byte);
+static inline void buffer_byte(struct buffer *buffer, char byte);
 void buffer_printf(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buffer_vprintf(struct buffer *buffer, const char *format, va_list args);
 /* Room for at least `len` more bytes and a NUL; returns where they go. Add them to `len` after writing (and write
  * the NUL, if the data is used before anything else is appended). */
-char *buffer_reserve(struct buffer *buffer, size_t len);
+static inline char *buffer_reserve(struct buffer *buffer, size_t len);
+char *buffer_grow(struct buffer *buffer, size_t len); /* where buffer_reserve has no room; not for others */
 /* Drops the first `len` bytes, moving the rest to the front. */
 void buffer_consume(struct buffer *buffer, size_t len);
 
@@ -36,6 +37,20 @@ void buffer_varint(struct buffer *buffer, uint64_t number);
 void buffer_svarint(struct buffer *buffer, int64_t number);
 /* varint length, then the bytes. */
 void buffer_blob(struct buffer *buffer, struct str bytes);
+
+/* Most of what is written fits: so that is looked at in place. */
+static inline char *buffer_reserve(struct buffer *buffer, size_t len)
+{
+	return len < buffer->capacity - buffer->len ? buffer->data + buffer->len : buffer_grow(buffer, len);
+}
+
+static inline void buffer_byte(struct buffer *buffer, char byte)
+{
+	char *to = buffer_reserve(buffer, 1);
+	to[0] = byte;
+	to[1] = 0;
+	buffer->len++;
+}
 
 static inline struct str buffer_str(const struct buffer *buffer)
 {

@@ -395,7 +395,7 @@ static void settle_poll(struct request *request, struct resident *resident, enum
 	if (outcome != CORE_ACCEPTED)
 		return;
 	_cleanup_(buffer_done) struct buffer token = { 0 };
-	token_make(resident->engine->key, (struct task_key){ resident->id, request->task_id }, &token);
+	token_make(&resident->engine->key, (struct task_key){ resident->id, request->task_id }, &token);
 	request->token = arena_str(&request->arena, buffer_str(&token));
 	const struct value *parameters = execution_task_parameters(resident->execution, request->task_id);
 	request->input = parameters ? arena_str(&request->arena, value_text(parameters)) : STR("{}");

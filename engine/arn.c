@@ -1,7 +1,6 @@
 /* arn.c: ARNs read part by part, rules for names, and the names of executions that were started without one. */
 #include "engine/arn.h"
 #include "base/hash.h"
-#include "engine/token.h"
 
 /* The part up to the next colon; the rest follows it. False if there is no colon. */
 static bool take_part(struct str *rest, struct str *ret_part)
@@ -67,12 +66,12 @@ bool arn_name_valid(struct str name, const struct limits *limits)
  * behind
  */
 
-static uint64_t check_of(const uint8_t *key, uint64_t execution_id)
+static uint64_t check_of(const struct token_key *key, uint64_t execution_id)
 {
 	return token_check(key, "execution name", execution_id) >> 6; /* 58 bits */
 }
 
-void execution_name_make(const uint8_t *key, uint64_t execution_id, char ret_name[EXECUTION_NAME_LENGTH + 1])
+void execution_name_make(const struct token_key *key, uint64_t execution_id, char ret_name[EXECUTION_NAME_LENGTH + 1])
 {
 	static const char hex[] = "0123456789abcdef";
 	uint64_t check = check_of(key, execution_id), masked = execution_id ^ hash_u64(check);
@@ -93,7 +92,7 @@ static int hex_digit(char c)
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-bool execution_name_read(const uint8_t *key, struct str name, uint64_t *ret_execution_id)
+bool execution_name_read(const struct token_key *key, struct str name, uint64_t *ret_execution_id)
 {
 	if (name.len != EXECUTION_NAME_LENGTH)
 		return false;

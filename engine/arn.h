@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/limits.h"
 #include "base/str.h"
+#include "engine/token.h"
 #include <stdint.h>
 
 #define EXECUTION_NAME_LENGTH 36
@@ -31,5 +32,5 @@ const char *arn_parse(struct arena *arena, struct str text, const char *type, st
 bool arn_name_valid(struct str name, const struct limits *limits);
 
 /* The name made for an execution without one / the id behind such a name. */
-void execution_name_make(const uint8_t *key, uint64_t execution_id, char ret_name[EXECUTION_NAME_LENGTH + 1]);
-bool execution_name_read(const uint8_t *key, struct str name, uint64_t *ret_execution_id);
+void execution_name_make(const struct token_key *key, uint64_t execution_id, char ret_name[EXECUTION_NAME_LENGTH + 1]);
+bool execution_name_read(const struct token_key *key, struct str name, uint64_t *ret_execution_id);

@@ -82,7 +82,7 @@ static void identify(struct engine *engine, struct resident *resident, struct ma
 	char made[EXECUTION_NAME_LENGTH + 1];
 	resident->named = name.len;
 	if (!name.len) {
-		execution_name_make(engine->key, resident->id, made);
+		execution_name_make(&engine->key, resident->id, made);
 		name = (struct str){ made, EXECUTION_NAME_LENGTH };
 	}
 	free(resident->texts);

@@ -68,6 +68,7 @@ static void check_registry(struct check *check, struct store *store)
 				problem(check, "this version of ratchet cannot compile it: its executions cannot go on");
 		}
 	activities_free(engine);
+	records_free(engine);
 	registry_free(engine);
 	free(engine->region);
 	free(engine->account);

@@ -383,9 +383,9 @@ static void on_started(void *data, const struct engine_error *error, const struc
 /* The same for the same task, whatever process asks. */
 static struct str name_for(struct engine *engine, struct task_key parent, char ret_name[37])
 {
-	uint64_t high = token_check(engine->key, "child of an execution", parent.execution_id);
-	high = token_check(engine->key, "child of a task", high ^ parent.event_id);
-	uint64_t low = token_check(engine->key, "child", high ^ parent.event_id);
+	uint64_t high = token_check(&engine->key, "child of an execution", parent.execution_id);
+	high = token_check(&engine->key, "child of a task", high ^ parent.event_id);
+	uint64_t low = token_check(&engine->key, "child", high ^ parent.event_id);
 	snprintf(ret_name, 37, "%08llx-%04llx-4%03llx-%04llx-%012llx", (unsigned long long)(high >> 32), (unsigned long long)(high >> 16 & 0xffff),
 		 (unsigned long long)(high & 0xfff), (unsigned long long)(0x8000 | (low >> 48 & 0x3fff)),
 		 (unsigned long long)(low & 0xffffffffffff));

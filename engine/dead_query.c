@@ -84,7 +84,7 @@ static struct str write_arn(struct engine *engine, struct arena *arena, const st
 {
 	char made[EXECUTION_NAME_LENGTH + 1];
 	if (!name.len) {
-		execution_name_make(engine->key, id, made);
+		execution_name_make(&engine->key, id, made);
 		name = (struct str){ made, EXECUTION_NAME_LENGTH };
 	}
 	struct str arn = arena_format(arena, "arn:aws:states:%s:%s:execution:%.*s:%.*s", engine->region,
@@ -443,7 +443,7 @@ static bool parse_arn(struct engine *engine, struct arena *arena, struct str tex
 	if (arn_parse(arena, text, "execution", &arn) || !(*ret_machine = registry_find(engine, arn.machine)))
 		return false;
 	*ret_name = arn.name;
-	if (!execution_name_read(engine->key, arn.name, ret_id))
+	if (!execution_name_read(&engine->key, arn.name, ret_id))
 		*ret_id = 0;
 	return true;
 }

@@ -48,6 +48,7 @@ static int load(struct engine *engine, const struct engine_options *options, str
 	if (r < 0)
 		return r;
 	bool first = !engine->region;
+	uint8_t key[TOKEN_KEY_BYTES];
 	r = settle_setting(&engine->region, options->region, "us-east-1", "region", err);
 	if (r == 0)
 		r = settle_setting(&engine->account, options->account, "000000000000", "account", err);
@@ -55,10 +56,11 @@ static int load(struct engine *engine, const struct engine_options *options, str
 		return r;
 	/* A new store: the key and the settings go into its first batch, before anything that needs them leaves. */
 	if (options->seed)
-		for (int i = 0; i < ENGINE_KEY_BYTES; i++)
-			engine->key[i] = (uint8_t)random_u64(&engine->random);
+		for (int i = 0; i < TOKEN_KEY_BYTES; i++)
+			key[i] = (uint8_t)random_u64(&engine->random);
 	else
-		random_secure(engine->key, sizeof engine->key);
+		random_secure(key, sizeof key);
+	token_key_set(&engine->key, key);
 	registry_put_change(engine, NULL, NULL);
 	return 0;
 }

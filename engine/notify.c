@@ -395,8 +395,8 @@ static struct value *event_of(struct engine *engine, const struct delivery *deli
 			      const struct execution_info *info)
 {
 	struct value *event = value_new_object(9), *resources = value_new_array(1);
-	uint64_t high = token_check(engine->key, "notification", delivery->key.sender),
-		 low = token_check(engine->key, "notification", high ^ delivery->key.event);
+	uint64_t high = token_check(&engine->key, "notification", delivery->key.sender),
+		 low = token_check(&engine->key, "notification", high ^ delivery->key.event);
 	int64_t at_ms = told->stop_ms ? told->stop_ms : told->redriven_ms ? told->redriven_ms : told->start_ms;
 	char id[37], time[TIMESTAMP_TEXT_MAX];
 	snprintf(id, sizeof id, "%08llx-%04llx-4%03llx-%04llx-%012llx", (unsigned long long)(high >> 32),
@@ -525,7 +525,7 @@ static void on_row(void *data, const struct store_execution *rows, uint32_t coun
 	char made[EXECUTION_NAME_LENGTH + 1];
 	struct str name = rows->name;
 	if (!name.len) {
-		execution_name_make(engine->key, rows->id, made);
+		execution_name_make(&engine->key, rows->id, made);
 		name = str_of(made);
 	}
 	free(delivery->arn);

@@ -84,7 +84,7 @@ static void resolve(struct request *request)
 		    str_eqz(arn.account, engine->account);
 	request->machine = ours ? registry_find(engine, arn.machine) : NULL;
 	request->name = arn.name;
-	request->by_id = execution_name_read(engine->key, arn.name, &request->id);
+	request->by_id = execution_name_read(&engine->key, arn.name, &request->id);
 	resolve_next(request);
 }
 
@@ -462,7 +462,7 @@ static void add_listed(struct request *request, const struct store_execution *ro
 	char made[EXECUTION_NAME_LENGTH + 1];
 	struct str name = row->name;
 	if (!name.len) {
-		execution_name_make(engine->key, row->id, made);
+		execution_name_make(&engine->key, row->id, made);
 		name = (struct str){ made, EXECUTION_NAME_LENGTH };
 	}
 	struct arena *arena = &request->arena;

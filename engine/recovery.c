@@ -234,7 +234,7 @@ static void on_purged(void *data, uint64_t count, int code, const struct wf_erro
 	if (code < 0)
 		log_warn("engine", "executions beyond their retention could not be deleted: %s",
 			 err ? err->message : error_code_text(code));
-	else if (count == PURGE_EXECUTIONS)
+	else if (count)
 		engine->housekeeping_ms = engine_now_ms(engine); /* there are more: in the next turn */
 }
 

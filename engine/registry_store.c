@@ -138,7 +138,7 @@ static void write_settings(struct engine *engine, struct store_batch *batch)
 	buffer_byte(&out, SETTINGS_VERSION);
 	buffer_blob(&out, str_of(engine->region));
 	buffer_blob(&out, str_of(engine->account));
-	buffer_append(&out, engine->key, sizeof engine->key);
+	buffer_append(&out, engine->key.bytes, TOKEN_KEY_BYTES);
 	buffer_varint(&out, engine->next_machine);
 	registry_put_item(batch, STORE_PUT_ITEM, ITEM_SETTINGS, "settings", &out);
 }
@@ -198,10 +198,10 @@ static bool load_settings(struct engine *engine, struct str bytes)
 	uint8_t version;
 	struct str region, account;
 	if (!reader_byte(&in, &version) || version != SETTINGS_VERSION || !reader_blob(&in, &region) ||
-	    !reader_blob(&in, &account) || (size_t)(in.end - in.at) < sizeof engine->key)
+	    !reader_blob(&in, &account) || (size_t)(in.end - in.at) < TOKEN_KEY_BYTES)
 		return false;
-	memcpy(engine->key, in.at, sizeof engine->key);
-	in.at += sizeof engine->key;
+	token_key_set(&engine->key, in.at);
+	in.at += TOKEN_KEY_BYTES;
 	uint64_t next_machine;
 	if (!reader_varint(&in, &next_machine))
 		return false;

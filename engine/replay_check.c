@@ -47,7 +47,7 @@ static void replay(struct engine *engine, struct checking *checking, struct mach
 		char made[EXECUTION_NAME_LENGTH + 1];
 		struct str name = checking->row.name;
 		if (!name.len) {
-			execution_name_make(engine->key, checking->id, made);
+			execution_name_make(&engine->key, checking->id, made);
 			name = str_of(made);
 		}
 		struct core_env env = { .program = program,

@@ -27,7 +27,6 @@
 #include "engine/trace.h"
 #include <dirent.h>
 
-#define ENGINE_KEY_BYTES 32
 
 struct activity;
 struct dead_change;
@@ -672,7 +671,7 @@ struct engine {
 	double time_scale;
 	int64_t scale_base_ms; /* when scaled time began */
 	struct random random;
-	uint8_t key[ENGINE_KEY_BYTES]; /* of task tokens and generated names */
+	struct token_key key; /* of task tokens and generated names */
 	void (*fatal)(void *data, const char *reason);
 	void *fatal_data;
 

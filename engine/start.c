@@ -217,7 +217,7 @@ static void look_up(struct naming *naming)
 {
 	struct request *first = naming->waiting.first;
 	struct engine *engine = first->engine;
-	first->by_id = execution_name_read(engine->key, first->name, &first->id);
+	first->by_id = execution_name_read(&engine->key, first->name, &first->id);
 	if (first->by_id)
 		store_find(engine->store, first->id, on_looked_up, request_read(first));
 	else

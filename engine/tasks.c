@@ -24,7 +24,7 @@ static struct request *task_request(struct engine *engine, struct str token, eng
 {
 	struct request *request = request_new(engine, request_answer_plain, data);
 	request->done.plain = done;
-	if (!token_read(engine->key, token, ret_key)) {
+	if (!token_read(&engine->key, token, ret_key)) {
 		request_refuse(request, ENGINE_INVALID_TOKEN, "Invalid Token: 'Invalid token'");
 		return NULL;
 	}

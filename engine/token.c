@@ -14,7 +14,6 @@ enum {
 	TOKEN_BODY = 17,
 	TOKEN_MAC = 16,
 	TOKEN_BYTES = TOKEN_BODY + TOKEN_MAC,
-	KEY_BYTES = 32,
 	PAGE_BYTES = 17
 };
 
@@ -66,15 +65,20 @@ static bool decode(struct str text, uint8_t *ret_bytes, size_t len)
 	return true;
 }
 
-static void mac(const uint8_t *key, const uint8_t *bytes, size_t len, size_t mac_len, uint8_t *ret_mac)
+void token_key_set(struct token_key *key, const uint8_t bytes[TOKEN_KEY_BYTES])
 {
-	struct hmac_sha256_ctx context;
-	hmac_sha256_set_key(&context, KEY_BYTES, key);
+	memcpy(key->bytes, bytes, TOKEN_KEY_BYTES);
+	hmac_sha256_set_key(&key->keyed, TOKEN_KEY_BYTES, bytes);
+}
+
+static void mac(const struct token_key *key, const uint8_t *bytes, size_t len, size_t mac_len, uint8_t *ret_mac)
+{
+	struct hmac_sha256_ctx context = key->keyed;
 	hmac_sha256_update(&context, len, bytes);
 	hmac_sha256_digest(&context, mac_len, ret_mac);
 }
 
-void token_make(const uint8_t *key, struct task_key task, struct buffer *out)
+void token_make(const struct token_key *key, struct task_key task, struct buffer *out)
 {
 	uint8_t bytes[TOKEN_BYTES] = { TOKEN_VERSION };
 	put_u64(bytes + 1, task.execution_id);
@@ -83,7 +87,7 @@ void token_make(const uint8_t *key, struct task_key task, struct buffer *out)
 	encode(bytes, sizeof bytes, out);
 }
 
-bool token_read(const uint8_t *key, struct str token, struct task_key *ret_task)
+bool token_read(const struct token_key *key, struct str token, struct task_key *ret_task)
 {
 	uint8_t bytes[TOKEN_BYTES], wanted[TOKEN_MAC];
 	if (!decode(token, bytes, sizeof bytes) || bytes[0] != TOKEN_VERSION)
@@ -121,7 +125,7 @@ void token_hash(struct str text, uint8_t ret_hash[16])
 	sha256_digest(&context, 16, ret_hash);
 }
 
-uint64_t token_check(const uint8_t *key, const char *purpose, uint64_t number)
+uint64_t token_check(const struct token_key *key, const char *purpose, uint64_t number)
 {
 	uint8_t bytes[64] = { 0 }, digest[8];
 	size_t len = strnlen(purpose, sizeof bytes - 8);

@@ -18,7 +18,7 @@
 static void write_token(void *data, uint64_t task_id, struct buffer *out)
 {
 	const struct resident *resident = data;
-	token_make(resident->engine->key, (struct task_key){ resident->id, task_id }, out);
+	token_make(&resident->engine->key, (struct task_key){ resident->id, task_id }, out);
 }
 
 bool turn_env(struct engine *engine, struct resident *resident, int64_t now_ms, struct core_env *ret_env)

@@ -146,7 +146,7 @@ void engine_read_row(struct engine *engine, const struct store_execution *row, c
 	*ret_parent = attributes.parent;
 	if (row->name.len)
 		return;
-	execution_name_make(engine->key, row->id, ret_made);
+	execution_name_make(&engine->key, row->id, ret_made);
 	*ret_name = (struct str){ ret_made, EXECUTION_NAME_LENGTH };
 }
 

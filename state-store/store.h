@@ -283,7 +283,7 @@ struct store_dead_group {
 	struct store_dead_letter sample; /* the newest execution of them, with what they have in common */
 	uint64_t count;
 	int64_t first_ms, last_ms;
-	uint32_t *hourly; /* [hours]: how many failed in the hours from from_ms on */
+	uint32_t *hourly; /* [hours] (NULL if by machine only): how many failed in the hours from from_ms on */
 };
 struct store_dead_group_request {
 	uint64_t machine_id; /* 0: all */
@@ -301,7 +301,8 @@ typedef void store_outcome_counts_fn(void *data, const uint64_t counts[STORE_OUT
 void store_count_outcomes(struct store *store, uint64_t job, store_outcome_counts_fn *done, void *data);
 
 /* Deletes up to `limit` executions that ended before `before_ms` (records, blobs, snapshots with them), in one small transaction of the writer;
- * calls back with how many went: fewer than `limit` when their records are many, so go on until it is 0. One that is open (stop_ms 0, or an open row)
+ * calls back with how many went: fewer than `limit` when their records are many, so go on until it is 0. One with very many records is gone for
+ * everybody at once, but its records go step by step; each of those steps counts as one. One that is open (stop_ms 0, or an open row)
  * never goes. */
 void store_purge(struct store *store, int64_t before_ms, uint32_t limit, store_count_fn *done, void *data);
 

@@ -52,6 +52,9 @@ enum { PAYLOAD_INLINE = 0, PAYLOAD_OUT_OF_LINE = 1, PAYLOAD_LIKE = 2 };
 /* The most that an event without strings and payloads takes, and what a payload's head does. */
 enum { EVENT_BYTES_MAX = 160, PAYLOAD_HEAD_MAX = 12, LIKE_HEAD_MAX = 8, HEADER_BYTES_MAX = 40 };
 
+/* What most records fit into. */
+enum { FIRST_BYTES = 1000 };
+
 /* What the inline payloads of a record come to when they are whole: a record is closed by what it would hold without
  * likenesses, so only one whose last event is large goes beyond RECORD_BYTES_MAX, by that event's payloads. */
 enum { INLINE_BYTES_MAX = RECORD_BYTES_MAX + 8 * RECORD_INLINE_MAX };
@@ -87,6 +90,8 @@ struct record_writer *record_writer_new(struct arena *arena, uint64_t next_event
 	struct record_writer *writer = ARENA_NEW(arena, struct record_writer);
 	writer->arena = arena;
 	writer->next_id = writer->first_id = next_event_id;
+	buffer_reserve(&writer->payloads, FIRST_BYTES);
+	buffer_reserve(&writer->events, FIRST_BYTES);
 	arena_on_reset(arena, writer_release, writer);
 	return writer;
 }

@@ -204,6 +204,7 @@ static void read_groups(const struct memory_store *memory, struct store_request 
 	r->dead_groups = ARENA_ARRAY(&r->arena, struct store_dead_group, r->count + 1);
 	for (uint32_t i = 0; i < r->count; i++) {
 		r->dead_groups[i] = groups[i];
+		r->dead_groups[i].hourly = hours ? groups[i].hourly : NULL;
 		r->dead_groups[i].sample = copy_letter(memory, &r->arena, &groups[i].sample);
 	}
 	free(groups);

@@ -6,7 +6,7 @@
 // 'N passed, N failed, N skipped'.
 import { ensureFolder, findBrowser } from './harness.mjs';
 
-const FILES = ['page', 'list', 'graph', 'live', 'moment', 'redrive', 'keys', 'access', 'link', 'hostile', 'media', 'pictures'];
+const FILES = ['page', 'list', 'graph', 'live', 'moment', 'redrive', 'keys', 'access', 'login', 'link', 'hostile', 'media', 'pictures'];
 
 const options = { out: '', ratchet: '', long: false, only: '' };
 for (let i = 2; i < process.argv.length; i++) {

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-static const uint8_t key[32] = { 1, 2, 3 };
+static struct token_key key;
 
 static void an_arn_is_read_part_by_part(void **state)
 {
@@ -57,23 +57,23 @@ static void a_made_name_holds_its_id_and_no_other_does(void **state)
 	char name[EXECUTION_NAME_LENGTH + 1], before[EXECUTION_NAME_LENGTH + 1] = "";
 	for (uint64_t id = 256; id < UINT64_MAX / 3; id += id / 3 + 1) {
 		uint64_t read = 0;
-		execution_name_make(key, id, name);
+		execution_name_make(&key, id, name);
 		assert_int_equal(strlen(name), 36);
 		assert_int_equal(name[14], '4');
 		assert_non_null(strchr("89ab", name[19]));
-		assert_true(execution_name_read(key, str_of(name), &read));
+		assert_true(execution_name_read(&key, str_of(name), &read));
 		assert_true(read == id);
 		assert_string_not_equal(name, before);
 		memcpy(before, name, sizeof name);
 		for (int i = 0; i < 36; i += 5) {
 			char changed = name[i] == '0' ? '1' : '0', kept = name[i];
 			name[i] = changed;
-			assert_false(execution_name_read(key, str_of(name), &read));
+			assert_false(execution_name_read(&key, str_of(name), &read));
 			name[i] = kept;
 		}
 	}
 	uint64_t read;
-	assert_false(execution_name_read(key, STR("0b6a7a3c-9a4e-4b8e-8c5e-0123456789ab"), &read));
+	assert_false(execution_name_read(&key, STR("0b6a7a3c-9a4e-4b8e-8c5e-0123456789ab"), &read));
 }
 
 static void timers_come_in_order_however_they_were_set(void **state)
@@ -109,19 +109,20 @@ static void a_token_is_valid_for_its_key_only(void **state)
 {
 	struct buffer token = { 0 };
 	struct task_key task = { 0x123456789abcdef0, 42 }, read = { 0 };
-	token_make(key, task, &token);
-	assert_true(token_read(key, buffer_str(&token), &read));
+	token_make(&key, task, &token);
+	assert_true(token_read(&key, buffer_str(&token), &read));
 	assert_true(read.execution_id == task.execution_id && read.event_id == 42);
-	static const uint8_t other[32] = { 9 };
-	assert_false(token_read(other, buffer_str(&token), &read));
+	struct token_key other;
+	token_key_set(&other, (const uint8_t[TOKEN_KEY_BYTES]){ 9 });
+	assert_false(token_read(&other, buffer_str(&token), &read));
 	for (size_t i = 0; i < token.len; i++) {
 		char kept = token.data[i];
 		token.data[i] = kept == 'A' ? 'B' : 'A';
-		assert_false(token_read(key, buffer_str(&token), &read));
+		assert_false(token_read(&key, buffer_str(&token), &read));
 		token.data[i] = kept;
-		assert_false(token_read(key, (struct str){ token.data, i }, &read));
+		assert_false(token_read(&key, (struct str){ token.data, i }, &read));
 	}
-	assert_false(token_read(key, STR(""), &read));
+	assert_false(token_read(&key, STR(""), &read));
 	buffer_done(&token);
 }
 
@@ -187,6 +188,7 @@ static void broken_json_is_told_in_the_parsers_words(void **state)
 
 int main(void)
 {
+	token_key_set(&key, (const uint8_t[TOKEN_KEY_BYTES]){ 1, 2, 3 });
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_arn_is_read_part_by_part),
 		cmocka_unit_test(names_follow_the_rules),

@@ -210,7 +210,7 @@ static void on_polled(void *data, const struct engine_error *error, struct str t
 		sim_fail(sim, "a worker is refused: %.*s", STR_FMT(error->message));
 	struct task_key key;
 	if (!error->code && token.len) {
-		if (!token_read(call->node->engine->key, token, &key))
+		if (!token_read(&call->node->engine->key, token, &key))
 			sim_fail(sim, "a worker is given a token that is none");
 		sim_note(sim, "given", key.execution_id, key.event_id);
 		model_given(&sim->model, key.execution_id, key.event_id);

@@ -7,6 +7,7 @@ import { describeNode } from '../graph/node';
 import { VirtualList } from '../list';
 import { Skeleton } from '../resource';
 import { OUTCOME_LOOK } from '../status';
+import { still } from '../still';
 import type { Graph, StateAt } from '../types';
 
 const ROW_HEIGHT = 28;
@@ -18,7 +19,7 @@ interface OutlineProps {
 	onSelect: (state: string) => void;
 }
 
-export function Outline({ graph, at, selected, onSelect }: OutlineProps) {
+function Tree({ graph, at, selected, onSelect }: OutlineProps) {
 	const wanted = useSignal('');
 	const model = useMemo(() => graph && new GraphModel(graph), [graph]);
 	const looks = model?.looks(at.value) ?? [];
@@ -71,7 +72,6 @@ export function Outline({ graph, at, selected, onSelect }: OutlineProps) {
 									aria-posinset={row.place}
 									aria-setsize={row.siblings}
 									aria-selected={index === chosen}
-									aria-label={isBranch ? `Branch ${node.branch ?? 0}` : describeNode(node, look)}
 									style={{ paddingLeft: `${10 + row.depth * 14}px` }}
 									onClick={() => select(index)}
 								>
@@ -79,12 +79,17 @@ export function Outline({ graph, at, selected, onSelect }: OutlineProps) {
 										<span class="muted">branch {node.branch}</span>
 									) : (
 										<>
-											<span class="outline-icon">{shown.icon}</span>
+											<span class="outline-icon" aria-hidden="true">
+												{shown.icon}
+											</span>
 											<span class="clip">{nodeName(node)}</span>
+											<span class="off-screen">{describeNode(node, look).slice(nodeName(node).length)}</span>
 											<span class="grow" />
-											{look.retries > 0 && <span class="muted number">↻{look.retries}</span>}
-											{look.failed > 0 && look.entered > 1 && <span class="number outline-failed">✕{look.failed}</span>}
-											{look.entered > 1 && <span class="muted number">×{look.entered}</span>}
+											<span class="outline-counts number" aria-hidden="true">
+												{look.retries > 0 && ` ↻${look.retries}`}
+												{look.failed > 0 && look.entered > 1 && <span class="outline-failed"> ✕{look.failed}</span>}
+												{look.entered > 1 && ` ×${look.entered}`}
+											</span>
 										</>
 									)}
 								</div>
@@ -96,3 +101,5 @@ export function Outline({ graph, at, selected, onSelect }: OutlineProps) {
 		</section>
 	);
 }
+
+export const Outline = still(Tree, ['graph', 'at', 'selected']);

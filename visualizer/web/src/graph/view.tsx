@@ -2,10 +2,11 @@
 //
 // What keeps a thousand states quick: the transform is bound to one signal; each node has its own; nodes outside of the
 // window are not in the page; from far away all boxes of one outcome are one path.
-import { effect, signal, useComputed, useSignalEffect, type Signal } from '@preact/signals';
+import { batch, effect, signal, useComputed, useSignalEffect, type Signal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import type { Graph, GraphNode, StateAt } from '../types';
 import { type Outcome } from '../status';
+import { still } from '../still';
 import { Minimap } from './minimap';
 import { GraphModel, isStateLike, nodeName, PENDING, sameLook, type NodeLook } from './model';
 import { NodeView } from './node';
@@ -135,7 +136,7 @@ function Nodes({ model, viewport, looks, selected, onSelect }: NodesProps) {
 	);
 }
 
-export function GraphView(props: GraphViewProps) {
+function Drawn(props: GraphViewProps) {
 	const { graph, at, selected } = props;
 	const model = useMemo(() => new GraphModel(graph), [graph]);
 	const viewport = useMemo(() => new Viewport(graph), []);
@@ -147,11 +148,15 @@ export function GraphView(props: GraphViewProps) {
 	useLayoutEffect(
 		() =>
 			effect(() => {
-				model.looks(at.value).forEach((look, index) => {
-					const held = looks[index];
-					if (held && !sameLook(held.peek(), look)) held.value = look;
+				const moment = at.value;
+				// All at once: the minimap reads every node, and shall be drawn once.
+				batch(() => {
+					model.looks(moment).forEach((look, index) => {
+						const held = looks[index];
+						if (held && !sameLook(held.peek(), look)) held.value = look;
+					});
+					taken.value = model.taken(moment);
 				});
-				taken.value = model.taken(at.value);
 			}),
 		[model, at],
 	);
@@ -293,3 +298,6 @@ function Containers({ model, viewport }: { model: GraphModel; viewport: Viewport
 		</g>
 	);
 }
+
+// Another moment redraws the nodes that it changed, not the graph.
+export const GraphView = still(Drawn, ['graph', 'at', 'selected', 'label']);
