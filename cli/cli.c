@@ -279,11 +279,22 @@ void cli_clean(char *text, size_t len)
 	}
 }
 
+char *cli_short_cause(struct str cause)
+{
+	_cleanup_(value_unrefp) struct value *failure = NULL;
+	if (cause.len && cause.ptr[0] == '{' && value_parse(cause, NULL, &failure, NULL) == 0) {
+		const struct value *message = value_getz(failure, "errorMessage");
+		if (message && value_is(message, VALUE_STRING))
+			return mem_strndup(value_string(message).ptr, value_string(message).len);
+	}
+	return mem_strndup(cause.ptr, cause.len);
+}
+
 void cli_print_failure(const char *status, struct str error, struct str cause)
 {
 	_cleanup_(buffer_done) struct buffer line = { 0 };
-	buffer_printf(&line, "%s%s%.*s%s%.*s", status, error.len ? ": " : "", STR_FMT(error), cause.len ? ": " : "",
-		      STR_FMT(cause));
+	_cleanup_free_ char *shown = cli_short_cause(cause);
+	buffer_printf(&line, "%s%s%.*s%s%s", status, error.len ? ": " : "", STR_FMT(error), *shown ? ": " : "", shown);
 	cli_clean(line.data, line.len);
 	fprintf(stderr, "%s\n", line.data);
 }

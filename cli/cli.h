@@ -54,7 +54,10 @@ int cli_read_input(const char *option, struct buffer *out, struct wf_error *err)
 
 /* Makes text safe to show on a terminal, in place: control characters become spaces, bytes that are no UTF-8 question marks. */
 void cli_clean(char *text, size_t len);
-/* Prints an outcome that is not success on stderr: "FAILED: Error: cause". */
+/* What of a cause is for a line that people read: the errorMessage of a function's failure, without its stack; else all of
+ * it. To be freed. */
+char *cli_short_cause(struct str cause);
+/* Prints an outcome that is not success on stderr: "FAILED: Error: cause" (the cause short). */
 void cli_print_failure(const char *status, struct str error, struct str cause);
 
 /* "1.2 s", "340 ms", "2 h 05 min": for people. */

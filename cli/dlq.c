@@ -256,7 +256,8 @@ static int run_show(struct dlq *dlq)
 		       STR_FMT(text_of(attempt, "type")));
 		print_clean(text_of(attempt, "error"));
 		printf(": ");
-		print_clean(text_of(attempt, "cause"));
+		_cleanup_free_ char *cause = cli_short_cause(text_of(attempt, "cause"));
+		print_clean(str_of(cause));
 		printf("\n");
 	}
 	if (number_of(letter, "attemptsOmitted"))
@@ -363,9 +364,9 @@ static void print_preview(const struct value *preview)
 			printf("\n");
 		}
 	}
-	fprintf(stderr, "%lld executions%s; add --yes to go on with exactly these\n",
-		(long long)number_of(preview, "count"),
-		value_bool(value_getz(preview, "more")) ? " (there are more)" : "");
+	long long count = number_of(preview, "count");
+	fprintf(stderr, "%lld execution%s%s; add --yes to go on with exactly %s\n", count, count == 1 ? "" : "s",
+		value_bool(value_getz(preview, "more")) ? " (there are more)" : "", count == 1 ? "this one" : "these");
 }
 
 static int run_chosen(struct dlq *dlq)
@@ -376,6 +377,10 @@ static int run_chosen(struct dlq *dlq)
 	int status = ask(dlq, "POST", "/v1/dead-letters/preview", which, &preview);
 	if (status)
 		return status;
+	/* That a filter fits nothing is fine; whoever names an execution means one. */
+	if (!dlq->json && !number_of(preview, "count"))
+		return line_arguments(dlq->line) > 1 ? cli_failf(EXIT_USAGE, "what is named is no dead letter")
+						     : (fprintf(stderr, "there is no such dead letter\n"), EXIT_GOOD);
 	if (!line_option(dlq->line, "yes")) {
 		if (dlq->json)
 			print_json(preview, true);

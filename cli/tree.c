@@ -122,7 +122,8 @@ static void note(struct node *node, struct str error, struct str cause)
 	if (!error.len && !cause.len)
 		return;
 	free(node->note);
-	node->note = mem_printf("%.*s%s%.*s", STR_FMT(error), error.len && cause.len ? ": " : "", STR_FMT(cause));
+	_cleanup_free_ char *shown = cli_short_cause(cause);
+	node->note = mem_printf("%.*s%s%s", STR_FMT(error), error.len && *shown ? ": " : "", shown);
 	cli_clean(node->note, strlen(node->note));
 }
 

@@ -29,9 +29,14 @@ function call(method, what, body, headers = {}) {
 
 // ---- errors
 
+// Our own frames left out: they tell nobody anything, and stand at another place on each machine.
+function stackOf(error) {
+  return String(error.stack || '').split('\n').filter((line) => !line.includes(import.meta.url));
+}
+
 function describe(error) {
   if (error instanceof Error || (error && typeof error === 'object' && 'message' in error && 'stack' in error))
-    return { errorType: error.name || 'Error', errorMessage: String(error.message), trace: String(error.stack || '').split('\n') };
+    return { errorType: error.name || 'Error', errorMessage: String(error.message), trace: stackOf(error) };
   return { errorType: typeof error, errorMessage: String(error), trace: [] };
 }
 

@@ -47,9 +47,9 @@ int file_error(struct file *file, struct wf_error *err, const char *what)
 
 static int set_up(struct file *file, bool writer, struct wf_error *err)
 {
-	const char *pragmas = writer ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -32768; "
+	const char *pragmas = writer ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192; "
 				       "PRAGMA wal_autocheckpoint = 4000; PRAGMA temp_store = MEMORY;"
-				     : "PRAGMA query_only = 1; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;";
+				     : "PRAGMA query_only = 1; PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY;";
 	sqlite3_busy_timeout(file->db, 2000);
 	if (sqlite3_exec(file->db, pragmas, NULL, NULL, NULL) != SQLITE_OK)
 		return file_error(file, err, "opening the search file");

@@ -2,7 +2,7 @@
  * loop's thread; a request that waits for the engine is suspended, and costs a connection and nothing else.
  *
  *     POST /              the Step Functions API: AWS JSON 1.0, X-Amz-Target: AWSStepFunctions.OPERATION
- *     GET  /              the console (a page that says where to look, until there is one)
+ *     GET  /              the console, and its paths (console.h)
  *     GET  /v1/info       {version, region, account, store, durable, uptime_s}: for the command line
  *     GET  /healthz       200 "ok" once requests are served
  *     GET  /metrics       Prometheus text

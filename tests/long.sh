@@ -10,6 +10,7 @@
 #     allocation  a failing allocation at every allocation that the store's script reaches
 #     kill        tests/crash/kill.py, --rounds or RATCHET_KILL_ROUNDS rounds (500), against the release binary
 #     faults      tests/faults/faults.py against the release binary
+#     examples    the media example with 1,800 chunks (RATCHET_CHUNKS), one of which fails, against the release binary
 #     simulation  the simulator over --seeds or RATCHET_SIMULATION_SEEDS seeds (100,000; a million is RATCHET_SIMULATION_SEEDS=1000000)
 #     fuzz        each libFuzzer target for --minutes or RATCHET_LONG_MINUTES_PER_FUZZER minutes (10), two at a time
 #
@@ -29,7 +30,7 @@ while [ $# -gt 0 ]; do
     *) parts+=("$1"); shift ;;
   esac
 done
-[ ${#parts[@]} -gt 0 ] || parts=(asan tsan valgrind power allocation kill faults simulation fuzz)
+[ ${#parts[@]} -gt 0 ] || parts=(asan tsan valgrind power allocation kill faults examples simulation fuzz)
 prefix=${RATCHET_LONG_BUILD:-build}
 export RATCHET_TEST_DATA="${RATCHET_TEST_DATA:-$PWD/../shared}"
 failed=0
@@ -131,6 +132,11 @@ part_kill() {
 part_faults() {
   targets=ratchet build release || return 1
   run release faults python3 tests/faults/faults.py --ratchet "$prefix-release/ratchet"
+}
+
+part_examples() {
+  targets=ratchet build release || return 1
+  run release examples python3 tests/examples/media.py --ratchet "$prefix-release/ratchet" --chunks "${RATCHET_CHUNKS:-1800}"
 }
 
 part_simulation() {

@@ -120,7 +120,7 @@ def w3(options):
 def w4(options):
     count = 2000 if options.quick else options.waiting
     figures = {}
-    with fresh(options) as server:
+    with fresh(options, config={"limits": {"open_executions": count + 100000}}) as server:
         machine, other = server.create("wait", source("wait.asl.json")), server.create("w1", source("w1.asl.json"))
         with input_file({}) as path:
             subprocess.run([f"{options.build}/bench/load", "127.0.0.1", str(server.port), machine, path, str(count), "100"],

@@ -204,8 +204,11 @@ static void resolve_failure(struct core_step *step, struct frame *frame, const s
 {
 	if (step->env->test)
 		test_failed(step->env->test, &failure);
-	if (frame->fan && frame->fan->active)
+	if (frame->fan && frame->fan->active) {
+		if (frame->phase == PHASE_CHILDREN)
+			end_exited_children(step, frame);
 		abort_children(step, frame, frame->last_id);
+	}
 	if (!is_runtime(&failure) && !is_dead(step, &failure) && retry_failure(step, frame, state, &failure))
 		return;
 	give_up(step, frame, state, &failure, from_child);
@@ -217,6 +220,8 @@ void fail_state(struct core_step *step, struct frame *frame, const struct state 
 		resolve_failure(step, frame, state, *failure, false);
 		return;
 	}
+	if (frame->fan && frame->fan->active)
+		end_exited_children(step, frame);
 	record_evaluation_failed(step, frame, state, failure);
 	/* A Map whose next item cannot be made: the iterations that run must not end into one that is failing. */
 	if (frame->fan && frame->fan->active)

@@ -1,7 +1,8 @@
 /* fan.c: what Parallel and Map have in common: children that end, fail or are aborted, and the result made of theirs.
  *
  * A failed child takes its siblings with it, in the same unit of work: from then on the parent stands in FAILING and
- * its retriers and catchers are asked. The children's frames stay until one of those takes the failure, so that a
+ * its retriers and catchers are asked. A sibling whose last state has exited has succeeded, and is not aborted: a redrive
+ * would run that state again. The children's frames stay until one of those takes the failure, so that a
  * redrive finds them otherwise. */
 #include "engine/core/step.h"
 
@@ -103,6 +104,16 @@ void abort_children(struct core_step *step, struct frame *top, uint64_t after_id
 	}
 }
 
+void end_exited_children(struct core_step *step, struct frame *top)
+{
+	struct frame *next;
+	for (struct frame *frame = frame_walk(top, top); frame && !step->history_full; frame = next) {
+		next = frame_walk(top, frame); /* one that has exited has no children, and goes */
+		if (frame->phase == PHASE_EXITED)
+			end_child(step, frame);
+	}
+}
+
 /* A failure that the Map tolerates stands in its result. */
 static struct value *tolerated_result(struct core_step *step, const struct failure *failure)
 {
@@ -136,6 +147,8 @@ void fail_child(struct core_step *step, struct frame *child, const struct failur
 		event.fields |= FIELD_PAYLOAD;
 		event.payload = tolerated_result(step, failure);
 		abort_children(step, child, after_id);
+	} else {
+		end_exited_children(step, parent);
 	}
 	enum state_type type = frame_state(step, child)->type;
 	step_emit(step, child, &event);

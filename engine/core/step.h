@@ -154,6 +154,8 @@ void advance_fan(struct core_step *step, struct frame *frame, const struct state
 /* A branch or iteration has ended, well or not. */
 void end_child(struct core_step *step, struct frame *child);
 void fail_child(struct core_step *step, struct frame *child, const struct failure *failure);
+/* Those below the frame whose last state has exited end well, before the others are aborted. */
+void end_exited_children(struct core_step *step, struct frame *frame);
 /* Whatever still runs below the frame is aborted; the events point at `after_id`. */
 void abort_children(struct core_step *step, struct frame *frame, uint64_t after_id);
 

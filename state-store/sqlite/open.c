@@ -98,9 +98,10 @@ static int connect_to(struct sqlite_store *sqlite, const char *path, bool read_o
 	sqlite3_busy_timeout(ret_sql->db, SQLITE_BUSY_MS);
 	sqlite3_db_config(ret_sql->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(ret_sql->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-	/* The writer gets the larger cache: it must hold the pages of one transaction. Only what is used is allocated. */
-	code = sql_run(ret_sql, read_only ? "PRAGMA cache_size = -16384; PRAGMA query_only = ON" :
-					    "PRAGMA cache_size = -65536; PRAGMA secure_delete = OFF; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864", err);
+	/* The writer gets the larger cache: it must hold the pages of one transaction. Only what is used is allocated, but under load all
+	 * of it is; what does not fit is one read from the system's cache away. */
+	code = sql_run(ret_sql, read_only ? "PRAGMA cache_size = -4096; PRAGMA query_only = ON" :
+					    "PRAGMA cache_size = -16384; PRAGMA secure_delete = OFF; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864", err);
 	if (code < 0)
 		sql_close(ret_sql);
 	return code;

@@ -1,7 +1,7 @@
 /* purge.c: deleting what ended long ago. A reader looks for candidates, which may mean stepping over many that are still open; the writer looks
  * at each again, since it may have been reopened meanwhile, and deletes it with all that is its own in one small transaction.
  *
- * One that has more rows than that goes in several: its row goes first, and it with that for everybody, and an item of kind 255, which
+ * One that has more rows than that goes in several: its row goes first, and it with that for everybody, and an item of kind 256, which
  * nobody else sees, names it until its records and chunks have gone too. Records go last first, so that what is left has no gap. */
 #include "state-store/sqlite/sqlite.h"
 

@@ -42,7 +42,7 @@
 	X(PUT_OUTCOME, "INSERT OR REPLACE INTO outcome(job, execution, outcome, at, detail) VALUES(?1, ?2, ?3, ?4, ?5)")        \
 	X(DELETE_OUTCOMES, "DELETE FROM outcome WHERE job = ?1")                                                                \
 	/* reading */                                                                                                           \
-	X(EACH_ITEM, "SELECT kind, key, bytes FROM item WHERE kind < 255 ORDER BY kind, key")                                   \
+	X(EACH_ITEM, "SELECT kind, key, bytes FROM item WHERE kind < 256 ORDER BY kind, key")                                   \
 	X(FIND, "SELECT id, machine, name, start, stop, status, attributes FROM execution WHERE id = ?1")                       \
 	X(FIND_NAMED, "SELECT id, machine, name, start, stop, status, attributes FROM execution "                               \
 		      "WHERE machine = ?1 AND name = ?2 AND name IS NOT NULL")                                                  \
@@ -102,9 +102,9 @@
 	X(PURGE_CHUNKS, "DELETE FROM chunk WHERE id IN (SELECT id FROM chunk WHERE execution = ?1 LIMIT ?2)")                   \
 	X(PURGE_RECORDS, "DELETE FROM record WHERE id IN "                                                                      \
 			 "(SELECT id FROM record WHERE execution = ?1 ORDER BY number DESC LIMIT ?2)")                          \
-	X(FIND_REMAINS, "SELECT CAST(CAST(key AS TEXT) AS INTEGER) FROM item WHERE kind = 255 LIMIT 1")                         \
-	X(PUT_REMAINS, "INSERT OR IGNORE INTO item(kind, key, bytes) VALUES(255, CAST(?1 AS BLOB), x'')")                       \
-	X(DELETE_REMAINS, "DELETE FROM item WHERE kind = 255 AND key = CAST(?1 AS BLOB)")                                       \
+	X(FIND_REMAINS, "SELECT CAST(CAST(key AS TEXT) AS INTEGER) FROM item WHERE kind = 256 LIMIT 1")                         \
+	X(PUT_REMAINS, "INSERT OR IGNORE INTO item(kind, key, bytes) VALUES(256, CAST(?1 AS BLOB), x'')")                       \
+	X(DELETE_REMAINS, "DELETE FROM item WHERE kind = 256 AND key = CAST(?1 AS BLOB)")                                       \
 	X(PURGE_SNAPSHOT, "DELETE FROM snapshot WHERE execution = ?1")                                                          \
 	X(PURGE_DEAD_LETTER, "DELETE FROM dead_letter WHERE execution = ?1")                                                    \
 	X(PURGE_EXECUTION, "DELETE FROM execution WHERE id = ?1")

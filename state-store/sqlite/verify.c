@@ -65,7 +65,7 @@ static const struct {
 } rules[] = {
 	{ "its journal record %lld belongs to no execution", "SELECT execution, min(number) FROM record WHERE NOT EXISTS"
 	  "(SELECT 1 FROM execution WHERE id = record.execution) AND NOT EXISTS"
-	  "(SELECT 1 FROM item WHERE kind = 255 AND key = CAST(record.execution AS BLOB)) GROUP BY execution" },
+	  "(SELECT 1 FROM item WHERE kind = 256 AND key = CAST(record.execution AS BLOB)) GROUP BY execution" },
 	{ "payload chunks of record %lld belong to no record", "SELECT DISTINCT execution, number FROM chunk WHERE NOT EXISTS"
 	  "(SELECT 1 FROM record WHERE record.execution = chunk.execution AND record.number = chunk.number)" },
 	{ "its records have a gap: the last one is number %lld", "SELECT execution, max(number) FROM record GROUP BY execution "

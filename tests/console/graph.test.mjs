@@ -131,13 +131,17 @@ export const tests = {
     return `${label.toFixed(1)} px`;
   },
 
-  async 'a container folds to one box and opens again'(ground) {
-    const page = await ground.open(executionUrl(ground.server, ground.failed, '?state=Pack'));
-    await page.getByRole('button', { name: 'Fold Pack' }).click();
-    await until('the inside to be gone', async () => (await page.locator('[data-state=Pick]').count()) === 0);
-    assert(new URL(page.url()).searchParams.get('fold') === 'Pack', 'the URL tells it');
-    await page.getByRole('button', { name: 'Unfold Pack' }).click();
-    await page.locator('[data-state=Pick]').waitFor();
+  async 'more than eight like branches fold to one box that counts them'(ground) {
+    const { server } = ground;
+    const branch = (index) => ({ StartAt: `B${index}`, States: { [`B${index}`]: { Type: 'Pass', End: true } } });
+    const wide = { StartAt: 'Wide', States: { Wide: { Type: 'Parallel', Branches: Array.from({ length: 1000 }, (_, index) => branch(index)), End: true } } };
+    const arn = await server.run(await server.deploy('wide', wide), 'w-1');
+    await server.ends(arn);
+    const page = await ground.open(executionUrl(server, arn));
+    const fold = page.locator('.g-fold');
+    await fold.getByText(/99\d more/).waitFor();
+    assert((await page.locator('[data-node]').count()) < 20, 'boxes');
+    await until('its count', async () => /×99\d|99\d entered/.test(await fold.textContent()));
   },
 
   async 'a thousand states can be used within a second'(ground) {

@@ -40,13 +40,13 @@ export const tests = {
     await ground.open(executionUrl(server, arn));
     const shown = ground.shown;
     await isLive(shown);
-    await watch(shown, { retry: '[data-state=Ship] .g-badge', failed: '[data-state=Ship][data-outcome=failed]', banner: '.banner' });
+    await watch(shown, { retry: '[data-state=Ship] > .g-box[aria-label*="2 retries"]', failed: '[data-state=Ship][data-outcome=failed]', banner: '.banner' });
     await server.ends(arn);
     await shown.locator('.banner').waitFor();
     const events = await server.history(arn);
     const at = (event) => Math.round(event.timestamp * 1000);
     const seen = await shown.evaluate(() => window.seen);
-    const retry = seen.retry - at(events.filter(({ type }) => type === 'TaskScheduled')[1]);
+    const retry = seen.retry - at(events.filter(({ type }) => type === 'TaskScheduled')[2]);
     const failed = seen.failed - at(events.at(-1));
     rmSync(ground.block);
     await watch(shown, { succeeded: '[data-state=Ship][data-outcome=succeeded]' });

@@ -55,6 +55,11 @@ export const tests = {
     await running.getByText(/\d+ %/).first().waitFor({ timeout: 30_000 });
     await until('lines of the log', async () => (await page.locator('.log-line').count()) > 0, 20_000);
     await page.screenshot({ path: `${options.out}/media-light.png` });
+    // The picture that README.md shows (scripts/console-pictures).
+    await page.goto(executionUrl(server, arn, '?state=TranscodeChunks&view=items&tab=definition&theme=light'));
+    await until('items that are done', async () => (await running.getByText(/[3-9] of \d+ /).count()) > 0, 40_000);
+    await page.locator('.items-picture canvas[data-draw-ms]').waitFor();
+    await page.screenshot({ path: `${options.out}/media-items-light.png` });
     equal(await server.ends(arn, 90_000), 'SUCCEEDED', 'the transcoding');
     await page.locator('.execution-head').getByText('Succeeded').waitFor();
   },

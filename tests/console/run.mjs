@@ -1,6 +1,6 @@
 // Runs the console's tests against the real binary in a real browser.
 //
-//     run.mjs --ratchet BINARY --out FOLDER [--long] [--only TEXT]
+//     run.mjs --ratchet BINARY --out FOLDER [--only TEXT]
 //
 // Pictures of every screen go to FOLDER. Each test is a sentence; --only runs those that contain TEXT. The last line is
 // 'N passed, N failed, N skipped'.
@@ -8,11 +8,10 @@ import { ensureFolder, findBrowser } from './harness.mjs';
 
 const FILES = ['page', 'list', 'graph', 'live', 'moment', 'redrive', 'keys', 'access', 'login', 'link', 'hostile', 'media', 'pictures'];
 
-const options = { out: '', ratchet: '', long: false, only: '' };
+const options = { out: '', ratchet: '', only: '' };
 for (let i = 2; i < process.argv.length; i++) {
   const word = process.argv[i];
-  if (word === '--long') options.long = true;
-  else if (word.startsWith('--') && word.slice(2) in options) options[word.slice(2)] = process.argv[++i];
+  if (word.startsWith('--') && word.slice(2) in options) options[word.slice(2)] = process.argv[++i];
   else throw new Error(`run.mjs: unknown option ${word}`);
 }
 
@@ -22,7 +21,7 @@ function summary() {
 }
 
 if (!findBrowser()) {
-  console.log('skipped: no Chromium; scripts/packages console installs it');
+  console.log('skipped: no Chromium; scripts/packages test installs it');
   counts.skipped = 1;
   summary();
   process.exit(0);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The console's tests as meson runs them: fetches what they need (playwright-core, axe-core, the type checker), then run.mjs.
 #
-#   run.sh --ratchet BINARY --out FOLDER [--long] [--only TEXT]
+#   run.sh --ratchet BINARY --out FOLDER [--only TEXT]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 web=$here/../../visualizer/web
@@ -12,7 +12,7 @@ skip() {
   exit 77
 }
 
-command -v node >/dev/null && command -v npm >/dev/null || skip "no Node.js or npm; scripts/packages console installs them"
+command -v node >/dev/null && command -v npm >/dev/null || skip "no Node.js or npm; scripts/packages test installs them"
 for folder in "$here" "$web"; do
   (
     flock 9

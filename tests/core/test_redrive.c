@@ -145,6 +145,38 @@ static void branches_that_ended_well_keep_their_results(void **state)
 	hand_done(&hand);
 }
 
+/* One is answered and the other fails before either is heard: the first has left its last state, and is not yet said to have succeeded, when the second
+ * fails the whole. */
+static void what_had_exited_when_another_failed_does_not_run_again(void **state)
+{
+	static const char *const fans[] = {
+		"{\"StartAt\":\"M\",\"States\":{\"M\":{\"Type\":\"Map\",\"End\":true,\"ItemProcessor\":"
+		"{\"StartAt\":\"A\",\"States\":{" TASK("A", ",\"End\":true") "}}}}}",
+		"{\"StartAt\":\"M\",\"States\":{\"M\":{\"Type\":\"Parallel\",\"End\":true,\"Branches\":["
+		"{\"StartAt\":\"A\",\"States\":{" TASK("A", ",\"End\":true") "}},{\"StartAt\":\"B\",\"States\":{" TASK("B", ",\"End\":true") "}}]}}}",
+	};
+	for (size_t i = 0; i < sizeof fans / sizeof *fans; i++) {
+		struct hand hand;
+		hand_init(&hand, fans[i]);
+		answer(&hand, 0, "[1,2]");
+		assert_int_equal(hand.result.commands_count, 2);
+		uint64_t ids[2] = { hand.result.commands[0].task_id, hand.result.commands[1].task_id };
+		hand.limits.step_events = 1;
+		answer(&hand, ids[0], "\"first\"");
+		fail_task(&hand, ids[1]);
+		assert_true(hand.result.more);
+		hand.limits.step_events = 1000;
+		apply(&hand, (struct core_input){ .kind = INPUT_CONTINUE });
+		assert_int_equal(execution_status(hand.execution), EXECUTION_FAILED_);
+		assert_int_equal(redrive(&hand), CORE_ACCEPTED);
+		assert_int_equal(hand.result.commands_count, 1);
+		answer(&hand, hand.result.commands[0].task_id, "\"second\"");
+		assert_int_equal(execution_status(hand.execution), EXECUTION_SUCCEEDED_);
+		assert_true(str_eqz(value_text(execution_output(hand.execution)), "[\"first\",\"second\"]"));
+		hand_done(&hand);
+	}
+}
+
 static void iterations_that_never_began_are_begun_after_a_redrive(void **state)
 {
 	struct hand hand;
@@ -322,6 +354,7 @@ int main(void)
 		cmocka_unit_test(what_runs_or_has_succeeded_is_not_redriven),
 		cmocka_unit_test(a_failed_task_is_scheduled_again_with_its_input_and_all_its_retries),
 		cmocka_unit_test(branches_that_ended_well_keep_their_results),
+		cmocka_unit_test(what_had_exited_when_another_failed_does_not_run_again),
 		cmocka_unit_test(iterations_that_never_began_are_begun_after_a_redrive),
 		cmocka_unit_test(a_stopped_wait_waits_anew_and_a_deadline_begins_anew),
 		cmocka_unit_test(a_repeat_by_the_same_job_is_dropped),

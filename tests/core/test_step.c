@@ -360,7 +360,7 @@ static void a_record_of_the_first_version_is_read(void **state)
 
 static void records_and_snapshots_of_a_later_version_are_refused(void **state)
 {
-	struct record record = { .bytes = STR("\x02") };
+	struct record record = { .bytes = STR("\x7f") };
 	struct execution *execution = execution_new(), *other;
 	assert_int_equal(execution_fold(execution, &record, NULL), ERR(VERSION));
 	assert_int_equal(execution_from_snapshot(STR("\x7f"), &other, NULL), ERR(VERSION));

@@ -103,7 +103,6 @@ export interface GraphNode {
 	comment?: string;
 	branch?: number;
 	container?: boolean;
-	collapsed?: boolean;
 	folded?: string[];
 }
 export interface GraphEdge {

@@ -5,6 +5,7 @@ import { lookOf } from '../graph/model';
 import { executionApi } from '../api';
 import { ErrorNote, Skeleton, useResource } from '../resource';
 import { setQuery } from '../router';
+import { still } from '../still';
 import { OutcomePill, type Outcome } from '../status';
 import { formatDuration, Moment, now } from '../time';
 import type { Execution, GraphNode, HistoryEvent, Inspection, StateAt } from '../types';
@@ -150,7 +151,7 @@ function Panel({ tab, visit, props }: { tab: Tab; visit: Inspection | null; prop
 	}
 }
 
-export function Inspector(props: InspectorProps) {
+function Inspected(props: InspectorProps) {
 	const { arn, at, node, state, view, heard } = props;
 	const figures = at && Object.hasOwn(at.states, state) ? at.states[state] : undefined;
 	const event = view.visit ?? figures?.event ?? null;
@@ -203,3 +204,5 @@ export function Inspector(props: InspectorProps) {
 		</section>
 	);
 }
+
+export const Inspector = still(Inspected, ['arn', 'execution', 'at', 'node', 'state', 'view']);

@@ -5,6 +5,7 @@ import type { GraphHandle } from '../graph/view';
 import { nodeName } from '../graph/model';
 import { useResource } from '../resource';
 import { executionApi } from '../api';
+import { still } from '../still';
 import { setQuery } from '../router';
 import type { Execution, GraphNode, HistoryEvent, MapTimeline, StateAt, Timeline } from '../types';
 import { ItemsPicture, ItemsTable } from './items';
@@ -25,7 +26,7 @@ interface LowerProps {
 	handle: { current: GraphHandle | null };
 }
 
-export function Lower({ arn, execution, at, map, heard, view, selected, handle }: LowerProps) {
+function Panes({ arn, execution, at, map, heard, view, selected, handle }: LowerProps) {
 	// A link may name items before a state of the Map is chosen: the item's own Map then.
 	const mapName = map ? nodeName(map) : (/([^/[\]]+)\[\d+\]$/.exec(view.item)?.[1] ?? '');
 	const shown: LowerView = view.view !== 'timeline' && mapName ? view.view : 'timeline';
@@ -77,3 +78,5 @@ export function Lower({ arn, execution, at, map, heard, view, selected, handle }
 		</section>
 	);
 }
+
+export const Lower = still(Panes, ['arn', 'execution', 'at', 'map', 'view', 'selected']);

@@ -14,14 +14,17 @@ import { ErrorNote, Skeleton, useResource } from '../resource';
 import { go, href } from '../router';
 import { allows } from '../session';
 import { EXECUTION_LOOK } from '../status';
-import type { Execution, Graph, GraphNode, HistoryEvent, StateAt } from '../types';
+import type { Execution, Graph, HistoryEvent, StateAt } from '../types';
 import { Banner, ExecutionHeader } from './header';
 import { Inspector } from './inspector';
 import { Lower } from './lower';
 import { Outline } from './outline';
 import { RunningNow } from './running';
+import { useSettled } from './settled';
 import { Slider } from './slider';
 import { chooseItem, chooseMoment, chooseState, forgetMoment, readView } from './view-state';
+
+const LIKE_BRANCHES = 8; // more of them fold to one box
 
 // Where one looks first: where it failed, else where it works.
 function defaultState(execution: Execution): string {
@@ -35,9 +38,8 @@ function failedStates(at: StateAt | null): string[] {
 		.map(([name]) => name);
 }
 
-function GraphBar(props: { handle: { current: GraphHandle | null }; graph: Graph; item: string; failed: string[]; onNextFailure: () => void; fold: (node: GraphNode) => void; selected: string }) {
+function GraphBar(props: { handle: { current: GraphHandle | null }; graph: Graph; item: string; failed: string[]; onNextFailure: () => void }) {
 	const viewport = () => props.handle.current?.viewport;
-	const node = props.graph.nodes.find((one) => one.kind === 'state' && nodeName(one) === props.selected);
 	return (
 		<div class="pane-bar">
 			<h2 class="off-screen">Graph</h2>
@@ -53,11 +55,6 @@ function GraphBar(props: { handle: { current: GraphHandle | null }; graph: Graph
 			<button type="button" disabled={!props.failed.length} onClick={props.onNextFailure}>
 				Next failure <kbd>!</kbd>
 			</button>
-			{node && (node.container || node.collapsed) && (
-				<button type="button" onClick={() => props.fold(node)}>
-					{node.collapsed ? 'Unfold' : 'Fold'} {nodeName(node)}
-				</button>
-			)}
 			<span class="grow" />
 			{props.item && (
 				<button type="button" aria-pressed="true" title="Show all items again" onClick={() => chooseItem(null)}>
@@ -72,7 +69,7 @@ function GraphBar(props: { handle: { current: GraphHandle | null }; graph: Graph
 export function ExecutionScreen({ subject: arn }: { subject: string }) {
 	const view = readView();
 	const info = useResource<Execution>(executionApi(arn));
-	const graph = useResource<Graph>(executionApi(arn, '/graph', { collapse: view.fold }), arn);
+	const graph = useResource<Graph>(executionApi(arn, '/graph', { fold: LIKE_BRANCHES }));
 	const at = useResource<StateAt>(executionApi(arn, '/state', { event: view.ev, path: view.item }), `${arn} ${view.item}`);
 	const handle = useRef<GraphHandle | null>(null);
 	const heard = useSignal<HistoryEvent | null>(null); // the newest of the stream
@@ -100,6 +97,8 @@ export function ExecutionScreen({ subject: arn }: { subject: string }) {
 		return () => offerStates([]);
 	}, [graph.data.value]);
 
+	const settled = useSettled(view.ev, at.data.value, `${arn} ${view.item} ${view.state}`);
+	const settledView = useMemo(() => ({ ...view, ev: settled.ev }), [view.state, view.item, view.visit, view.tab, view.view, settled.ev]);
 	const status = execution?.status;
 	const before = useRef(status);
 	useEffect(() => {
@@ -110,7 +109,7 @@ export function ExecutionScreen({ subject: arn }: { subject: string }) {
 	const selected = view.state || (execution ? defaultState(execution) : '');
 	const last = execution?.events ?? 0;
 	const moment = view.ev === null ? last : Math.min(view.ev, last);
-	const failed = failedStates(at.data.value);
+	const failed = useMemo(() => failedStates(at.data.value), [at.data.value]);
 	const nextFailure = () => {
 		const next = failed[(failed.indexOf(selected) + 1) % Math.max(1, failed.length)];
 		if (!next) return;
@@ -155,15 +154,6 @@ export function ExecutionScreen({ subject: arn }: { subject: string }) {
 				{info.error.value ? <ErrorNote error={info.error.value} retry={info.reload} /> : <Skeleton lines={16} />}
 			</div>
 		);
-	const fold = (node: GraphNode) => {
-		const folded = new Set(view.fold ? view.fold.split(',').map(decodeURIComponent) : []);
-		if (!folded.delete(nodeName(node))) folded.add(nodeName(node));
-		const text = [...folded].map(encodeURIComponent).join(',');
-		const query = new URLSearchParams(location.search);
-		if (text) query.set('fold', text);
-		else query.delete('fold');
-		go(`${location.pathname}?${query.toString()}`);
-	};
 	const map = handle.current?.model.mapOf(handle.current.model.byState.get(selected)) ?? null;
 	return (
 		<div class="execution">
@@ -177,7 +167,7 @@ export function ExecutionScreen({ subject: arn }: { subject: string }) {
 					<section class="pane" aria-label="Graph">
 						{graph.data.value ? (
 							<>
-								<GraphBar handle={handle} graph={graph.data.value} item={view.item} failed={failed} onNextFailure={nextFailure} fold={fold} selected={selected} />
+								<GraphBar handle={handle} graph={graph.data.value} item={view.item} failed={failed} onNextFailure={nextFailure} />
 								{at.error.value && <ErrorNote error={at.error.value} retry={at.reload} />}
 								<GraphView graph={graph.data.value} at={at.data} selected={selected} focus={selected} onSelect={chooseState} handle={handle} label={`Graph of ${execution.machine}, ${graph.data.value.states} states. Arrow keys follow the edges.`} />
 							</>
@@ -187,10 +177,10 @@ export function ExecutionScreen({ subject: arn }: { subject: string }) {
 							<Skeleton lines={10} />
 						)}
 					</section>
-					<Lower arn={arn} execution={execution} at={at.data.value} map={map} heard={heard} view={view} selected={selected} handle={handle} />
+					<Lower arn={arn} execution={execution} at={settled.at} map={map} heard={heard} view={settledView} selected={selected} handle={handle} />
 					<Slider arn={arn} execution={execution} at={at.data.value} moment={moment} live={view.ev === null} onMove={(ev) => chooseMoment(ev >= last ? null : ev)} onLive={() => chooseMoment(null)} />
 				</div>
-				<Inspector arn={arn} execution={execution} at={at.data.value} node={model?.get(selected)} state={selected} view={view} heard={heard} />
+				<Inspector arn={arn} execution={execution} at={settled.at} node={model?.get(selected)} state={selected} view={settledView} heard={heard} />
 			</div>
 		</div>
 	);

@@ -6,7 +6,7 @@ import { formatDuration, Moment } from '../time';
 import type { Execution, StateAt } from '../types';
 
 const PLAY_STEP_MS = 120;
-const PLAY_STEPS = 80; // a whole play takes at most about so many steps
+const PLAY_STEPS = 40; // a whole play takes at most about so many steps
 
 interface SliderProps {
 	arn: string;

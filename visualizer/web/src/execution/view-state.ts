@@ -3,7 +3,6 @@
 //     state   the state that is chosen          item    one iteration of a Map: "PackItems[3]"
 //     ev      the moment: after this event      visit   a visit of the state (its entered event)
 //     tab     of the inspector                  view    below the graph: timeline, items, table
-//     fold    containers that are drawn closed
 //
 // Without `ev` the screen shows the newest moment and follows it.
 import { signal } from '@preact/signals';
@@ -25,7 +24,6 @@ export interface ViewState {
 	visit: number | null;
 	tab: Tab | null;
 	view: LowerView;
-	fold: string;
 }
 
 // While the slider moves the URL follows some times a second only: browsers refuse more.
@@ -41,7 +39,6 @@ export function readView(): ViewState {
 		visit: Number(queryValue('visit')) || null,
 		tab: oneOf(queryValue('tab'), TABS),
 		view: oneOf(queryValue('view'), LOWER_VIEWS) ?? 'timeline',
-		fold: queryValue('fold'),
 	};
 }
 

@@ -28,11 +28,12 @@ export function Minimap({ model, viewport, looks }: { model: GraphModel; viewpor
 				const context = canvas.current?.getContext('2d');
 				if (!context) return;
 				const style = getComputedStyle(document.documentElement);
+				const colours = Object.fromEntries(Object.entries(COLOURS).map(([outcome, name]) => [outcome, style.getPropertyValue(name)]));
 				context.setTransform(2, 0, 0, 2, 0, 0);
 				context.clearRect(0, 0, WIDTH, HEIGHT);
 				for (const node of model.graph.nodes) {
 					if (node.container || node.kind === 'branch') continue;
-					context.fillStyle = style.getPropertyValue(COLOURS[looks[node.id]?.value.outcome ?? 'pending'] ?? '--line');
+					context.fillStyle = colours[looks[node.id]?.value.outcome ?? 'pending'] ?? 'grey';
 					context.fillRect(node.x * scale, node.y * scale, Math.max(1, node.w * scale), Math.max(1, node.h * scale));
 				}
 			}),
