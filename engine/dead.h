@@ -114,6 +114,12 @@ const struct dead_policy *dead_policy_of(const struct engine *engine, struct str
 struct dead_change *dead_change_new(struct engine *engine, enum dead_change_kind kind);
 void dead_forget(struct engine *engine, const uint64_t *ids, size_t count, bool expired, engine_dead_count_fn *counted,
 		 void *data);
+/* Finds the id behind an execution's ARN: given at once through a made name, else 0 and the machine whose name is to be looked up. */
+bool dead_parse_arn(struct engine *engine, struct arena *arena, struct str text, struct machine **ret_machine,
+		    struct str *ret_name, uint64_t *ret_id);
+/* An execution's ARN, and its name, which is made if none was given. */
+struct str dead_write_arn(struct engine *engine, struct arena *arena, const struct machine *machine, uint64_t id,
+			    struct str name, struct str *ret_name);
 void dead_fill_info(struct engine *engine, struct arena *arena, const struct store_dead_letter *letter,
 		    struct dead_info *ret_info);
 struct redrive_job *redrive_find(const struct engine *engine, uint64_t number);

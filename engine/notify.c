@@ -57,6 +57,7 @@ struct target_config {
 	unsigned waiting, sending;
 	uint64_t after; /* sequence of the last message that was read */
 	bool more, reading;
+	int64_t read_due_ms; /* after a read that failed */
 };
 
 struct notify {
@@ -546,9 +547,12 @@ static void on_messages(void *data, const struct store_message *messages, uint32
 		return;
 	struct target_config *target = kept;
 	target->reading = false;
-	if (code < 0)
+	/* `more` may have been set since: by a change that was committed after the page was read. */
+	target->more |= code < 0 || count == PAGE_MESSAGES;
+	if (code < 0) {
+		target->read_due_ms = engine_now_ms(engine) + RETRY_FIRST_MS;
 		return;
-	target->more = count == PAGE_MESSAGES;
+	}
 	for (uint32_t i = 0; i < count; i++) {
 		struct delivery *delivery = NEW(struct delivery);
 		*delivery = (struct delivery){ .engine = engine,
@@ -564,9 +568,14 @@ static void on_messages(void *data, const struct store_message *messages, uint32
 	}
 }
 
+static bool may_read(const struct target_config *target)
+{
+	return target->more && !target->reading && target->waiting + PAGE_MESSAGES <= WAITING_MAX;
+}
+
 static void run_target(struct engine *engine, struct target_config *target, int64_t now_ms)
 {
-	if (target->more && !target->reading && target->waiting + PAGE_MESSAGES <= WAITING_MAX) {
+	if (may_read(target) && target->read_due_ms <= now_ms) {
 		target->reading = true;
 		target->more = false;
 		store_list_messages(engine->store, NOTIFY_TARGETS | target->number, target->after, PAGE_MESSAGES,
@@ -599,6 +608,8 @@ int64_t notify_next_ms(const struct engine *engine)
 	int64_t next_ms = INT64_MAX;
 	for (unsigned i = 0; notify && i < notify->count; i++) {
 		const struct target_config *target = &notify->targets[i];
+		if (may_read(target) && target->read_due_ms < next_ms)
+			next_ms = target->read_due_ms;
 		for (const struct delivery *delivery = target->first; delivery && target->sending < SENDING_MAX;
 		     delivery = delivery->next)
 			if (!delivery->sending && delivery->due_ms < next_ms)

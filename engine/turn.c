@@ -254,8 +254,8 @@ static uint32_t step_execution(struct engine *engine, struct batch *batch, struc
 	if (resident->stored && crash_quarantine(engine, resident->id) != QUARANTINE_NONE)
 		stop_quarantined(step);
 	while (resident->inputs.first && taken < inputs_max) {
-		if (taken && resident->inputs.first->revision)
-			break; /* it changes the definition: a step of its own */
+		if (taken && resident->inputs.first->kind == INPUT_REDRIVE)
+			break; /* it begins a step: the rows of a job are written for one redrive, and it may change the definition */
 		struct input *input = turn_take_input(engine, resident);
 		input->outcome = input->kind == INPUT_REDRIVE ? apply_redrive(engine, resident, step, &env, input) : turn_apply(step, input);
 		resident->started |= input->kind == INPUT_START;

@@ -16,164 +16,23 @@
  * connection is closed. */
 #include "base/log.h"
 #include "base/mem.h"
-#include "server/api.h"
+#include "server/http.h"
 #include "server/live.h"
-#include "server/auth.h"
-#include "server/peers.h"
-#include "server/route.h"
-#include "server/server.h"
 #include "server/v1_folds.h"
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <microhttpd.h>
-#include <netdb.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define CONNECTION_IDLE_S 75
 #define CONNECTION_MEMORY (24 * 1024)
-#define OPEN_BODY_BYTES 4096     /* of a request by who need not say who they are */
-#define HEADERS_MOST 100
-#define PEM_BYTES_MOST (1 << 20)
+#define OPEN_BODY_BYTES 4096 /* of a request by who need not say who they are */
 #define SWEEP_MS 1000
-#define DESCRIPTORS_KEPT 256 /* for the store, tasks and their like: connections leave them free */
 
-struct server {
-	struct engine *engine;
-	struct loop *loop;
-	struct MHD_Daemon *daemon;
-	struct loop_watch watch;
-	struct loop_timer timer;
-	struct services services;
-	char *url;
-	char *host; /* as in the URL, without the port */
-	uint16_t port;
-	struct random random;       /* request ids */
-	struct exchange *suspended; /* list */
-	struct peers peers;
-	struct loop_timer sweep;
-	unsigned under_way;         /* requests whose answer is owed or being sent */
-	void (*idle)(void *data);
-	void *idle_data;
-	bool draining, running;
-	const char *hosts;                /* server_options */
-	char *certificate, *private_key;  /* PEM; NULL: no TLS */
-	char trouble[256];                /* what the library said last, while it starts */
-};
-
-/* Who a request comes from, as far as it is known. */
-struct gate {
-	struct arena arena;
-	struct auth_request request;
-	struct auth_proof proof;
-	struct auth_refusal refusal;
-	bool open;    /* nobody need say who they are */
-	bool refused; /* `refusal` says why; the body is not kept */
-};
-
-/* One request, from its first header to its end. */
-struct exchange {
-	struct server *server;
-	struct MHD_Connection *connection;
-	struct api_call call;
-	struct route_call route; /* the call, where it is not the API's */
-	struct buffer body;
-	struct exchange *next, *previous; /* in server->suspended */
-	uint64_t body_bytes;              /* read, kept or not */
-	char *path;                       /* as sent, without the query */
-	char *query;                      /* as sent; with a gate only */
-	struct gate *gate;                /* NULL: no authentication */
-	char request_id[37];
-	struct peer *peer;
-	unsigned status; /* of the answer; 0: none was given */
-	int64_t began_us;
-	bool is_api, headed, begun, suspended;
-	struct route_stream *streaming; /* NULL: none */
-};
-
-/* A stream under way (route.h). */
-struct route_stream {
-	struct exchange *exchange;
-	struct buffer out;
-	size_t sent;  /* of `out` */
-	bool ended, queued; /* queued: the library has the response */
-	void (*closed)(void *data);
-	void *data;
-};
-
-/* ---- who may ask ------------------------------------------------------------------------------ */
-
-/* Whether "HOST[:PORT]" names this listener: its own host, localhost, a loopback address, or one of these with AWS's
- * "sync-" before it. */
-static bool host_is_ours(const struct server *server, const char *text)
-{
-	static const char *const names[] = { "localhost", "127.0.0.1", "[::1]" };
-	char port[8];
-	if (strncasecmp(text, "sync-", 5) == 0)
-		text += 5;
-	const char *colon = text[0] == '[' ? strchr(text, ']') : text;
-	colon = colon ? strchr(colon, ':') : NULL;
-	struct str host = { text, colon ? (size_t)(colon - text) : strlen(text) };
-	snprintf(port, sizeof port, "%u", server->port);
-	if (colon && strcmp(colon + 1, port) != 0)
-		return false;
-	for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
-		if (host.len == strlen(names[i]) && strncasecmp(host.ptr, names[i], host.len) == 0)
-			return true;
-	return host.len == strlen(server->host) && strncasecmp(host.ptr, server->host, host.len) == 0;
-}
-
-static const char *sent_header(const struct exchange *exchange, const char *name)
+const char *exchange_header(const struct exchange *exchange, const char *name)
 {
 	return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
-}
-
-/* Whether "HOST[:PORT]" is one of the names that the configuration lists, whatever the port: what stands before us may have
- * another. */
-static bool host_is_listed(const struct server *server, const char *text)
-{
-	const char *bracket = text[0] == '[' ? strchr(text, ']') : NULL;
-	size_t length = bracket ? (size_t)(bracket + 1 - text) : strcspn(text, ":");
-	for (const char *at = server->hosts; *at;) {
-		at += strspn(at, ", ");
-		size_t part = strcspn(at, ", ");
-		if (part && part == length && strncasecmp(at, text, length) == 0)
-			return true;
-		at += part;
-	}
-	return false;
-}
-
-/* Where an origin's host begins; NULL: it is no page's of the web. */
-static const char *origin_host(const char *origin)
-{
-	if (strncmp(origin, "http://", 7) == 0)
-		return origin + 7;
-	return strncmp(origin, "https://", 8) == 0 ? origin + 8 : NULL;
-}
-
-/* Browsers send Host, and Origin with requests that other pages make: a rebound name or a foreign page gets no answer. */
-static bool is_allowed(struct exchange *exchange)
-{
-	const struct server *server = exchange->server;
-	const char *host = sent_header(exchange, "Host"), *origin = sent_header(exchange, "Origin");
-	bool any_host = server->services.auth && !*server->hosts;
-	if (host && !any_host && !host_is_ours(server, host) && !host_is_listed(server, host))
-		return false;
-	if (!origin)
-		return true;
-	const char *origin_name = origin_host(origin);
-	if (!origin_name)
-		return false;
-	if (server->services.auth)
-		return host && strcasecmp(origin_name, host) == 0;
-	bool our_scheme = (strncmp(origin, "https:", 6) == 0) == server->services.secure;
-	return (our_scheme && host_is_ours(server, origin_name)) || host_is_listed(server, origin_name);
 }
 
 /* ---- answering -------------------------------------------------------------------------------- */
@@ -251,6 +110,14 @@ static enum MHD_Result respond_refusal(struct exchange *exchange, const struct a
 	return respond(exchange, lambda ? 403 : refusal->status, "application/json", lambda ? refusal->aws : NULL, &body);
 }
 
+static enum MHD_Result respond_denied(struct exchange *exchange, const struct identity *identity, const char *action, enum role needed)
+{
+	struct auth_refusal refusal;
+	auth_refuse(&refusal, AUTH_DENIED, "User: %.*s (%.*s) is not authorized to perform: %.100s; its role is %s, and %s is needed",
+		    STR_FMT(identity->name), STR_FMT(identity->key_id), action, role_name(identity->role), role_name(needed));
+	return respond_refusal(exchange, &refusal);
+}
+
 static enum MHD_Result respond_too_large(struct exchange *exchange)
 {
 	return respond_error(exchange, 413, "RequestEntityTooLargeException",
@@ -283,7 +150,7 @@ static void on_timer(struct loop_timer *timer)
 	run_daemon(timer->data);
 }
 
-static void suspend(struct exchange *exchange)
+void exchange_suspend(struct exchange *exchange)
 {
 	struct server *server = exchange->server;
 	exchange->suspended = true;
@@ -309,7 +176,7 @@ static void resume(struct exchange *exchange)
 
 /* The answer of a suspended call is there: its connection goes on in the next iteration, with all others that were
  * answered in this turn. */
-static void go_on(struct exchange *exchange)
+void exchange_go_on(struct exchange *exchange)
 {
 	if (!exchange->suspended)
 		return;
@@ -319,12 +186,12 @@ static void go_on(struct exchange *exchange)
 
 static void call_answered(struct api_call *call)
 {
-	go_on(call->data);
+	exchange_go_on(call->data);
 }
 
 static void route_answered(struct route_call *call)
 {
-	go_on(call->data);
+	exchange_go_on(call->data);
 }
 
 /* Whether the client has hung up: what it would read is at its end. */
@@ -355,208 +222,15 @@ static const char *route_query_text(struct route_call *call, const char *name)
 
 static const char *route_header_text(struct route_call *call, const char *name)
 {
-	const struct exchange *exchange = call->data;
-	return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
-}
-
-/* ---- streams ------------------------------------------------------------------------------------ */
-
-/* The library wants more: it gets what waits, or is suspended until something does. */
-static ssize_t read_stream(void *data, uint64_t position, char *bytes, size_t most)
-{
-	struct route_stream *stream = data;
-	size_t left = stream->out.len - stream->sent;
-	if (!left) {
-		if (stream->ended)
-			return MHD_CONTENT_READER_END_OF_STREAM;
-		suspend(stream->exchange);
-		return 0;
-	}
-	size_t length = left < most ? left : most;
-	memcpy(bytes, stream->out.data + stream->sent, length);
-	stream->sent += length;
-	if (stream->sent == stream->out.len) {
-		buffer_clear(&stream->out);
-		stream->sent = 0;
-	} else if (stream->sent > 65536) {
-		buffer_consume(&stream->out, stream->sent);
-		stream->sent = 0;
-	}
-	return (ssize_t)length;
-}
-
-static void *begin_stream(struct route_call *call, void (*closed)(void *data), void *data)
-{
-	struct exchange *exchange = call->data;
-	struct route_stream *stream = NEW(struct route_stream);
-	*stream = (struct route_stream){ .exchange = exchange, .closed = closed, .data = data };
-	exchange->streaming = stream;
-	exchange->server->under_way--; /* who waits for the others to be answered does not wait for it */
-	return stream;
-}
-
-static enum MHD_Result respond_stream(struct exchange *exchange)
-{
-	struct route_call *call = &exchange->route;
-	struct MHD_Response *response =
-	    MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16384, read_stream, exchange->streaming, NULL);
-	if (!response)
-		return MHD_NO;
-	exchange->status = 200;
-	exchange->streaming->queued = true;
-	MHD_add_response_header(response, "Content-Type", call->type);
-	MHD_add_response_header(response, "Cache-Control", "no-store");
-	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-	for (unsigned i = 0; i < call->headers_count; i++)
-		MHD_add_response_header(response, call->headers[i].name, call->headers[i].value);
-	enum MHD_Result result = MHD_queue_response(exchange->connection, 200, response);
-	MHD_destroy_response(response);
-	return result;
-}
-
-struct route_stream *route_stream_begin(struct route_call *call, void (*closed)(void *data), void *data)
-{
-	return call->stream(call, closed, data);
-}
-
-void route_stream_write(struct route_stream *stream, struct str bytes)
-{
-	buffer_add(&stream->out, bytes);
-	go_on(stream->exchange);
-}
-
-size_t route_stream_waiting(const struct route_stream *stream)
-{
-	return stream->out.len - stream->sent;
-}
-
-void route_stream_drop(struct route_stream *stream)
-{
-	size_t keep = stream->sent; /* a message that is being sent is sent whole */
-	while (keep && keep < stream->out.len && (keep < 2 || memcmp(stream->out.data + keep - 2, "\n\n", 2) != 0))
-		keep++;
-	stream->out.len = keep < stream->out.len ? keep : stream->out.len;
-}
-
-void route_stream_end(struct route_stream *stream)
-{
-	stream->ended = true;
-	go_on(stream->exchange);
-}
-
-static void close_stream(struct exchange *exchange)
-{
-	struct route_stream *stream = TAKE(exchange->streaming);
-	stream->closed(stream->data);
-	buffer_done(&stream->out);
-	free(stream);
-}
-
-/* ---- the gate ---------------------------------------------------------------------------------- */
-
-struct gathering {
-	struct sigv4_header *headers;
-	unsigned count;
-};
-
-static enum MHD_Result gather_header(void *data, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-	struct gathering *gathering = data;
-	if (gathering->count == HEADERS_MOST)
-		return MHD_NO;
-	gathering->headers[gathering->count++] = (struct sigv4_header){ str_of(name), str_of(value ? value : "") };
-	return MHD_YES;
-}
-
-/* Whether anybody may ask for it; what is not there too. */
-static bool is_open(const struct exchange *exchange, const char *method)
-{
-	struct route_call call = { 0 };
-	unsigned status;
-	if (exchange->is_api)
-		return false;
-	const struct route *route = routes_find(&call, method, exchange->path, &status);
-	arena_done(&call.arena);
-	return !route || route->role == ROLE_NONE;
-}
-
-/* The headers are there: whether they may belong to somebody. */
-static void open_gate(struct exchange *exchange, const char *method)
-{
-	struct gate *gate = exchange->gate = NEW(struct gate);
-	struct gathering gathering = { .headers = ARENA_ARRAY(&gate->arena, struct sigv4_header, HEADERS_MOST) };
-	const char *origin = sent_header(exchange, "Origin"), *host = sent_header(exchange, "Host");
-	MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, gather_header, &gathering);
-	gate->request = (struct auth_request){
-		.http = { .method = str_of(method),
-			  .path = str_of(exchange->path),
-			  .query = str_of(exchange->query),
-			  .headers = gathering.headers,
-			  .headers_count = gathering.count },
-		.cookie = str_of(sent_header(exchange, "Cookie")),
-		.csrf = str_of(sent_header(exchange, "X-Ratchet-Csrf")),
-		.same_origin = origin && host && origin_host(origin) && strcasecmp(origin_host(origin), host) == 0,
-	};
-	gate->open = is_open(exchange, method);
-	if (gathering.count == HEADERS_MOST) {
-		auth_refuse(&gate->refusal, AUTH_INCOMPLETE, "the request has too many headers");
-		gate->refused = true;
-	} else if (!gate->open) {
-		gate->refused = !auth_begin(exchange->server->services.auth, &gate->arena, &gate->request, &gate->proof, &gate->refusal);
-	}
-}
-
-/* The body is there: who it is. Where anybody may ask, a signature or a session that is not good is as if there were none. */
-static bool pass_gate(struct exchange *exchange, struct identity *ret_identity)
-{
-	struct gate *gate = exchange->gate;
-	struct auth *auth = exchange->server->services.auth;
-	if (!gate) {
-		*ret_identity = (struct identity){ .role = ROLE_ADMINISTER };
-		return true;
-	}
-	if (gate->refused)
-		return false;
-	if (gate->open) {
-		*ret_identity = (struct identity){ 0 };
-		if (!sigv4_is_signed(&gate->request.http))
-			auth_peek(auth, &gate->arena, gate->request.cookie, ret_identity);
-		else if (auth_begin(auth, &gate->arena, &gate->request, &gate->proof, &gate->refusal))
-			auth_finish(auth, &gate->arena, &gate->request, &gate->proof, exchange->body.data, &exchange->body.len, ret_identity,
-				    &gate->refusal);
-		return true;
-	}
-	return auth_finish(auth, &gate->arena, &gate->request, &gate->proof, exchange->body.data, &exchange->body.len, ret_identity,
-			   &gate->refusal);
-}
-
-static enum MHD_Result respond_denied(struct exchange *exchange, const struct identity *identity, const char *action, enum role needed)
-{
-	struct auth_refusal refusal;
-	auth_refuse(&refusal, AUTH_DENIED, "User: %.*s (%.*s) is not authorized to perform: %.100s; its role is %s, and %s is needed",
-		    STR_FMT(identity->name), STR_FMT(identity->key_id), action, role_name(identity->role), role_name(needed));
-	return respond_refusal(exchange, &refusal);
-}
-
-static void close_gate(struct gate *gate)
-{
-	if (!gate)
-		return;
-	arena_done(&gate->arena);
-	free(gate);
+	return exchange_header(call->data, name);
 }
 
 /* ---- one request -------------------------------------------------------------------------------- */
 
-static struct str header_text(const struct exchange *exchange, const char *name)
-{
-	return str_of(MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name));
-}
-
 static enum MHD_Result begin_call(struct exchange *exchange, const struct identity *identity)
 {
 	static const char prefix[] = "AWSStepFunctions.";
-	const char *target = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "X-Amz-Target");
+	const char *target = exchange_header(exchange, "X-Amz-Target");
 	if (!target || strncmp(target, prefix, sizeof prefix - 1) != 0)
 		return respond_error(exchange, 400, "UnknownOperationException",
 				     "X-Amz-Target must be AWSStepFunctions.OPERATION");
@@ -568,13 +242,13 @@ static enum MHD_Result begin_call(struct exchange *exchange, const struct identi
 	exchange->call = (struct api_call){
 		.engine = exchange->server->engine, .gone = call_gone, .answered = call_answered, .data = exchange
 	};
-	exchange->call.trace_parent = header_text(exchange, "traceparent");
-	exchange->call.trace_id = header_text(exchange, "X-Amzn-Trace-Id");
+	exchange->call.trace_parent = str_of(exchange_header(exchange, "traceparent"));
+	exchange->call.trace_id = str_of(exchange_header(exchange, "X-Amzn-Trace-Id"));
 	api_begin(&exchange->call, str_of(target + sizeof prefix - 1), buffer_str(&exchange->body));
 	buffer_done(&exchange->body);
 	if (exchange->call.status)
 		return respond_call(exchange);
-	suspend(exchange);
+	exchange_suspend(exchange);
 	return MHD_YES;
 }
 
@@ -589,7 +263,7 @@ static enum MHD_Result begin_route(struct exchange *exchange, const char *method
 				     .header = route_header_text,
 				     .gone = route_gone,
 				     .answered = route_answered,
-				     .stream = begin_stream,
+				     .stream = stream_begin,
 				     .data = exchange };
 	unsigned status;
 	call->route = routes_find(call, method, exchange->path, &status);
@@ -605,21 +279,21 @@ static enum MHD_Result begin_route(struct exchange *exchange, const char *method
 	if (call->status)
 		return respond_route(exchange);
 	if (exchange->streaming)
-		return respond_stream(exchange);
-	suspend(exchange);
+		return stream_respond(exchange);
+	exchange_suspend(exchange);
 	return MHD_YES;
 }
 
 static enum MHD_Result answer_request(struct exchange *exchange, const char *method)
 {
 	struct server *server = exchange->server;
-	if (!is_allowed(exchange))
+	if (!gate_names_us(exchange))
 		return respond_error(exchange, 403, "AccessDeniedException",
 				     "Host or Origin does not name this server");
 	if (exchange->body_bytes > (uint64_t)engine_limits(server->engine)->request_bytes)
 		return respond_too_large(exchange);
 	struct identity identity;
-	if (!pass_gate(exchange, &identity))
+	if (!gate_pass(exchange, &identity))
 		return respond_refusal(exchange, &exchange->gate->refusal);
 	if (exchange->is_api)
 		return server->draining
@@ -632,7 +306,7 @@ static enum MHD_Result answer_request(struct exchange *exchange, const char *met
  * our word (Expect: 100-continue) or if it is more than we would read on and drop. */
 static enum MHD_Result begin_exchange(struct exchange *exchange, const char *method)
 {
-	const char *length = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "Content-Length");
+	const char *length = exchange_header(exchange, "Content-Length");
 	uint64_t announced = length ? strtoull(length, NULL, 10) : 0;
 	uint64_t most = (uint64_t)engine_limits(exchange->server->engine)->request_bytes;
 	exchange->headed = true;
@@ -640,8 +314,8 @@ static enum MHD_Result begin_exchange(struct exchange *exchange, const char *met
 	exchange->is_api = strcmp(method, "POST") == 0 && strcmp(exchange->path, "/") == 0;
 	random_uuid(&exchange->server->random, exchange->request_id);
 	if (exchange->server->services.auth)
-		open_gate(exchange, method);
-	if (MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "Expect") == NULL)
+		gate_open(exchange, method);
+	if (exchange_header(exchange, "Expect") == NULL)
 		most *= 2;
 	return announced > most ? respond_too_large(exchange) : MHD_YES;
 }
@@ -725,7 +399,7 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **s
 	if (!exchange)
 		return;
 	if (exchange->streaming)
-		close_stream(exchange);
+		stream_close(exchange);
 	else if (exchange->begun && --server->under_way == 0 && server->idle)
 		server->idle(server->idle_data);
 	log_request(exchange);
@@ -734,7 +408,7 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **s
 	buffer_done(&exchange->body);
 	buffer_done(&exchange->route.out);
 	arena_done(&exchange->route.arena);
-	close_gate(exchange->gate);
+	gate_free(exchange->gate);
 	free(exchange->path);
 	free(exchange->query);
 	free(exchange);
@@ -762,96 +436,6 @@ static void on_sweep(struct loop_timer *timer)
 
 /* ---- life --------------------------------------------------------------------------------------- */
 
-/* Splits "HOST:PORT" or "[HOST]:PORT"; host to be freed. */
-static int split_address(const char *listen, char **ret_host, char **ret_port, struct wf_error *err)
-{
-	const char *colon = strrchr(listen, ':');
-	if (!colon || colon == listen)
-		return error_set(err, ERR(INVALID), "listen must be HOST:PORT, not '%s'", listen);
-	char *rest;
-	long port = strtol(colon + 1, &rest, 10);
-	if (!colon[1] || *rest || port < 0 || port > 65535)
-		return error_set(err, ERR(INVALID), "the port in '%s' must be a number from 0 to 65535", listen);
-	bool bracketed = listen[0] == '[' && colon[-1] == ']';
-	*ret_host = mem_strndup(listen + bracketed, (size_t)(colon - listen) - (bracketed ? 2 : 0));
-	*ret_port = mem_strdup(colon + 1);
-	return 0;
-}
-
-static bool is_loopback(const struct sockaddr *address)
-{
-	if (address->sa_family == AF_INET)
-		return ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >> 24 == 127;
-	return address->sa_family == AF_INET6 &&
-	       IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
-}
-
-/* A listening socket, or a negative code. */
-static int open_socket(const struct server *server, const char *listen_text, const struct addrinfo *info, struct wf_error *err)
-{
-	if (!is_loopback(info->ai_addr) && !server->services.auth)
-		return error_set(err, ERR(INVALID),
-				 "%s is not a loopback address: without authentication, only this machine may connect (--auth sigv4)",
-				 listen_text);
-	if (!is_loopback(info->ai_addr) && !server->services.secure)
-		log_warn("server",
-			 "%s is not a loopback address and there is no TLS (tls_certificate, tls_key): signatures keep requests from being "
-			 "changed, but everybody on the way can read them, and secrets and cookies of who signs in",
-			 listen_text);
-	int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return error_errno(err, errno, "cannot open a socket");
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
-	if (bind(fd, info->ai_addr, info->ai_addrlen) != 0 || listen(fd, 1024) != 0) {
-		int saved = errno;
-		close(fd);
-		error_errno(err, saved, "cannot listen on %s", listen_text);
-		return saved == EADDRINUSE ? ERR(BUSY) : ERR(IO);
-	}
-	return fd;
-}
-
-static int listen_on(struct server *server, const char *listen_text, struct wf_error *err)
-{
-	_cleanup_free_ char *host = NULL, *port = NULL;
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *found = NULL;
-	int code = split_address(listen_text, &host, &port, err);
-	if (code)
-		return code;
-	int failed = getaddrinfo(host, port, &hints, &found);
-	if (failed)
-		return error_set(err, ERR(INVALID), "cannot find the address '%s': %s", host, gai_strerror(failed));
-	/* A name may have several, of which this machine has not all: localhost is ::1 too. */
-	int fd = ERR(IO);
-	for (const struct addrinfo *info = found; info && fd < 0 && fd != ERR(INVALID) && fd != ERR(BUSY);
-	     info = info->ai_next)
-		fd = open_socket(server, listen_text, info, err);
-	freeaddrinfo(found);
-	if (fd < 0)
-		return fd;
-	struct sockaddr_storage address;
-	socklen_t length = sizeof address;
-	getsockname(fd, (struct sockaddr *)&address, &length);
-	bool six = address.ss_family == AF_INET6;
-	server->port =
-	    ntohs(six ? ((struct sockaddr_in6 *)&address)->sin6_port : ((struct sockaddr_in *)&address)->sin_port);
-	server->host = six ? mem_printf("[%s]", host) : mem_strdup(host);
-	server->url = mem_printf("%s://%s:%u", server->services.secure ? "https" : "http", server->host, server->port);
-	return fd;
-}
-
-/* As configured, but never so many that no descriptor is left for anything else. */
-static unsigned connections_most(const struct engine *engine)
-{
-	struct rlimit descriptors;
-	uint64_t most = (uint64_t)engine_limits(engine)->http_connections;
-	if (getrlimit(RLIMIT_NOFILE, &descriptors) != 0 || descriptors.rlim_cur == RLIM_INFINITY)
-		return (unsigned)most;
-	uint64_t room = descriptors.rlim_cur > 2 * DESCRIPTORS_KEPT ? descriptors.rlim_cur - DESCRIPTORS_KEPT
-								    : descriptors.rlim_cur / 2;
-	return (unsigned)(most < room ? most : room);
-}
-
 /* What the library has to say of clients' mistakes is no news; of its start it is. */
 static void keep_log(void *data, const char *format, va_list args)
 	__attribute__((format(printf, 2, 0)));
@@ -862,54 +446,6 @@ static void keep_log(void *data, const char *format, va_list args)
 		return;
 	vsnprintf(server->trouble, sizeof server->trouble, format, args);
 	server->trouble[strcspn(server->trouble, "\n")] = 0;
-}
-
-/* A PEM file's text, to be freed. */
-static char *read_pem(const char *path, const char *setting, struct wf_error *err)
-{
-	_cleanup_(buffer_done) struct buffer text = { 0 };
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -1 : 1;
-	while (got > 0 && text.len <= PEM_BYTES_MOST) {
-		got = read(fd, buffer_reserve(&text, 65536), 65536);
-		text.len += got > 0 ? (size_t)got : 0;
-	}
-	int saved = errno;
-	if (fd >= 0)
-		close(fd);
-	if (got < 0)
-		error_errno(err, saved, "cannot read %s (%s)", path, setting);
-	else if (text.len > PEM_BYTES_MOST || !memmem(text.data ? text.data : "", text.len, "-----BEGIN ", 11))
-		error_set(err, ERR(INVALID), "%s (%s) is no PEM file", path, setting);
-	else {
-		buffer_byte(&text, 0);
-		return buffer_take(&text);
-	}
-	if (text.data)
-		explicit_bzero(text.data, text.len);
-	return NULL;
-}
-
-static int take_tls(struct server *server, const struct server_options *options, struct wf_error *err)
-{
-	bool certificate = options->tls_certificate && *options->tls_certificate, key = options->tls_key && *options->tls_key;
-	if (certificate != key)
-		return error_set(err, ERR(INVALID), "tls_certificate and tls_key go together: one is missing");
-	if (!certificate)
-		return 0;
-	if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
-		return error_set(err, ERR(UNSUPPORTED), "the HTTP library was built without TLS");
-	struct wf_error own = { 0 };
-	server->certificate = read_pem(options->tls_certificate, "tls_certificate", &own);
-	if (server->certificate)
-		server->private_key = read_pem(options->tls_key, "tls_key", &own);
-	if (!server->private_key) {
-		if (err)
-			*err = own;
-		return ERR(INVALID);
-	}
-	server->services.secure = true;
-	return 0;
 }
 
 /* Plain, or TLS 1.2 and 1.3. */
@@ -928,7 +464,7 @@ static struct MHD_Daemon *start_daemon(struct server *server, int fd)
 	    on_line, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
 	    MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_IDLE_S,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT,
-	    connections_most(server->engine), MHD_OPTION_ARRAY, server->certificate ? tls : plain, MHD_OPTION_END);
+	    listener_connections(server->engine), MHD_OPTION_ARRAY, server->certificate ? tls : plain, MHD_OPTION_END);
 }
 
 int server_new(const struct server_options *options, struct server **ret_server, struct wf_error *err)
@@ -954,9 +490,9 @@ int server_new(const struct server_options *options, struct server **ret_server,
 	uint64_t seed;
 	random_secure(&seed, sizeof seed);
 	random_seed(&server->random, seed);
-	int fd = take_tls(server, options, err);
+	int fd = listener_take_tls(server, options, err);
 	if (fd == 0)
-		fd = listen_on(server, options->listen, err);
+		fd = listener_open(server, options->listen, err);
 	if (fd < 0) {
 		server_free(server);
 		return fd;

@@ -76,6 +76,7 @@ extern const struct route routes_functions[]; /* v1_functions.c */
 extern const struct route routes_lambda[];    /* lambda_api.c */
 extern const struct route routes_console[]; /* console.c */
 extern const struct route routes_dead_letters[]; /* v1_dead_letters.c */
+extern const struct route routes_redrive_jobs[]; /* v1_redrive_jobs.c */
 extern const struct route routes_pages[]; /* pages.c */
 extern const struct route routes_keys[]; /* routes_keys.c */
 extern const struct route routes_v1_overview[], routes_v1_executions[], routes_v1_execution[], routes_v1_machines[], routes_v1_stream[], routes_v1_timeline[], routes_v1_inspect[];

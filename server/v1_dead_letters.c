@@ -1,15 +1,11 @@
-/* v1_dead_letters.c: dead letters and redrive jobs over /v1 (docs/console-api.md): each handler reads the question,
+/* v1_dead_letters.c: dead letters over /v1 (docs/console-api.md): each handler reads the question,
  * asks the engine (engine/dead_letters.h), and writes its answer. */
-#include "base/mem.h"
-#include "engine/dead_letters.h"
-#include "server/api.h"
-#include "server/route.h"
+#include "server/v1_dead_letters.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 #define ATTEMPTS_MAX 1000
 #define HISTORY_PAGE 1000
-#define JOBS_MAX 1000
 #define ARNS_MAX 10000
 
 /* ---- writing ----------------------------------------------------------------------------------------- */
@@ -19,7 +15,7 @@ static void put_null(struct buffer *out, const char *name)
 	api_put_json(out, name, STR("null"));
 }
 
-static void put_text(struct buffer *out, const char *name, struct str text, bool there)
+void letters_put_text(struct buffer *out, const char *name, struct str text, bool there)
 {
 	if (there)
 		api_put_text(out, name, text);
@@ -27,7 +23,7 @@ static void put_text(struct buffer *out, const char *name, struct str text, bool
 		put_null(out, name);
 }
 
-static void put_number(struct buffer *out, const char *name, int64_t number, bool there)
+void letters_put_number(struct buffer *out, const char *name, int64_t number, bool there)
 {
 	if (there)
 		api_put_number(out, name, number);
@@ -35,11 +31,11 @@ static void put_number(struct buffer *out, const char *name, int64_t number, boo
 		put_null(out, name);
 }
 
-static void put_job_id(struct buffer *out, const char *name, uint64_t number)
+void letters_put_job_id(struct buffer *out, const char *name, uint64_t number)
 {
 	char text[24];
 	snprintf(text, sizeof text, "%llu", (unsigned long long)number);
-	put_text(out, name, str_of(text), number);
+	letters_put_text(out, name, str_of(text), number);
 }
 
 /* What a letter and a group's letters have in common. */
@@ -48,11 +44,11 @@ static void put_common(struct buffer *out, const struct dead_info *info)
 	api_put_text(out, "stateMachineArn", info->machine ? info->machine->arn : STR_EMPTY);
 	api_put_text(out, "stateMachineName", info->machine ? info->machine->name : STR_EMPTY);
 	api_put_text(out, "status", str_of(execution_status_name(info->status)));
-	put_text(out, "error", info->error, info->error.len);
-	put_text(out, "state", info->state, info->state.len);
-	put_number(out, "revision", (int64_t)info->revision, info->revision);
-	put_text(out, "revisionId", info->revision_id, info->revision_id.len);
-	put_number(out, "version", (int64_t)info->version, info->version);
+	letters_put_text(out, "error", info->error, info->error.len);
+	letters_put_text(out, "state", info->state, info->state.len);
+	letters_put_number(out, "revision", (int64_t)info->revision, info->revision);
+	letters_put_text(out, "revisionId", info->revision_id, info->revision_id.len);
+	letters_put_number(out, "version", (int64_t)info->version, info->version);
 	api_put_flag(out, "newest", info->newest);
 }
 
@@ -65,11 +61,11 @@ static void put_letter(struct buffer *out, const struct dead_info *info)
 	api_put_number(out, "startedAt", info->start_ms);
 	api_put_number(out, "failedAt", info->failed_ms);
 	api_put_number(out, "redriveCount", (int64_t)info->redrives);
-	put_job_id(out, "job", info->job);
+	letters_put_job_id(out, "job", info->job);
 	api_put_number(out, "expiresAt", info->expires_ms);
 	if (info->checked) {
 		api_put_flag(out, "compatible", info->compatible);
-		put_text(out, "divergence", info->divergence, !info->compatible);
+		letters_put_text(out, "divergence", info->divergence, !info->compatible);
 	}
 }
 
@@ -85,13 +81,13 @@ static void put_letters(struct buffer *out, const char *name, const struct dead_
 	buffer_byte(out, ']');
 }
 
-static void end(struct route_call *call)
+void letters_end(struct route_call *call)
 {
 	buffer_byte(&call->out, '}');
 	route_answer(call);
 }
 
-static bool refused(struct route_call *call, const struct engine_error *error)
+bool letters_refused(struct route_call *call, const struct engine_error *error)
 {
 	if (error->code)
 		route_refuse_engine(call, error);
@@ -113,7 +109,7 @@ static void on_groups(void *data, const struct engine_error *error, const struct
 	struct route_call *call = grouped->call;
 	struct buffer *out = &call->out;
 	uint64_t total = 0, unread = 0;
-	if (refused(call, error))
+	if (letters_refused(call, error))
 		return;
 	buffer_addz(out, "{\"groups\":[");
 	for (uint32_t i = 0; i < count; i++) {
@@ -136,10 +132,10 @@ static void on_groups(void *data, const struct engine_error *error, const struct
 	api_put_number(out, "total", (int64_t)total);
 	api_put_number(out, "unindexed", (int64_t)unread);
 	api_put_flag(out, "more", count >= 1000);
-	end(call);
+	letters_end(call);
 }
 
-static struct str query_or_empty(struct route_call *call, const char *name)
+struct str letters_query(struct route_call *call, const char *name)
 {
 	struct str text = route_query(call, name);
 	return text.ptr ? text : STR_EMPTY;
@@ -151,7 +147,7 @@ static void groups(struct route_call *call)
 	hours = hours < 1 ? 1 : hours > 168 ? 168 : hours;
 	struct grouped *grouped = ARENA_NEW(&call->arena, struct grouped);
 	*grouped = (struct grouped){ call, hours };
-	engine_group_dead_letters(call->engine, query_or_empty(call, "machine"), (int)hours, on_groups, grouped);
+	engine_group_dead_letters(call->engine, letters_query(call, "machine"), (int)hours, on_groups, grouped);
 }
 
 /* Members of a query, or of a body's `filter`. */
@@ -224,13 +220,13 @@ static void on_list(void *data, const struct engine_error *error, const struct d
 		    struct str next)
 {
 	struct route_call *call = data;
-	if (refused(call, error))
+	if (letters_refused(call, error))
 		return;
 	buffer_byte(&call->out, '{');
 	put_letters(&call->out, "deadLetters", infos, count);
 	if (next.len)
 		api_put_text(&call->out, "next", next);
-	end(call);
+	letters_end(call);
 }
 
 static void list(struct route_call *call)
@@ -238,7 +234,7 @@ static void list(struct route_call *call)
 	struct dead_filter filter;
 	int64_t limit = route_query_number(call, "limit", 50);
 	if (read_filter(&(struct source){ call, NULL }, &filter))
-		engine_list_dead_letters(call->engine, &filter, query_or_empty(call, "cursor"),
+		engine_list_dead_letters(call->engine, &filter, letters_query(call, "cursor"),
 					 limit < 1      ? 1
 					 : limit > 1000 ? 1000
 							: (uint32_t)limit,
@@ -333,21 +329,21 @@ static void answer_one(struct one *one)
 		api_put_number(out, "eventId", (int64_t)attempt->id);
 		api_put_text(out, "type", str_of(attempt->type));
 		api_put_number(out, "time", attempt->at_ms);
-		put_text(out, "state", attempt->state, attempt->state.ptr);
-		put_text(out, "error", attempt->error, attempt->error.ptr);
-		put_text(out, "cause", attempt->cause, attempt->cause.ptr);
+		letters_put_text(out, "state", attempt->state, attempt->state.ptr);
+		letters_put_text(out, "error", attempt->error, attempt->error.ptr);
+		letters_put_text(out, "cause", attempt->cause, attempt->cause.ptr);
 		buffer_byte(out, '}');
 	}
 	buffer_byte(out, ']');
 	api_put_number(out, "attemptsOmitted", (int64_t)one->omitted);
-	end(one->call);
+	letters_end(one->call);
 }
 
 static void on_history(void *data, const struct engine_error *error, const struct event *events, uint32_t count,
 		       struct str token)
 {
 	struct one *one = data;
-	if (refused(one->call, error))
+	if (letters_refused(one->call, error))
 		return;
 	for (uint32_t i = 0; i < count; i++)
 		take_event(one, &events[i]);
@@ -364,9 +360,9 @@ static void on_history(void *data, const struct engine_error *error, const struc
 static void on_described(void *data, const struct engine_error *error, const struct execution_info *info)
 {
 	struct one *one = data;
-	if (refused(one->call, error))
+	if (letters_refused(one->call, error))
 		return;
-	put_text(&one->call->out, "cause", info->cause, info->cause.ptr);
+	letters_put_text(&one->call->out, "cause", info->cause, info->cause.ptr);
 	api_put_json(&one->call->out, "input", info->input.len ? info->input : STR("null"));
 	struct history_request request = {
 		.execution_arn = one->call->parts[0], .reverse = true, .count = HISTORY_PAGE, .token = STR_EMPTY
@@ -377,7 +373,7 @@ static void on_described(void *data, const struct engine_error *error, const str
 static void on_letter(void *data, const struct engine_error *error, const struct dead_letter *letter)
 {
 	struct route_call *call = data;
-	if (refused(call, error))
+	if (letters_refused(call, error))
 		return;
 	struct one *one = ARENA_NEW(&call->arena, struct one);
 	*one = (struct one){ .call = call };
@@ -396,14 +392,6 @@ static void show(struct route_call *call)
 
 /* ---- previews and discarding ------------------------------------------------------------------------- */
 
-/* What is to follow a preview that the body asks for with `executions` or `filter`. */
-struct chosen {
-	struct route_call *call;
-	struct value *body;
-	void (*then)(struct chosen *chosen, struct str preview);
-	bool newest;
-};
-
 static void release_value(void *data)
 {
 	value_unref(data);
@@ -414,7 +402,7 @@ static void on_preview(void *data, const struct engine_error *error, const struc
 	struct chosen *chosen = data;
 	struct route_call *call = chosen->call;
 	struct buffer *out = &call->out;
-	if (refused(call, error))
+	if (letters_refused(call, error))
 		return;
 	if (chosen->then) {
 		chosen->then(chosen, preview->id);
@@ -427,7 +415,7 @@ static void on_preview(void *data, const struct engine_error *error, const struc
 	api_put_number(out, "expiresAt", preview->expires_ms);
 	api_put_text(out, "definition", chosen->newest ? STR("newest") : STR("same"));
 	put_letters(out, "executions", preview->infos, preview->infos_count);
-	end(call);
+	letters_end(call);
 }
 
 /* False after it refused. */
@@ -474,8 +462,7 @@ static void choose(struct chosen *chosen)
 					    chosen);
 }
 
-/* The body, and what it names: a preview that is there, or one that is made of its executions or filter. */
-static void begin_chosen(struct route_call *call, void (*then)(struct chosen *chosen, struct str preview))
+void letters_choose(struct route_call *call, void (*then)(struct chosen *chosen, struct str preview))
 {
 	struct value *body = route_body(call);
 	if (!body)
@@ -494,17 +481,17 @@ static void begin_chosen(struct route_call *call, void (*then)(struct chosen *ch
 
 static void preview(struct route_call *call)
 {
-	begin_chosen(call, NULL);
+	letters_choose(call, NULL);
 }
 
 static void on_discarded(void *data, const struct engine_error *error, uint64_t count)
 {
 	struct route_call *call = data;
-	if (refused(call, error))
+	if (letters_refused(call, error))
 		return;
 	buffer_byte(&call->out, '{');
 	api_put_number(&call->out, "discarded", (int64_t)count);
-	end(call);
+	letters_end(call);
 }
 
 static void discard_chosen(struct chosen *chosen, struct str preview)
@@ -514,213 +501,7 @@ static void discard_chosen(struct chosen *chosen, struct str preview)
 
 static void discard(struct route_call *call)
 {
-	begin_chosen(call, discard_chosen);
-}
-
-/* ---- jobs -------------------------------------------------------------------------------------------- */
-
-static void put_job(struct buffer *out, const struct redrive_info *job)
-{
-	put_job_id(out, "id", job->number);
-	api_put_text(out, "state", str_of(redrive_state_name(job->state)));
-	put_text(out, "reason", job->reason, job->reason.len);
-	api_put_number(out, "createdAt", job->created_ms);
-	put_number(out, "endedAt", job->ended_ms, job->ended_ms);
-	api_put_text(out, "definition", job->newest ? STR("newest") : STR("same"));
-	api_put_flag(out, "edited", job->edited);
-	api_put_number(out, "rate", job->rate);
-	api_put_flag(out, "canary", job->canary);
-	api_put_text(out, "stage", str_of(job->stage));
-	api_put_name(out, "stopErrorRate");
-	value_write_double(job->stop_error_rate, out);
-	api_put_number(out, "total", (int64_t)job->total);
-	api_put_number(out, "pending", (int64_t)job->counts[OUTCOME_PENDING]);
-	api_put_number(out, "running", (int64_t)job->counts[OUTCOME_RUNNING]);
-	api_put_number(out, "succeeded", (int64_t)job->counts[OUTCOME_SUCCEEDED]);
-	api_put_number(out, "failedAgain", (int64_t)job->counts[OUTCOME_FAILED_AGAIN]);
-	api_put_number(out, "skipped", (int64_t)job->counts[OUTCOME_SKIPPED]);
-}
-
-static void answer_job(struct route_call *call, const struct redrive_info *job)
-{
-	buffer_byte(&call->out, '{');
-	put_job(&call->out, job);
-	end(call);
-}
-
-static void on_job(void *data, const struct engine_error *error, const struct redrive_info *job)
-{
-	struct route_call *call = data;
-	if (!refused(call, error))
-		answer_job(call, job);
-}
-
-static void begin_redrive(struct chosen *chosen, struct str preview)
-{
-	struct route_call *call = chosen->call;
-	const struct value *rate = value_getz(chosen->body, "rate"), *canary = value_getz(chosen->body, "canary"),
-			   *stop = value_getz(chosen->body, "stopErrorRate");
-	int64_t number = 0;
-	struct redrive_request request = { .preview = preview,
-					   .newest = chosen->newest,
-					   .input = value_getz(chosen->body, "input"),
-					   .canary = !canary || value_bool(canary),
-					   .stop_error_rate = stop ? value_number(stop) : 0.5 };
-	if (rate && (!value_int64(rate, &number) || number < 1 || number > 10000)) {
-		route_refuse(call, 400, "InvalidRequest", "rate must be a whole number from 1 to 10000");
-		return;
-	}
-	request.rate = (uint32_t)number;
-	engine_begin_redrive(call->engine, &request, on_job, call);
-}
-
-static void begin_job(struct route_call *call)
-{
-	begin_chosen(call, begin_redrive);
-}
-
-static uint64_t job_number(struct route_call *call)
-{
-	char digits[24], *rest;
-	snprintf(digits, sizeof digits, "%.*s", STR_FMT(str_sub(call->parts[0], 0, sizeof digits - 1)));
-	unsigned long long number = strtoull(digits, &rest, 10);
-	return *rest || digits[0] == '-' ? 0 : number;
-}
-
-static void show_job(struct route_call *call)
-{
-	struct redrive_info job;
-	if (engine_find_redrive(call->engine, job_number(call), &job))
-		answer_job(call, &job);
-	else
-		route_refuse(call, 404, "NotFound", "there is no redrive job %.*s",
-			     STR_FMT(str_sub(call->parts[0], 0, 40)));
-}
-
-static void list_jobs(struct route_call *call)
-{
-	struct redrive_info *jobs = ARENA_ARRAY(&call->arena, struct redrive_info, JOBS_MAX);
-	uint32_t count = engine_list_redrives(call->engine, UINT64_MAX, jobs, JOBS_MAX);
-	buffer_addz(&call->out, "{\"jobs\":[");
-	for (uint32_t i = 0; i < count; i++) {
-		buffer_addz(&call->out, i ? ",{" : "{");
-		put_job(&call->out, &jobs[i]);
-		buffer_byte(&call->out, '}');
-	}
-	buffer_byte(&call->out, ']');
-	end(call);
-}
-
-static void pause_job(struct route_call *call)
-{
-	engine_change_redrive(call->engine, job_number(call), REDRIVE_PAUSE, on_job, call);
-}
-
-static void resume_job(struct route_call *call)
-{
-	engine_change_redrive(call->engine, job_number(call), REDRIVE_RESUME, on_job, call);
-}
-
-static void cancel_job(struct route_call *call)
-{
-	engine_change_redrive(call->engine, job_number(call), REDRIVE_CANCEL, on_job, call);
-}
-
-static void on_outcomes(void *data, const struct engine_error *error, const struct redrive_outcome_info *outcomes,
-			uint32_t count, struct str next)
-{
-	struct route_call *call = data;
-	struct buffer *out = &call->out;
-	if (refused(call, error))
-		return;
-	buffer_addz(out, "{\"outcomes\":[");
-	for (uint32_t i = 0; i < count; i++) {
-		const struct redrive_outcome_info *outcome = &outcomes[i];
-		buffer_addz(out, i ? ",{" : "{");
-		put_text(out, "executionArn", outcome->arn, outcome->arn.len);
-		api_put_text(out, "outcome", str_of(redrive_outcome_name(outcome->outcome)));
-		api_put_flag(out, "repeated", outcome->outcome == OUTCOME_FAILED_AGAIN);
-		api_put_number(out, "at", outcome->at_ms);
-		put_text(out, "detail", outcome->detail, outcome->detail.len);
-		buffer_byte(out, '}');
-	}
-	buffer_byte(out, ']');
-	if (next.len)
-		api_put_text(out, "next", next);
-	end(call);
-}
-
-static void list_outcomes(struct route_call *call)
-{
-	struct str text = query_or_empty(call, "outcome");
-	int64_t limit = route_query_number(call, "limit", 100);
-	int outcome = -1;
-	for (int i = 0; i < OUTCOMES; i++)
-		if (str_eqz(text, redrive_outcome_name((enum redrive_outcome)i)))
-			outcome = i;
-	if (text.len && outcome < 0)
-		route_refuse(call, 400, "InvalidRequest", "there is no outcome %.*s", STR_FMT(str_sub(text, 0, 40)));
-	else
-		engine_list_redrive_outcomes(call->engine, job_number(call), outcome, query_or_empty(call, "cursor"),
-					     limit < 1      ? 1
-					     : limit > 1000 ? 1000
-							    : (uint32_t)limit,
-					     on_outcomes, call);
-}
-
-/* ---- policies ------------------------------------------------------------------------------------------------------
- */
-
-/* Whether there is such a machine; refused if not. */
-static bool has_machine(struct route_call *call)
-{
-	struct str arn =
-	    arena_format(&call->arena, "arn:aws:states:%s:%s:stateMachine:%.*s", engine_region(call->engine),
-			 engine_account(call->engine), STR_FMT(call->parts[0]));
-	if (engine_find_machine(call->engine, arn))
-		return true;
-	route_refuse(call, 404, "NotFound", "there is no state machine %.*s", STR_FMT(str_sub(call->parts[0], 0, 100)));
-	return false;
-}
-
-static void show_policy(struct route_call *call)
-{
-	bool put;
-	if (!has_machine(call))
-		return;
-	const struct value *policy = engine_dead_policy(call->engine, call->parts[0], &put);
-	buffer_byte(&call->out, '{');
-	api_put_json(&call->out, "policy", policy ? value_text(policy) : STR("{}"));
-	api_put_text(&call->out, "from", put ? STR("store") : policy ? STR("configuration") : STR("default"));
-	end(call);
-}
-
-static void on_policy(void *data, const struct engine_error *error)
-{
-	struct route_call *call = data;
-	if (!refused(call, error))
-		show_policy(call);
-}
-
-static void put_policy(struct route_call *call)
-{
-	struct wf_error err = { 0 };
-	if (!has_machine(call))
-		return;
-	struct value *body = route_body(call);
-	if (!body)
-		return;
-	if (dead_policy_check(body, &err) < 0)
-		route_refuse(call, 400, "InvalidRequest", "%s", err.message);
-	else
-		engine_put_dead_policy(call->engine, call->parts[0], body, on_policy, call);
-	value_unref(body);
-}
-
-static void delete_policy(struct route_call *call)
-{
-	if (has_machine(call))
-		engine_put_dead_policy(call->engine, call->parts[0], NULL, on_policy, call);
+	letters_choose(call, discard_chosen);
 }
 
 const struct route routes_dead_letters[] = {
@@ -728,50 +509,6 @@ const struct route routes_dead_letters[] = {
 	{ "GET", "/v1/dead-letters", ROLE_READ, list },
 	{ "POST", "/v1/dead-letters/preview", ROLE_READ, preview },
 	{ "POST", "/v1/dead-letters/discard", ROLE_OPERATE, discard },
-	{ "GET",
-	  "/v1/dead-letters/"
-	  "*",
-	  ROLE_READ, show },
-	{ "GET", "/v1/redrive-jobs", ROLE_READ, list_jobs },
-	{ "POST", "/v1/redrive-jobs", ROLE_OPERATE, begin_job },
-	{ "GET",
-	  "/v1/redrive-jobs/"
-	  "*",
-	  ROLE_READ, show_job },
-	{ "GET",
-	  "/v1/redrive-jobs/"
-	  "*"
-	  "/outcomes",
-	  ROLE_READ, list_outcomes },
-	{ "POST",
-	  "/v1/redrive-jobs/"
-	  "*"
-	  "/pause",
-	  ROLE_OPERATE, pause_job },
-	{ "POST",
-	  "/v1/redrive-jobs/"
-	  "*"
-	  "/resume",
-	  ROLE_OPERATE, resume_job },
-	{ "POST",
-	  "/v1/redrive-jobs/"
-	  "*"
-	  "/cancel",
-	  ROLE_OPERATE, cancel_job },
-	{ "GET",
-	  "/v1/state-machines/"
-	  "*"
-	  "/dead-letter-policy",
-	  ROLE_READ, show_policy },
-	{ "PUT",
-	  "/v1/state-machines/"
-	  "*"
-	  "/dead-letter-policy",
-	  ROLE_ADMINISTER, put_policy },
-	{ "DELETE",
-	  "/v1/state-machines/"
-	  "*"
-	  "/dead-letter-policy",
-	  ROLE_ADMINISTER, delete_policy },
+	{ "GET", "/v1/dead-letters/*", ROLE_READ, show },
 	{ NULL },
 };

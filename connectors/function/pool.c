@@ -367,6 +367,15 @@ static void reap_version(struct version *version)
 		pool_prewarm(version);
 }
 
+/* A task that waits here for a worker cannot speak for itself: HeartbeatSeconds is for the handler. */
+static void beat_for_queued(const struct version *version)
+{
+	struct connector_host *host = version->function->owner->host;
+	for (struct invocation *invocation = version->queue.first; invocation; invocation = invocation->next)
+		if (invocation->of_task && host->heartbeat)
+			host->heartbeat(host, invocation->key);
+}
+
 static void on_reap(struct loop_timer *timer)
 {
 	struct functions *functions = timer->data;
@@ -375,6 +384,7 @@ static void on_reap(struct loop_timer *timer)
 		struct function *function = entry->value;
 		for (struct version *next, *version = function->versions; version; version = next) {
 			next = version->next;
+			beat_for_queued(version);
 			reap_version(version);
 		}
 	}

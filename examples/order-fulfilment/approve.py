@@ -52,6 +52,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def log_request(self, code="-", size="-"):
+        # Without the query, in which the token stands.
+        print(f"{self.command} {getattr(self, 'path', '').partition('?')[0]} {code}", file=sys.stderr, flush=True)
+
     def asked(self):
         query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
         return {name: query.get(name, [""])[0] for name in ("order", "total", "token")}

@@ -70,6 +70,7 @@ export const tests = {
 
   async 'Ctrl K jumps to an execution, a machine and a state'(ground) {
     const page = await ground.open('/');
+    await page.getByRole('heading', { name: 'Overview' }).waitFor();
     const jump = async (text, option) => {
       await page.keyboard.press('Control+k');
       await page.getByRole('dialog').getByRole('combobox').fill(text);

@@ -87,4 +87,14 @@ export const tests = {
     await button.click();
     await until('the new row', async () => (await names(page))[0].startsWith('new-'));
   },
+
+  async 'behind a filter only what fits it counts as new'({ open, server, orders, quick }) {
+    const page = await open('/executions?q=machine%3Aquick');
+    await until('rows', async () => (await names(page)).length > 5);
+    await until('live', async () => (await page.locator('.live').textContent()).includes('live'));
+    await server.run(orders, `other-${Date.now()}`, orderInput({ block: NO_BLOCK }));
+    await server.run(quick, `mine-${Date.now()}`);
+    await page.getByRole('button', { name: '1 new – show' }).click();
+    await until('the new row', async () => (await names(page))[0].startsWith('mine-'));
+  },
 };

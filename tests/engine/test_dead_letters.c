@@ -291,6 +291,31 @@ static void what_is_discarded_is_no_letter_and_stays_an_execution(void **state)
 			 EXECUTION_FAILED_);
 }
 
+static int no_secret(struct connector_host *host, const struct value *setting, struct buffer *out, struct wf_error *err)
+{
+	return error_set(err, ERR(NOT_FOUND), "there is no secret");
+}
+
+/* What is to be told is read from the store; no later change need come for it to be read again. */
+static void a_target_is_told_though_the_store_could_not_be_read(void **state)
+{
+	struct harness *h = *state;
+	struct dead_stats stats;
+	_cleanup_(value_unrefp) struct value *targets = NULL;
+	assert_int_equal(value_parse(STR("{\"team\":{\"exec\":\"page\",\"events\":[\"FAILED\"]}}"), NULL, &targets, NULL), 0);
+	assert_int_equal(engine_configure_targets(h->engine, targets, no_secret, NULL), 0);
+	harness_run_for(h, 1000);
+	struct answer *begun = harness_begin(h, "bad", NULL, "{}");
+	faulty_fail_reads(h->store, 3);
+	harness_await(h, begun);
+	assert_int_equal(begun->error, ENGINE_OK);
+	harness_run_for(h, 30000);
+	assert_int_equal(faulty_reads_left(h->store), 0);
+	engine_dead_stats(h->engine, &stats);
+	assert_int_equal(stats.notify_waiting, 1); /* there is no connector exec here: it is tried again and again */
+	assert_true(stats.notify_failures > 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -303,6 +328,7 @@ int main(void)
 		TEST(a_canary_that_ends_well_lets_the_others_follow),
 		TEST(a_letter_goes_when_its_policy_keeps_it_no_longer),
 		TEST(what_is_discarded_is_no_letter_and_stays_an_execution),
+		TEST(a_target_is_told_though_the_store_could_not_be_read),
 	};
 	return cmocka_run_group_tests_name("dead letters", tests, NULL, NULL);
 }

@@ -135,7 +135,7 @@ def encodes(output):
 
 def fingerprints(output):
     """For each finished chunk its content's hash and the time of its change."""
-    folder, found = f"{output}/work/360p", {}
+    folder, found = f"{output}/scratch/360p", {}
     for name in os.listdir(folder):
         if name.endswith(".mp4"):
             with open(f"{folder}/{name}", "rb") as file:
@@ -185,7 +185,7 @@ def check_output(folder, seconds):
         assert video["height"] == 360, video
         assert abs(float(found["format"]["duration"]) - seconds) < 0.5, found["format"]
     left = [name for root, _, files in os.walk(folder) for name in files if ".part" in name]
-    assert not left and not os.path.exists(f"{folder}/work"), left
+    assert not left and not os.path.exists(f"{folder}/scratch"), left
 
 
 def a_video_becomes_playable_renditions(run):
@@ -242,14 +242,14 @@ def fail_one_chunk(run, name, victim):
     if not os.path.exists(video):
         make_pictures(video, run.chunks)
     output = run.start(name, video, chunk_s=0.9 / PICTURES_PER_SECOND, keep=True)
-    chunk, whole = f"{output}/work/chunks/{victim:05d}.mkv", f"{run.folder}/{name}.whole"
+    chunk, whole = f"{output}/scratch/chunks/{victim:05d}.mkv", f"{run.folder}/{name}.whole"
     wait_until(lambda: os.path.exists(chunk), 120, "the split", every=0.001)
     os.rename(chunk, whole)
     with open(chunk, "w") as file:
         file.write("this is no chunk\n")
     ended = run.wait(name, 60 + run.chunks)
     assert ended["status"] == "FAILED" and ended["error"] == "FfmpegFailed" and f"{victim:05d}.mkv" in ended["cause"], ended
-    assert len(os.listdir(f"{output}/work/chunks")) == run.chunks + 1, "not as many chunks as there should be"
+    assert len(os.listdir(f"{output}/scratch/chunks")) == run.chunks + 1, "not as many chunks as there should be"
     assert name in run.letters()
     return output, chunk, whole
 

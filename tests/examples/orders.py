@@ -123,7 +123,7 @@ def the_readmes_transcript_is_what_happens(ratchet, folder, write):
         shell.end()
     if write:
         with open(README, "w") as file:
-            file.write("\n".join(line for line in lines if line is not None).replace(folder, "/home/you/ratchet"))
+            file.write("\n".join(line for line in lines if line is not None).replace(folder, "/srv/ratchet"))
     else:
         assert not wrong, "\n\n".join(wrong)
 
@@ -162,7 +162,8 @@ def a_link_is_good_after_the_server_was_killed(ratchet, folder, _):
     example = copy_example(folder)
     os.makedirs(f"{example}/out")
     server = Server(ratchet, example)
-    page = subprocess.Popen([sys.executable, f"{example}/approve.py", "127.0.0.1:0"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=server.env)
+    page = subprocess.Popen([sys.executable, f"{example}/approve.py", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            stdin=subprocess.DEVNULL, env=server.env, text=True)
     try:
         assert page.stdout.readline().strip()
         server.start()
@@ -194,6 +195,9 @@ def a_link_is_good_after_the_server_was_killed(ratchet, folder, _):
             assert file.read() == "1: reserved 1 teapot\n1: charged 600\n"
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(30) == 0
+        page.kill()
+        told = page.communicate()[1]
+        assert "POST / 200" in told and "token" not in told, told
     finally:
         server.process.kill()
         page.kill()

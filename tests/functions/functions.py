@@ -97,7 +97,7 @@ def broken(entry, **more):
     return {"handler": os.path.join(HANDLERS, "broken"), "entry": entry + ".handler", "runtime": "python", **more}
 
 
-def provided(context):
+def _provided(context):
     if not BOOTSTRAP:
         raise Skipped("RATCHET_TEST_BOOTSTRAP is not set")
     folder = os.path.join(context.folder, "provided")
@@ -247,7 +247,7 @@ def a_node_module_that_cannot_be_loaded_says_why(context):
 
 
 def a_bootstrap_runs_as_it_is(context):
-    context.serve({"p": provided(context)})
+    context.serve({"p": _provided(context)})
     for _ in range(3):
         assert context.good("p", {"x": 1}) == {"x": 1}
     got = context.good("p", "headers")
@@ -257,7 +257,7 @@ def a_bootstrap_runs_as_it_is(context):
 
 
 def the_runtime_api_refuses_what_it_must(context):
-    context.serve({"p": provided(context)})
+    context.serve({"p": _provided(context)})
     assert context.good("p", "unknown") == {"status": 400} and context.good("p", "twice") == {"status": 403}
     assert context.good("p", "paths") == {"statuses": [404, 405, 403, 405]}
     assert context.bad("p", "error")["errorType"] == "Custom.Kind"
@@ -270,7 +270,7 @@ def the_runtime_api_refuses_what_it_must(context):
 
 
 def a_worker_waits_for_its_next_event_without_end(context):
-    context.serve({"p": provided(context)})
+    context.serve({"p": _provided(context)})
     context.good("p", 1)
     pool = context.show("p")["pool"]
     time.sleep(2)
@@ -279,7 +279,7 @@ def a_worker_waits_for_its_next_event_without_end(context):
 
 def nothing_but_a_worker_is_let_in(context):
     """Each worker has a loopback address of its own; the public listener does not speak the Runtime API."""
-    server = context.serve({"p": provided(context)})
+    server = context.serve({"p": _provided(context)})
     context.good("p", 1)
     assert server.request("GET", "/2018-06-01/runtime/invocation/next")[0] == 404
     listening = subprocess.run(["ss", "-ltnH"], capture_output=True, text=True).stdout if shutil.which("ss") else ""
@@ -393,6 +393,14 @@ def a_line_is_a_heartbeat_and_progress_is_told(context):
     server = context.serve({"f": python("progress")})
     done = execute(server, "beats", task(ARN + "f", HeartbeatSeconds=1, TimeoutSeconds=20), {})
     assert done["status"] == "SUCCEEDED" and json.loads(done["output"]) == "done", done
+
+
+def waiting_for_a_worker_is_no_missed_heartbeat(context):
+    """Three tasks and one worker: the last waits longer than HeartbeatSeconds."""
+    server = context.serve({"f": python("sleeps", max_concurrent=1)})
+    each = {"StartAt": "M", "States": {"M": {"Type": "Map", "End": True, "ItemProcessor": task(ARN + "f", HeartbeatSeconds=3)}}}
+    done = execute(server, "queued", each, [{"seconds": 2}] * 3)
+    assert done["status"] == "SUCCEEDED", done
 
 
 # ---- the Lambda API ---------------------------------------------------------------------------------------------------

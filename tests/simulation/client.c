@@ -661,6 +661,23 @@ void client_lost(struct client *client, const struct node *node)
 	}
 }
 
+size_t client_known_count(const struct client *client)
+{
+	return client->known_count;
+}
+
+struct str client_known_arn(const struct client *client, size_t index)
+{
+	return str_of(client->known[index].arn);
+}
+
+void client_forget_end(struct client *client, uint64_t id)
+{
+	for (size_t i = 0; i < client->known_count; i++)
+		if (client->known[i].id == id)
+			client->known[i].ended = false;
+}
+
 /* ---- task tokens ----------------------------------------------------------------------------------------------- */
 
 static struct call *token_call(const struct client *client, uint64_t execution_id, uint64_t event_id)

@@ -67,6 +67,7 @@ void model_done(struct model *model)
 	for (struct str_map_entry *entry; (entry = str_map_next(&model->inbox, &at));)
 		free(entry->value);
 	str_map_done(&model->inbox);
+	jobs_done(model);
 }
 
 struct fact *model_find(struct model *model, uint64_t id)
@@ -228,6 +229,8 @@ static void take_event(struct model *model, struct fact *fact, const struct even
 	check_due(model, fact, event);
 	note_task(fact, event);
 	check_fan(model, fact, event);
+	if (event->type == EVENT_EXECUTION_REDRIVEN && event->fields & FIELD_INDEX)
+		jobs_redriven(model, fact, event->index);
 	if (event->type == EVENT_EXECUTION_STARTED)
 		fact->input = event->fields & FIELD_RAW ? text_of(event->raw) : text_of(value_text(event->payload));
 	if (!ends_execution(event->type))
@@ -419,6 +422,8 @@ static void check_rows(struct model *model, struct fact *fact)
 
 static void take_item(struct model *model, const struct store_item *item)
 {
+	if (item->kind == ITEM_REDRIVE_JOB)
+		jobs_take_item(model, item);
 	if (item->kind == ITEM_ACTIVITY_TASK)
 		str_map_put(&model->queued, item->key, model);
 	for (unsigned i = 0; i < model->sim->machines_count; i++) {
@@ -476,8 +481,10 @@ void model_commit(struct model *model, const struct store_batch *batch)
 		case STORE_DELETE_DEAD_LETTER:
 			need(model, op->dead_letter.execution_id)->letter_ms = 0;
 			break;
-		case STORE_FILL_DEAD_LETTER:
 		case STORE_PUT_OUTCOME:
+			jobs_take_outcome(model, &op->outcome);
+			break;
+		case STORE_FILL_DEAD_LETTER:
 		case STORE_DELETE_OUTCOMES:
 			break;
 		}
@@ -492,6 +499,7 @@ void model_commit(struct model *model, const struct store_batch *batch)
 		if (fact->touched) {
 			check_rows(model, fact);
 			check_told(model, fact);
+			jobs_check(model, fact);
 		}
 		fact->touched = false;
 	}

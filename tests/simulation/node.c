@@ -361,6 +361,7 @@ void node_free(struct node *node)
 		return;
 	node->dying = true;
 	client_lost(node->sim->client, node);
+	driver_lost(node->sim->driver, node);
 	engine_free(node->engine);
 	front_drop(node->store);
 	while (run_post(node))

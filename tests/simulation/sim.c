@@ -227,7 +227,7 @@ static bool ends_dying(struct sim *sim)
 	return false;
 }
 
-enum { WHO_NODE, WHO_ZOMBIE, WHO_CLIENT, WHO_BEGINS, WHO_DIES, WHO_ZOMBIE_DIES, WHO };
+enum { WHO_NODE, WHO_ZOMBIE, WHO_CLIENT, WHO_DRIVER, WHO_BEGINS, WHO_DIES, WHO_ZOMBIE_DIES, WHO };
 
 static int64_t when(const struct sim *sim, int who)
 {
@@ -238,6 +238,8 @@ static int64_t when(const struct sim *sim, int who)
 		return sim->zombie ? node_next_ms(sim->zombie) : INT64_MAX;
 	case WHO_CLIENT:
 		return client_next_ms(sim->client);
+	case WHO_DRIVER:
+		return driver_next_ms(sim->driver);
 	case WHO_BEGINS:
 		return sim->node ? INT64_MAX : sim->node_again_ms;
 	case WHO_DIES:
@@ -258,6 +260,9 @@ static void act(struct sim *sim, int who)
 		break;
 	case WHO_CLIENT:
 		client_act(sim->client);
+		break;
+	case WHO_DRIVER:
+		driver_act(sim->driver);
 		break;
 	case WHO_BEGINS:
 		begin_node(sim);
@@ -315,7 +320,7 @@ static bool express_run(const struct engine *engine)
 
 static bool is_over(const struct sim *sim)
 {
-	return client_satisfied(sim->client) && sim_calm(sim) && all_ended(sim) && sim->node && !sim->zombie && node_at_rest(sim->node) &&
+	return client_satisfied(sim->client) && driver_satisfied(sim->driver) && sim_calm(sim) && all_ended(sim) && sim->node && !sim->zombie && node_at_rest(sim->node) &&
 	       !sim->node->tasks_running && !sim->node->engine->inputs_queued && !express_run(sim->node->engine) && children_at_rest(sim->node->engine);
 }
 
@@ -347,6 +352,7 @@ static void sim_run(struct sim *sim, uint64_t seed, bool faults)
 	disk_init(&sim->disk, sim);
 	model_init(&sim->model, sim);
 	sim->client = client_new(sim);
+	sim->driver = driver_new(sim);
 	while (!is_over(sim)) {
 		if (ends_dying(sim))
 			continue;
@@ -361,6 +367,7 @@ static void sim_run(struct sim *sim, uint64_t seed, bool faults)
 static void sim_done(struct sim *sim)
 {
 	client_free(sim->client);
+	driver_free(sim->driver);
 	model_done(&sim->model);
 	disk_done(&sim->disk);
 	for (unsigned i = 0; i < sim->machines_count; i++) {
@@ -382,7 +389,7 @@ static void sim_done(struct sim *sim)
 /* ---- a seed --------------------------------------------------------------------------------------------- */
 
 struct figures {
-	uint64_t seeds, executions, compared, ambiguous, deaths, fenced, batches, failed_writes, rests, tasks, folds, snapshots, steps, redrives, children, express;
+	uint64_t seeds, executions, compared, ambiguous, deaths, fenced, batches, failed_writes, rests, tasks, folds, snapshots, steps, redrives, children, express, jobs, job_redrives;
 };
 
 static void add_figures(struct figures *figures, const struct sim *sim)
@@ -402,6 +409,8 @@ static void add_figures(struct figures *figures, const struct sim *sim)
 	figures->redrives += sim->redrives;
 	figures->children += sim->children;
 	figures->express += sim->express;
+	figures->jobs += sim->jobs;
+	figures->job_redrives += sim->job_redrives;
 }
 
 static bool same(const char *a, const char *b)
@@ -483,11 +492,12 @@ static void print_figures(const struct figures *f, double took_s)
 {
 	printf("%llu seeds in %.1f s (%.0f/s): %llu executions, %llu steps of the loop, %llu tasks, %llu batches of which %llu were refused, "
 	       "%llu processes died, %llu were fenced off; compared with the oracle: %llu (%llu ambiguous); states checked at rest: %llu; "
-	       "records folded: %llu; snapshots: %llu; children: %llu; redrives: %llu; Express answers: %llu\n",
+	       "records folded: %llu; snapshots: %llu; children: %llu; redrives: %llu, of them by %llu jobs: %llu; Express answers: %llu\n",
 	       (unsigned long long)f->seeds, took_s, (double)f->seeds / took_s, (unsigned long long)f->executions, (unsigned long long)f->steps,
 	       (unsigned long long)f->tasks, (unsigned long long)f->batches, (unsigned long long)f->failed_writes, (unsigned long long)f->deaths,
 	       (unsigned long long)f->fenced, (unsigned long long)f->compared, (unsigned long long)f->ambiguous, (unsigned long long)f->rests,
-	       (unsigned long long)f->folds, (unsigned long long)f->snapshots, (unsigned long long)f->children, (unsigned long long)f->redrives, (unsigned long long)f->express);
+	       (unsigned long long)f->folds, (unsigned long long)f->snapshots, (unsigned long long)f->children, (unsigned long long)f->redrives,
+	       (unsigned long long)f->jobs, (unsigned long long)f->job_redrives, (unsigned long long)f->express);
 }
 
 static struct figures sum(const struct shared *shared)

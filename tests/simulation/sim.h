@@ -11,6 +11,7 @@
  *     disk.c       what survives; the writer with its faults
  *     model.c      what the disk has accepted, checked record by record; what may be said because of it
  *     client.c     who asks, remembers what was answered, and compares
+ *     jobs.c       who redrives in bulk, and what must hold of it
  *
  * generate.c, oracle.c and script.c know JSON by jansson alone and share no code with the engine. */
 #pragma once
@@ -25,6 +26,7 @@
 
 #define SIM_START_MS INT64_C(1700000000000)
 #define SIM_MACHINES_MAX 3
+#define SIM_JOBS_MAX 3
 
 struct sim;
 struct node;
@@ -137,6 +139,13 @@ struct model {
 	struct str_map queued; /* rows of tasks that wait for a worker */
 	struct str_map inbox; /* (sender, event) → struct message_fact */
 	uint64_t folds;
+	struct job_fact { /* of bulk redrive */
+		uint64_t number;
+		uint8_t state;
+		bool rests; /* it was said to be paused or cancelled when nothing was on its way */
+	} jobs[SIM_JOBS_MAX];
+	unsigned jobs_count;
+	struct str_map outcomes; /* (execution, job) → the row */
 };
 /* A message that is stored and has not had its effect. */
 struct message_fact {
@@ -159,6 +168,22 @@ uint64_t event_hash(const struct event *event);
 void model_check_boundaries(struct model *model, struct fact *fact);
 /* A process at rest agrees with what is durable, and everything open can move. */
 void model_check_rest(struct model *model, struct node *node);
+
+/* ---- jobs.c ----------------------------------------------------------------------------------------------- */
+
+void jobs_take_item(struct model *model, const struct store_item *item);
+void jobs_take_outcome(struct model *model, const struct store_outcome *outcome);
+void jobs_redriven(struct model *model, const struct fact *fact, uint64_t job);
+void jobs_check(struct model *model, const struct fact *fact);
+void jobs_done(struct model *model);
+
+struct driver;
+struct driver *driver_new(struct sim *sim);
+void driver_free(struct driver *driver);
+int64_t driver_next_ms(const struct driver *driver);
+void driver_act(struct driver *driver);
+void driver_lost(struct driver *driver, const struct node *node);
+bool driver_satisfied(const struct driver *driver);
 
 /* ---- disk.c ----------------------------------------------------------------------------------------------- */
 
@@ -234,6 +259,10 @@ void client_token(struct client *client, uint64_t execution_id, uint64_t event_i
 bool client_holds_token(const struct client *client, uint64_t execution_id, uint64_t event_id);
 /* Everything it wanted is answered. */
 bool client_satisfied(const struct client *client);
+/* Executions that were acknowledged; and that one may go on, though a client has read that it had ended. */
+size_t client_known_count(const struct client *client);
+struct str client_known_arn(const struct client *client, size_t index);
+void client_forget_end(struct client *client, uint64_t id);
 /* At the end: what became of everything. */
 void client_check_end(struct client *client);
 
@@ -271,12 +300,13 @@ struct sim {
 	struct node *node; /* NULL: nobody serves */
 	struct node *zombie;
 	struct client *client;
+	struct driver *driver;
 	int64_t node_again_ms;
 	uint64_t nodes, steps;
 	uint64_t digest;
 	struct outcome *outcomes; /* by start; unnamed ones are left out */
 	/* figures */
-	uint64_t deaths, fenced, batches, failed_writes, rests, ambiguous, compared, tasks, snapshots, redrives, children, express;
+	uint64_t deaths, fenced, batches, failed_writes, rests, ambiguous, compared, tasks, snapshots, redrives, children, express, jobs, job_redrives;
 };
 
 /* Ids of executions that are never stored. */

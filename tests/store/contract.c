@@ -673,36 +673,6 @@ static void a_purge_takes_what_ended_before_and_nothing_else(void **state)
 	assert_int_equal(purge(f, 106, 100).number, 1);
 }
 
-/* It is gone for everybody at once, its rows go step by step. */
-static void an_execution_of_many_records_goes_in_small_steps(void **state)
-{
-	enum { RECORDS = 12000 };
-	struct fixture *f = *state;
-	struct str blob = noise(f, 1, 100000);
-	struct store_batch *b = batch_next(f);
-	for (uint32_t i = 1; i <= 3; i++)
-		add_execution(b, ID(i), 1, "", i);
-	for (uint32_t i = 0; i < RECORDS; i++)
-		store_batch_add(b, STORE_APPEND_RECORD)->record = (struct store_record){
-			.execution_id = ID(2), .number = i, .first_event_id = i + 1, .bytes = STR("x"), .blobs = &blob, .blobs_count = i < 2 };
-	add_snapshot(b, ID(2), 1, STR("s"));
-	for (uint32_t i = 1; i <= 2; i++)
-		add_end(b, ID(i), 1, 100 + i);
-	commit_ok(f, b);
-	assert_int_equal(purge(f, 110, 100).number, 2);
-	for (uint32_t i = 1; i <= 2; i++) {
-		assert_int_equal(find(f, ID(i)).count, 0);
-		assert_int_equal(load(f, ID(i)).code, ERR(NOT_FOUND));
-	}
-	unsigned steps = 0;
-	while (purge(f, 110, 100).number) {
-		steps++;
-		assert_true(steps <= RECORDS / 1000);
-	}
-	assert_int_equal(count_records(f, ID(2)).number, 0);
-	assert_int_equal(find(f, ID(3)).count, 1);
-}
-
 /* ---- closing -------------------------------------------------------------------------------------------- */
 
 struct closing {
@@ -1185,7 +1155,6 @@ static const struct {
 	TEST(a_message_is_deleted_by_its_key),
 	TEST(items_are_kept_in_order_of_kind_and_key),
 	TEST(a_purge_takes_what_ended_before_and_nothing_else),
-	TEST(an_execution_of_many_records_goes_in_small_steps),
 	TEST(dead_letters_are_listed_by_failure_and_filtered),
 	TEST(a_dead_letter_goes_when_it_is_deleted_or_its_execution_is_purged),
 	TEST(only_an_unread_dead_letter_is_filled),

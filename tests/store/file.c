@@ -644,6 +644,36 @@ static void a_lost_chunk_is_reported_and_not_served(void **state)
 	}
 }
 
+/* It is gone for everybody at once, its rows go step by step. */
+static void an_execution_of_many_records_goes_in_small_steps(void **state)
+{
+	enum { RECORDS = 12000 };
+	struct fixture *f = *state;
+	struct str blob = noise(f, 1, 100000);
+	struct store_batch *b = batch_next(f);
+	for (uint32_t i = 1; i <= 3; i++)
+		add_execution(b, ID(i), 1, "", i);
+	for (uint32_t i = 0; i < RECORDS; i++)
+		store_batch_add(b, STORE_APPEND_RECORD)->record = (struct store_record){
+			.execution_id = ID(2), .number = i, .first_event_id = i + 1, .bytes = STR("x"), .blobs = &blob, .blobs_count = i < 2 };
+	add_snapshot(b, ID(2), 1, STR("s"));
+	for (uint32_t i = 1; i <= 2; i++)
+		add_end(b, ID(i), 1, 100 + i);
+	commit_ok(f, b);
+	assert_int_equal(purge(f, 110, 100).number, 2);
+	for (uint32_t i = 1; i <= 2; i++) {
+		assert_int_equal(find(f, ID(i)).count, 0);
+		assert_int_equal(load(f, ID(i)).code, ERR(NOT_FOUND));
+	}
+	unsigned steps = 0;
+	while (purge(f, 110, 100).number) {
+		steps++;
+		assert_true(steps <= RECORDS / 1000);
+	}
+	assert_int_equal(count_records(f, ID(2)).number, 0);
+	assert_int_equal(find(f, ID(3)).count, 1);
+}
+
 static int set_up(void **state)
 {
 	*state = fixture_new((struct variant){ "sqlite", true, false });
@@ -680,6 +710,7 @@ int main(void)
 		TEST(the_log_does_not_grow_without_bound_under_load),
 		TEST(a_backup_under_load_is_a_whole_store_of_one_moment),
 		TEST(closing_gives_up_a_backup),
+		TEST(an_execution_of_many_records_goes_in_small_steps),
 		TEST(a_lost_chunk_is_reported_and_not_served),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

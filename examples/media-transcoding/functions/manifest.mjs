@@ -1,5 +1,5 @@
 // manifest: writes OUTPUT/master.m3u8, which names the playlists, and OUTPUT/manifest.json, which names everything, and
-// drops the work folder (unless the input has keep: true).
+// drops the scratch folder (unless the input has keep: true).
 // {input: {source, output, keep?}, execution, media, playlists, thumbnails} → {execution, manifest, master, renditions, thumbnails}.
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { relative } from 'node:path';
@@ -19,7 +19,7 @@ export async function handler({ input: { source, output, keep }, execution, medi
   await write(`${output}/master.m3u8`, `#EXTM3U\n#EXT-X-VERSION:3\n${master.join('')}`);
   await write(`${output}/manifest.json`, `${JSON.stringify(manifest, null, 2)}\n`);
   if (!keep)
-    await rm(`${output}/work`, { recursive: true, force: true });
+    await rm(`${output}/scratch`, { recursive: true, force: true });
   return {
     execution,
     manifest: `${output}/manifest.json`,

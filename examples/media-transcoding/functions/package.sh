@@ -6,7 +6,7 @@ set -euo pipefail
 event=$(cat)
 eval "$(jq -r '@sh "name=\(.rendition.name) output=\(.output)"' <<<"$event")"
 
-chunks=$output/work/$name
+chunks=$output/scratch/$name
 hls=$output/hls/$name
 if [ ! -d "$hls" ]; then
   part=$hls.$RATCHET_REQUEST_ID.part

@@ -11,7 +11,7 @@ import media
 
 
 def handler(event, context):
-    folder = f"{event['output']}/work/chunks"
+    folder = f"{event['output']}/scratch/chunks"
     if not os.path.exists(folder):
         part = f"{folder}.{context.aws_request_id}.part"
         os.makedirs(part)

@@ -17,7 +17,7 @@ def note(event, word):
 
 
 def handler(event, context):
-    folder = f"{event['output']}/work/{event['rendition']}"
+    folder = f"{event['output']}/scratch/{event['rendition']}"
     result = f"{folder}/{event['chunk']}.mp4"
     if os.path.exists(result):
         return {"bytes": os.path.getsize(result), "reused": True}
@@ -26,7 +26,7 @@ def handler(event, context):
     part = f"{result}.{context.aws_request_id}.part"
     note(event, "begun")
     try:
-        media.ffmpeg(["-i", f"{event['output']}/work/chunks/{event['chunk']}.mkv", "-vf", f"scale=-2:{rendition['height']}",
+        media.ffmpeg(["-i", f"{event['output']}/scratch/chunks/{event['chunk']}.mkv", "-vf", f"scale=-2:{rendition['height']}",
                       "-c:v", "libx264", "-preset", "veryfast", "-b:v", f"{rendition['video_kbps']}k",
                       "-maxrate", f"{rendition['video_kbps']}k", "-bufsize", f"{rendition['video_kbps'] * 2}k",
                       "-force_key_frames", "expr:gte(t,n_forced*2)", "-pix_fmt", "yuv420p",

@@ -115,7 +115,7 @@ export function ErrorNote({ error, retry }: { error: ApiError; retry?: () => voi
 // Its space is there at once, the shimmer only after 150 ms (see base.css): what is quick does not flicker.
 export function Skeleton({ lines = 4 }: { lines?: number }) {
 	return (
-		<div class="skeleton" aria-busy="true" aria-label="Loading">
+		<div class="skeleton" role="status" aria-busy="true" aria-label="Loading">
 			{Array.from({ length: lines }, (_, index) => (
 				<div class="skeleton-line" key={index} />
 			))}

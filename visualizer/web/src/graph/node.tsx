@@ -22,7 +22,7 @@ export function describeNode(node: GraphNode, look: NodeLook): string {
 
 // Under the name: what it is, until there is something to tell of it.
 function detailOf(node: GraphNode, look: NodeLook): string {
-	if (node.kind === 'fold') return look.failed ? `${look.failed} failed` : look.entered ? `${look.entered} entered` : '';
+	if (node.kind === 'fold') return look.failed ? `${look.failed} failed` : look.entered ? `×${look.entered}` : '';
 	if (look.outcome === 'pending') return node.detail ?? node.type ?? '';
 	if (look.entered === 1) return OUTCOME_LOOK[look.outcome].word;
 	if (look.running) return `×${look.entered} · ${look.running} run`;

@@ -18,6 +18,7 @@ import { QueryBar } from './query';
 
 const PAGE = 100;
 const ROW_HEIGHT = 36;
+const PROBE_MS = 700;
 const VIEWS: { label: string; q: string }[] = [
 	{ label: 'All', q: '' },
 	{ label: 'Running', q: 'status:running' },
@@ -145,13 +146,33 @@ export function ExecutionsScreen() {
 			void begun.more();
 		} else {
 			void begun.more().then(() => {
-				if (begun.error) (pages.current ?? begun).error = begun.error;
+				if (pages.current?.q !== q) return; // another question was asked meanwhile
+				if (begun.error) pages.current.error = begun.error;
 				else pages.current = begun;
 				version.value++;
 			});
 		}
 		fresh.value = new Set();
 	};
+	// Whether what happened fits a filter is for the server to say: the newest page is asked for, once a second at most.
+	const probing = useRef(0);
+	const probe = () => {
+		if (probing.current) return;
+		probing.current = window.setTimeout(async () => {
+			probing.current = 0;
+			const shown = pages.current;
+			const newest = await get<ExecutionsPage>(apiPath('/executions', { q, limit: PAGE })).catch(() => null);
+			if (newest && shown && shown === pages.current)
+				fresh.value = new Set(newest.executions.map(({ arn }) => arn).filter((arn) => !shown.places.has(arn)));
+		}, PROBE_MS);
+	};
+	useEffect(
+		() => () => {
+			clearTimeout(probing.current);
+			probing.current = 0;
+		},
+		[q],
+	);
 	useEffect(load, [q]);
 	useEffect(() => () => pages.current?.stop(), []);
 	useLive(
@@ -163,13 +184,8 @@ export function ExecutionsScreen() {
 			if (shown.places.has(row.arn)) {
 				shown.put(row);
 				version.value++;
-			} else if (row.status === 'RUNNING' && !row.redrives && (!q || q === 'status:running')) {
-				fresh.value = new Set(fresh.value).add(row.arn);
-			} else if (q) {
-				fresh.value = new Set(fresh.value).add(row.arn); // it may match: the server knows when it is asked again
-			} else if (row.status !== 'RUNNING') {
-				fresh.value = new Set(fresh.value).add(row.arn);
-			}
+			} else if (q) probe();
+			else fresh.value = new Set(fresh.value).add(row.arn);
 		},
 		load,
 	);
@@ -202,7 +218,7 @@ export function ExecutionsScreen() {
 			<div class="row">
 				<Heading title="Executions" />
 				<QueryBar value={q} error={queryError} onChange={(text) => setQuery({ q: text }, { push: true })} />
-				<CopyCli words={['search', q]} />
+				<CopyCli words={q ? ['search', q] : ['search']} />
 			</div>
 			<div class="row">
 				<div class="chips" role="group" aria-label="Views">
