@@ -62,3 +62,12 @@ static inline int str_cmp(struct str a, struct str b)
 	int c = n ? memcmp(a.ptr, b.ptr, n) : 0;
 	return c ? c : (a.len > b.len) - (a.len < b.len);
 }
+
+/* The value of a hexadecimal digit; -1 if it is none. */
+static inline int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}

@@ -264,6 +264,31 @@ int cli_main(int argc, char **argv)
 /* ---- messages, files, texts ------------------------------------------------------------------- */
 
 /* What goes to the terminal may come from definitions and tasks. C1 controls (U+0080 to U+009F) move cursors too. */
+struct str cli_text(const struct value *json, const char *key)
+{
+	const struct value *value = json ? value_getz(json, key) : NULL;
+	return value ? value_string(value) : STR_EMPTY;
+}
+
+int64_t cli_number(const struct value *json, const char *key)
+{
+	const struct value *value = json ? value_getz(json, key) : NULL;
+	int64_t number = 0;
+	if (value)
+		value_int64(value, &number);
+	return number;
+}
+
+const char *cli_time(int64_t ms, char buffer[TIMESTAMP_TEXT_MAX])
+{
+	if (!ms)
+		return "-";
+	timestamp_format(ms, buffer);
+	buffer[10] = ' ';
+	buffer[19] = 0;
+	return buffer;
+}
+
 void cli_clean(char *text, size_t len)
 {
 	for (size_t i = 0, length; i < len; i += length) {

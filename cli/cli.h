@@ -5,6 +5,7 @@
 #pragma once
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/timestamp.h"
 #include "value/value.h"
 
 enum exit_status { EXIT_GOOD = 0, EXIT_EXECUTION_FAILED = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3 };
@@ -52,6 +53,10 @@ int cli_read_file(const char *path, size_t bytes_max, struct buffer *out, struct
 /* The text that an --input option means: JSON itself, @FILE, or - for standard input; {} if the option is NULL. */
 int cli_read_input(const char *option, struct buffer *out, struct wf_error *err);
 
+/* A member of an answer: its text, empty if it is absent or none; its number, 0 if it is. `json` may be NULL. */
+struct str cli_text(const struct value *json, const char *key);
+int64_t cli_number(const struct value *json, const char *key);
+
 /* Makes text safe to show on a terminal, in place: control characters become spaces, bytes that are no UTF-8 question marks. */
 void cli_clean(char *text, size_t len);
 /* What of a cause is for a line that people read: the errorMessage of a function's failure, without its stack; else all of
@@ -60,5 +65,7 @@ char *cli_short_cause(struct str cause);
 /* Prints an outcome that is not success on stderr: "FAILED: Error: cause" (the cause short). */
 void cli_print_failure(const char *status, struct str error, struct str cause);
 
+/* "2026-01-31 23:59:59"; "-" for 0. */
+const char *cli_time(int64_t ms, char buffer[TIMESTAMP_TEXT_MAX]);
 /* "1.2 s", "340 ms", "2 h 05 min": for people. */
 const char *cli_duration(int64_t ms, char buffer[32]);

@@ -52,24 +52,18 @@ static size_t take_bytes(char *bytes, size_t size, size_t count, void *data)
 	return size * count;
 }
 
-static struct str text_of(const struct value *json, const char *key)
-{
-	const struct value *value = value_getz(json, key);
-	return value ? value_string(value) : STR_EMPTY;
-}
-
 /* An error answer's name and text: {"__type": "…#Name", "message": "…"}. */
 static int refused(long status, const struct value *answer, struct wf_error *err)
 {
 	const struct value *inner = value_getz(answer, "error"); /* /v1's: {"error": {"code": …, "message": …}} */
 	if (inner && value_is(inner, VALUE_OBJECT))
 		answer = inner;
-	struct str type = text_of(answer, inner == answer ? "code" : "__type");
+	struct str type = cli_text(answer, inner == answer ? "code" : "__type");
 	const char *hash = type.len ? memrchr(type.ptr, '#', type.len) : NULL;
 	struct str name = hash ? (struct str){ hash + 1, type.len - (size_t)(hash + 1 - type.ptr) } : type;
-	struct str message = text_of(answer, "message");
+	struct str message = cli_text(answer, "message");
 	if (!message.len)
-		message = text_of(answer, "Message");
+		message = cli_text(answer, "Message");
 	if (str_starts(name, STR("MissingAuthenticationToken")))
 		error_set(err, ERR(INVALID),
 			  "the server wants signed requests: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to an access key of it (see "
@@ -266,7 +260,7 @@ static int make_arn(struct client *client, const char *kind, const char *name, c
 	int code = client_get(client, "/v1/info", &info, err);
 	if (code)
 		return code;
-	struct str region = text_of(info, "region"), account = text_of(info, "account");
+	struct str region = cli_text(info, "region"), account = cli_text(info, "account");
 	if (!region.len || !account.len)
 		return error_set(err, ERR(UNREACHABLE),
 				 "%s is no Ratchet server: it does not say its region and account", client->endpoint);

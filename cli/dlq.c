@@ -102,22 +102,9 @@ static struct str text_of(const struct value *json, const char *key)
 	return value && value_is(value, VALUE_STRING) ? value_string(value) : STR("-");
 }
 
-static int64_t number_of(const struct value *json, const char *key)
-{
-	const struct value *value = value_getz(json, key);
-	int64_t number = 0;
-	return value && value_int64(value, &number) ? number : 0;
-}
-
 static const char *time_of(const struct value *json, const char *key, char buffer[TIMESTAMP_TEXT_MAX])
 {
-	int64_t ms = number_of(json, key);
-	if (!ms)
-		return "-";
-	timestamp_format(ms, buffer);
-	buffer[10] = ' ';
-	buffer[19] = 0;
-	return buffer;
+	return cli_time(cli_number(json, key), buffer);
 }
 
 /* Texts of definitions and tasks, made safe for the terminal. */
@@ -145,7 +132,7 @@ static void print_letter(const struct value *letter)
 	print_clean(text_of(letter, "error"));
 	printf("  at ");
 	print_clean(text_of(letter, "state"));
-	printf("  redriven %lld  %.*s\n", (long long)number_of(letter, "redriveCount"),
+	printf("  redriven %lld  %.*s\n", (long long)cli_number(letter, "redriveCount"),
 	       STR_FMT(text_of(letter, "executionArn")));
 }
 
@@ -153,11 +140,11 @@ static void print_group(const struct value *group)
 {
 	char first[TIMESTAMP_TEXT_MAX], last[TIMESTAMP_TEXT_MAX];
 	const struct value *newest = value_getz(group, "newest");
-	printf("%8lld  %.*s  ", (long long)number_of(group, "count"), STR_FMT(text_of(group, "stateMachineName")));
+	printf("%8lld  %.*s  ", (long long)cli_number(group, "count"), STR_FMT(text_of(group, "stateMachineName")));
 	print_clean(text_of(group, "error"));
 	printf("  at ");
 	print_clean(text_of(group, "state"));
-	printf("  definition %lld%s  %s to %s\n", (long long)number_of(group, "revision"),
+	printf("  definition %lld%s  %s to %s\n", (long long)cli_number(group, "revision"),
 	       newest && value_bool(newest) ? "" : " (old)", time_of(group, "firstSeen", first),
 	       time_of(group, "lastSeen", last));
 }
@@ -167,9 +154,9 @@ static void print_job(const struct value *job)
 	char created[TIMESTAMP_TEXT_MAX];
 	printf("%.*s  %.*s  %s  %lld of %lld succeeded, %lld failed again, %lld skipped, %lld running, %lld pending",
 	       STR_FMT(text_of(job, "id")), STR_FMT(text_of(job, "state")), time_of(job, "createdAt", created),
-	       (long long)number_of(job, "succeeded"), (long long)number_of(job, "total"),
-	       (long long)number_of(job, "failedAgain"), (long long)number_of(job, "skipped"),
-	       (long long)number_of(job, "running"), (long long)number_of(job, "pending"));
+	       (long long)cli_number(job, "succeeded"), (long long)cli_number(job, "total"),
+	       (long long)cli_number(job, "failedAgain"), (long long)cli_number(job, "skipped"),
+	       (long long)cli_number(job, "running"), (long long)cli_number(job, "pending"));
 	if (!str_eqz(text_of(job, "reason"), "-"))
 		printf(" (%.*s)", STR_FMT(text_of(job, "reason")));
 	printf("\n");
@@ -252,7 +239,7 @@ static int run_show(struct dlq *dlq)
 	for (size_t i = 0; i < value_count(attempts); i++) {
 		char at[TIMESTAMP_TEXT_MAX];
 		const struct value *attempt = value_at(attempts, i);
-		printf("%s  event %lld  %.*s  ", time_of(attempt, "time", at), (long long)number_of(attempt, "eventId"),
+		printf("%s  event %lld  %.*s  ", time_of(attempt, "time", at), (long long)cli_number(attempt, "eventId"),
 		       STR_FMT(text_of(attempt, "type")));
 		print_clean(text_of(attempt, "error"));
 		printf(": ");
@@ -260,8 +247,8 @@ static int run_show(struct dlq *dlq)
 		print_clean(str_of(cause));
 		printf("\n");
 	}
-	if (number_of(letter, "attemptsOmitted"))
-		printf("… and %lld older attempts\n", (long long)number_of(letter, "attemptsOmitted"));
+	if (cli_number(letter, "attemptsOmitted"))
+		printf("… and %lld older attempts\n", (long long)cli_number(letter, "attemptsOmitted"));
 	return EXIT_GOOD;
 }
 
@@ -318,7 +305,7 @@ static int wait_for(struct dlq *dlq, const char *id)
 				print_json(job, true);
 			else
 				print_job(job);
-			return number_of(job, "failedAgain") || !str_eqz(text_of(job, "state"), "COMPLETED")
+			return cli_number(job, "failedAgain") || !str_eqz(text_of(job, "state"), "COMPLETED")
 				   ? EXIT_EXECUTION_FAILED
 				   : EXIT_GOOD;
 		}
@@ -364,7 +351,7 @@ static void print_preview(const struct value *preview)
 			printf("\n");
 		}
 	}
-	long long count = number_of(preview, "count");
+	long long count = cli_number(preview, "count");
 	fprintf(stderr, "%lld execution%s%s; add --yes to go on with exactly %s\n", count, count == 1 ? "" : "s",
 		value_bool(value_getz(preview, "more")) ? " (there are more)" : "", count == 1 ? "this one" : "these");
 }
@@ -378,7 +365,7 @@ static int run_chosen(struct dlq *dlq)
 	if (status)
 		return status;
 	/* That a filter fits nothing is fine; whoever names an execution means one. */
-	if (!dlq->json && !number_of(preview, "count"))
+	if (!dlq->json && !cli_number(preview, "count"))
 		return line_arguments(dlq->line) > 1 ? cli_failf(EXIT_USAGE, "what is named is no dead letter")
 						     : (fprintf(stderr, "there is no such dead letter\n"), EXIT_GOOD);
 	if (!line_option(dlq->line, "yes")) {
@@ -405,7 +392,7 @@ static int run_chosen(struct dlq *dlq)
 	else if (dlq->verb == VERB_REDRIVE)
 		print_job(answer);
 	else
-		printf("%lld discarded\n", (long long)number_of(answer, "discarded"));
+		printf("%lld discarded\n", (long long)cli_number(answer, "discarded"));
 	return EXIT_GOOD;
 }
 

@@ -29,25 +29,19 @@ static int64_t number(const struct value *json, const char *key)
 	return result;
 }
 
-static struct str text(const struct value *json, const char *key)
-{
-	const struct value *value = json ? value_getz(json, key) : NULL;
-	return value ? value_string(value) : STR_EMPTY;
-}
-
 struct tree_event follow_event(const struct value *json)
 {
 	const struct value *more = details(json), *timestamp = value_getz(json, "timestamp");
 	return (struct tree_event){
-		.type = text(json, "type"),
+		.type = cli_text(json, "type"),
 		.id = (uint64_t)number(json, "id"),
 		.previous_id = (uint64_t)number(json, "previousEventId"),
 		.timestamp_ms = timestamp ? (int64_t)(value_number(timestamp) * 1000 + 0.5) : 0,
-		.name = text(more, "name"),
+		.name = cli_text(more, "name"),
 		.index = more ? (uint64_t)number(more, "index") : 0,
 		.length = more ? (uint64_t)number(more, "length") : 0,
-		.error = text(more, "error"),
-		.cause = text(more, "cause"),
+		.error = cli_text(more, "error"),
+		.cause = cli_text(more, "cause"),
 	};
 }
 
@@ -78,7 +72,7 @@ int follow_read(struct client *client, const char *arn, struct tree *tree, uint6
 		size_t count = events ? value_count(events) : 0;
 		reached = count == 0 || (uint64_t)number(value_at(events, count - 1), "id") <= *after_id + 1;
 		free(token);
-		struct str next = text(page, "nextToken");
+		struct str next = cli_text(page, "nextToken");
 		token = next.len ? mem_strndup(next.ptr, next.len) : NULL;
 	} while (token && !reached);
 

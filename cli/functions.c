@@ -17,21 +17,6 @@ struct asked {
 	bool json;
 };
 
-static struct str text_of(const struct value *json, const char *key)
-{
-	const struct value *value = value_getz(json, key);
-	return value ? value_string(value) : STR_EMPTY;
-}
-
-static int64_t number_of(const struct value *json, const char *key)
-{
-	int64_t number = 0;
-	const struct value *value = value_getz(json, key);
-	if (value)
-		value_int64(value, &number);
-	return number;
-}
-
 static void print_pretty(const struct value *json)
 {
 	_cleanup_(buffer_done) struct buffer out = { 0 };
@@ -159,7 +144,7 @@ static int run_add(const struct asked *asked)
 		return adding.status;
 	int status = ask(asked, "PUT", "", body, &answer);
 	if (status == EXIT_GOOD && !asked->json)
-		printf("%.*s\n", STR_FMT(text_of(answer, "arn")));
+		printf("%.*s\n", STR_FMT(cli_text(answer, "arn")));
 	return status;
 }
 
@@ -181,10 +166,10 @@ static int run_ls(const struct asked *asked)
 		const struct value *row = value_at(list, i), *pool = value_getz(row, "pool"),
 				   *figures = value_getz(row, "figures");
 		printf("%-24.*s %-9.*s version %-4lld workers %lld/%lld  queued %lld  invocations %lld  errors %lld\n",
-		       STR_FMT(text_of(row, "name")), STR_FMT(text_of(row, "runtime")),
-		       (long long)number_of(row, "latest_version"), (long long)number_of(pool, "workers"),
-		       (long long)number_of(pool, "max_concurrent"), (long long)number_of(pool, "queued"),
-		       (long long)number_of(figures, "invocations"), (long long)number_of(figures, "errors"));
+		       STR_FMT(cli_text(row, "name")), STR_FMT(cli_text(row, "runtime")),
+		       (long long)cli_number(row, "latest_version"), (long long)cli_number(pool, "workers"),
+		       (long long)cli_number(pool, "max_concurrent"), (long long)cli_number(pool, "queued"),
+		       (long long)cli_number(figures, "invocations"), (long long)cli_number(figures, "errors"));
 	}
 	return EXIT_GOOD;
 }
@@ -214,7 +199,7 @@ static int run_publish(const struct asked *asked)
 		value_object_setz(body, "description", description);
 	int status = ask(asked, "POST", "/publish", body, &answer);
 	if (status == EXIT_GOOD && !asked->json)
-		printf("%lld\n", (long long)number_of(answer, "version"));
+		printf("%lld\n", (long long)cli_number(answer, "version"));
 	return status;
 }
 
@@ -274,9 +259,9 @@ static int run_invoke(const struct asked *asked)
 	int status = ask(asked, "POST", "/invoke", body, &answer);
 	if (status)
 		return status;
-	bool failed = str_eqz(text_of(answer, "status"), "FAILED");
+	bool failed = str_eqz(cli_text(answer, "status"), "FAILED");
 	if (!asked->json) {
-		struct str log = text_of(answer, "log");
+		struct str log = cli_text(answer, "log");
 		fprintf(stderr, "%.*s", STR_FMT(log));
 		print_pretty(value_getz(answer, "payload"));
 	}
@@ -288,9 +273,9 @@ static void print_lines(const struct value *lines)
 	for (size_t i = 0; i < value_count(lines); i++) {
 		const struct value *line = value_at(lines, i);
 		char time[TIMESTAMP_TEXT_MAX];
-		timestamp_format(number_of(line, "time_ms"), time);
-		struct str id = text_of(line, "request_id");
-		_cleanup_free_ char *text = mem_strndup(text_of(line, "text").ptr, text_of(line, "text").len);
+		timestamp_format(cli_number(line, "time_ms"), time);
+		struct str id = cli_text(line, "request_id");
+		_cleanup_free_ char *text = mem_strndup(cli_text(line, "text").ptr, cli_text(line, "text").len);
 		cli_clean(text, strlen(text));
 		printf("%s %.8s %s\n", time, id.len ? id.ptr : "        ", text);
 	}
@@ -309,7 +294,7 @@ static int run_logs(const struct asked *asked)
 			return status;
 		if (!asked->json)
 			print_lines(value_getz(answer, "lines"));
-		after = number_of(answer, "next");
+		after = cli_number(answer, "next");
 		if (follow)
 			usleep(FOLLOW_PAUSE_MS * 1000);
 	} while (follow);

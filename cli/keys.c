@@ -32,12 +32,6 @@ struct asked {
 
 /* ---- printing --------------------------------------------------------------------------------------- */
 
-static struct str text_of(const struct value *json, const char *key)
-{
-	const struct value *value = value_getz(json, key);
-	return value ? value_string(value) : STR_EMPTY;
-}
-
 /* Seconds: "2026-01-31 23:59:59", or a word for none. */
 static const char *shown_time(const struct value *json, const char *key, char buffer[TIMESTAMP_TEXT_MAX])
 {
@@ -57,10 +51,10 @@ static void print_keys(const struct value *keys)
 		const struct value *key = value_at(keys, i);
 		const struct value *disabled = value_getz(key, "disabled");
 		char created[TIMESTAMP_TEXT_MAX], used[TIMESTAMP_TEXT_MAX];
-		printf("%-20.*s  %-10.*s  %-20.*s  created %-19s  used %s%s%s\n", STR_FMT(text_of(key, "id")),
-		       STR_FMT(text_of(key, "role")), STR_FMT(text_of(key, "name")), shown_time(key, "created_ms", created),
+		printf("%-20.*s  %-10.*s  %-20.*s  created %-19s  used %s%s%s\n", STR_FMT(cli_text(key, "id")),
+		       STR_FMT(cli_text(key, "role")), STR_FMT(cli_text(key, "name")), shown_time(key, "created_ms", created),
 		       shown_time(key, "last_used_ms", used), disabled && value_bool(disabled) ? "  disabled" : "",
-		       str_eqz(text_of(key, "source"), "configuration") ? "  (configuration)" : "");
+		       str_eqz(cli_text(key, "source"), "configuration") ? "  (configuration)" : "");
 	}
 }
 
@@ -73,8 +67,8 @@ static void print_answer(const struct asked *asked, const struct value *answer)
 	} else if (asked->verb == VERB_LS) {
 		print_keys(value_getz(answer, "keys"));
 	} else if (asked->verb == VERB_ADD) {
-		printf("AWS_ACCESS_KEY_ID=%.*s\nAWS_SECRET_ACCESS_KEY=%.*s\n", STR_FMT(text_of(answer, "id")),
-		       STR_FMT(text_of(answer, "secret")));
+		printf("AWS_ACCESS_KEY_ID=%.*s\nAWS_SECRET_ACCESS_KEY=%.*s\n", STR_FMT(cli_text(answer, "id")),
+		       STR_FMT(cli_text(answer, "secret")));
 	}
 }
 

@@ -284,16 +284,6 @@ const struct subcommand command_stop = {
 
 /* ---- ls --------------------------------------------------------------------------------------- */
 
-static const char *short_time(int64_t ms, char buffer[TIMESTAMP_TEXT_MAX])
-{
-	if (!ms)
-		return "-";
-	timestamp_format(ms, buffer);
-	buffer[10] = ' ';
-	buffer[19] = 0;
-	return buffer;
-}
-
 static int list_machines(struct client *client, bool json, long limit)
 {
 	struct wf_error err = { 0 };
@@ -312,7 +302,7 @@ static int list_machines(struct client *client, bool json, long limit)
 		char time[TIMESTAMP_TEXT_MAX];
 		print_padded(field(machine, "name"), 40);
 		printf(" %-9.*s %s\n", STR_FMT(field(machine, "type")),
-		       short_time(epoch_ms(machine, "creationDate"), time));
+		       cli_time(epoch_ms(machine, "creationDate"), time));
 	}
 	if (!machines || !value_count(machines))
 		fprintf(stderr, "there are no state machines; create one with: ratchet deploy NAME FILE\n");
@@ -360,7 +350,7 @@ static int run_ls(struct command_line *line)
 		char time[TIMESTAMP_TEXT_MAX], duration[32];
 		int64_t start = epoch_ms(execution, "startDate"), stop = epoch_ms(execution, "stopDate");
 		print_padded(field(execution, "name"), 40);
-		printf(" %-10.*s %s  %s\n", STR_FMT(field(execution, "status")), short_time(start, time),
+		printf(" %-10.*s %s  %s\n", STR_FMT(field(execution, "status")), cli_time(start, time),
 		       cli_duration((stop ? stop : clock->wall_ms(clock)) - start, duration));
 	}
 	if (!executions || !value_count(executions))
@@ -392,7 +382,7 @@ static int run_show(struct command_line *line)
 	_cleanup_(client_freep) struct client *client = client_new(line_option(line, "endpoint"));
 	_cleanup_free_ char *arn = NULL;
 	_cleanup_(value_unrefp) struct value *request = value_new_object(1), *answer = NULL;
-	char started[TIMESTAMP_TEXT_MAX], stopped[TIMESTAMP_TEXT_MAX], duration[32];
+	char started[TIMESTAMP_TEXT_MAX], stopped[TIMESTAMP_TEXT_MAX], duration[TIMESTAMP_TEXT_MAX];
 	struct clock_source *clock = clock_system();
 	uint64_t after = 0;
 	bool ended = false;
@@ -410,7 +400,7 @@ static int run_show(struct command_line *line)
 	}
 	int64_t start = epoch_ms(answer, "startDate"), stop = epoch_ms(answer, "stopDate");
 	printf("%s\n%.*s  started %s  stopped %s  %s\n", arn, STR_FMT(field(answer, "status")),
-	       short_time(start, started), short_time(stop, stopped),
+	       cli_time(start, started), cli_time(stop, stopped),
 	       cli_duration((stop ? stop : clock->wall_ms(clock)) - start, duration));
 	if (field(answer, "error").len || field(answer, "cause").len) {
 		_cleanup_free_ char *failure =

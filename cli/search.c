@@ -19,21 +19,6 @@ void client_escape(struct str text, struct buffer *out)
 	}
 }
 
-static struct str text_of(const struct value *object, const char *name)
-{
-	const struct value *member = value_getz(object, name);
-	return member && value_is(member, VALUE_STRING) ? value_string(member) : STR_EMPTY;
-}
-
-static int64_t number_of(const struct value *object, const char *name)
-{
-	const struct value *member = value_getz(object, name);
-	int64_t number = 0;
-	if (member)
-		value_int64(member, &number);
-	return number;
-}
-
 static void print_clean(struct str text, int width)
 {
 	_cleanup_free_ char *copy = mem_strndup(text.ptr, text.len);
@@ -44,16 +29,16 @@ static void print_clean(struct str text, int width)
 static void print_row(const struct value *row, int64_t now_ms)
 {
 	char time[TIMESTAMP_TEXT_MAX], duration[32];
-	int64_t start_ms = number_of(row, "start_ms"), stop_ms = number_of(row, "stop_ms");
-	print_clean(text_of(row, "machine"), 20);
-	print_clean(text_of(row, "name"), 36);
-	print_clean(text_of(row, "status"), 10);
+	int64_t start_ms = cli_number(row, "start_ms"), stop_ms = cli_number(row, "stop_ms");
+	print_clean(cli_text(row, "machine"), 20);
+	print_clean(cli_text(row, "name"), 36);
+	print_clean(cli_text(row, "status"), 10);
 	timestamp_format(start_ms, time);
 	printf("%.19sZ %10s", time, cli_duration((stop_ms ? stop_ms : now_ms) - start_ms, duration));
-	if (text_of(row, "error").len || text_of(row, "state").len) {
+	if (cli_text(row, "error").len || cli_text(row, "state").len) {
 		printf("  ");
-		print_clean(text_of(row, "state"), 0);
-		print_clean(text_of(row, "error"), 0);
+		print_clean(cli_text(row, "state"), 0);
+		print_clean(cli_text(row, "error"), 0);
 	}
 	printf("\n");
 }
@@ -87,7 +72,7 @@ static int run_search(struct command_line *line)
 		for (size_t i = 0; rows && i < value_count(rows); i++)
 			value_array_add(all, value_at(rows, i));
 		buffer_clear(&cursor);
-		client_escape(text_of(page, "next"), &cursor);
+		client_escape(cli_text(page, "next"), &cursor);
 		more = cursor.len;
 	}
 	if (line_option(line, "json")) {

@@ -21,38 +21,23 @@ struct line {
 	double progress; /* < 0: none */
 };
 
-static int64_t number_of(const struct value *object, const char *name)
-{
-	const struct value *member = object ? value_getz(object, name) : NULL;
-	int64_t number = 0;
-	if (member)
-		value_int64(member, &number);
-	return number;
-}
-
-static struct str text_of(const struct value *object, const char *name)
-{
-	const struct value *member = object ? value_getz(object, name) : NULL;
-	return member && value_is(member, VALUE_STRING) ? value_string(member) : STR_EMPTY;
-}
-
 static struct line read_line(struct str name, const struct value *state, const struct value *tasks)
 {
 	struct line line = { .name = name,
-			     .error = text_of(state, "error"),
-			     .entered = number_of(state, "entered"),
-			     .running = number_of(state, "running"),
-			     .succeeded = number_of(state, "succeeded"),
-			     .caught = number_of(state, "caught"),
-			     .failed = number_of(state, "failed"),
-			     .aborted = number_of(state, "aborted"),
-			     .retries = number_of(state, "retries"),
-			     .first_ms = number_of(state, "first_ms"),
-			     .last_ms = number_of(state, "last_ms"),
+			     .error = cli_text(state, "error"),
+			     .entered = cli_number(state, "entered"),
+			     .running = cli_number(state, "running"),
+			     .succeeded = cli_number(state, "succeeded"),
+			     .caught = cli_number(state, "caught"),
+			     .failed = cli_number(state, "failed"),
+			     .aborted = cli_number(state, "aborted"),
+			     .retries = cli_number(state, "retries"),
+			     .first_ms = cli_number(state, "first_ms"),
+			     .last_ms = cli_number(state, "last_ms"),
 			     .progress = -1 };
 	for (size_t i = 0; tasks && i < value_count(tasks); i++) {
 		const struct value *task = value_at(tasks, i), *progress = value_getz(task, "progress");
-		if (progress && str_eq(text_of(task, "state"), name))
+		if (progress && str_eq(cli_text(task, "state"), name))
 			line.progress = value_number(progress);
 	}
 	return line;
@@ -123,16 +108,16 @@ static unsigned put_screen(const struct value *header, const struct value *state
 	size_t count = states ? value_count(states) : 0;
 	struct line *lines = mem_alloc((count + 1) * sizeof *lines);
 	char duration[32];
-	int64_t stop_ms = number_of(header, "stop_ms");
+	int64_t stop_ms = cli_number(header, "stop_ms");
 	for (size_t i = 0; i < count; i++)
 		lines[i] = read_line(value_key_at(states, i), value_at(states, i), tasks);
 	sort_lines(lines, count);
-	put_clean(text_of(header, "machine"), out);
+	put_clean(cli_text(header, "machine"), out);
 	buffer_addz(out, " / ");
-	put_clean(text_of(header, "name"), out);
-	buffer_printf(out, "  %.*s  %s  %lld events\n", STR_FMT(text_of(header, "status")),
-		      cli_duration((stop_ms ? stop_ms : now_ms) - number_of(header, "start_ms"), duration),
-		      (long long)number_of(state, "events"));
+	put_clean(cli_text(header, "name"), out);
+	buffer_printf(out, "  %.*s  %s  %lld events\n", STR_FMT(cli_text(header, "status")),
+		      cli_duration((stop_ms ? stop_ms : now_ms) - cli_number(header, "start_ms"), duration),
+		      (long long)cli_number(state, "events"));
 	size_t room = rows > 3 ? rows - 3 : 1, shown = count <= room ? count : room - (room > 1);
 	for (size_t i = 0; i < shown; i++) {
 		put_line(&lines[i], now_ms, out);
@@ -203,10 +188,10 @@ static int finish(struct command_line *line, const struct value *header, const s
 		put_screen(header, state, 100000, now_ms, &out);
 		fputs(out.data, stdout);
 	}
-	if (str_eqz(text_of(header, "status"), "SUCCEEDED"))
+	if (str_eqz(cli_text(header, "status"), "SUCCEEDED"))
 		return EXIT_GOOD;
-	_cleanup_free_ char *status = mem_strndup(text_of(header, "status").ptr, text_of(header, "status").len);
-	cli_print_failure(status, text_of(header, "error"), text_of(header, "cause"));
+	_cleanup_free_ char *status = mem_strndup(cli_text(header, "status").ptr, cli_text(header, "status").len);
+	cli_print_failure(status, cli_text(header, "error"), cli_text(header, "cause"));
 	return EXIT_EXECUTION_FAILED;
 }
 
@@ -233,7 +218,7 @@ static int run_watch(struct command_line *line)
 			return cli_fail(client_exit_status(code), &err);
 		if (code == 0) {
 			silent = 0;
-			bool ended = number_of(header, "stop_ms") && !str_eqz(text_of(header, "status"), "RUNNING");
+			bool ended = cli_number(header, "stop_ms") && !str_eqz(cli_text(header, "status"), "RUNNING");
 			if (live) {
 				_cleanup_(buffer_done) struct buffer screen = { 0 };
 				unsigned columns, rows = screen_rows(&columns);

@@ -1,5 +1,6 @@
 /* Making and reporting results. */
 #include "connectors/outcome.h"
+#include "base/mem.h"
 
 void outcome_succeeded(struct outcome *outcome, struct value *output)
 {
@@ -26,4 +27,18 @@ void outcome_report(struct outcome *outcome, struct connector_host *host, struct
 	buffer_done(&outcome->error);
 	buffer_done(&outcome->cause);
 	outcome->result = (struct task_result){ 0 };
+}
+
+bool progress_line(struct str line, double *ret_fraction)
+{
+	_cleanup_(value_unrefp) struct value *object = NULL;
+	if (!line.len || line.ptr[0] != '{' ||
+	    value_parse(line, &(struct value_parse_options){ .depth_max = 16 }, &object, NULL) < 0)
+		return false;
+	const struct value *progress = value_getz(object, "progress");
+	if (!progress || !value_is(progress, VALUE_NUMBER))
+		return false;
+	double fraction = value_number(progress);
+	*ret_fraction = fraction >= 0 && fraction <= 1 ? fraction : -1;
+	return true;
 }

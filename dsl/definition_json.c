@@ -50,15 +50,6 @@ static bool fail_unexpected(struct djson_reader *r, const char *expected)
 	return fail(r, r->at, 1, message, str_of(expected));
 }
 
-static int hex_digit(int c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-		return (c | 0x20) - 'a' + 10;
-	return -1;
-}
-
 /* Four hexadecimal digits at `at`, or -1. */
 static int hex4(struct str text, size_t at)
 {
@@ -66,7 +57,7 @@ static int hex4(struct str text, size_t at)
 		return -1;
 	int code = 0;
 	for (size_t i = 0; i < 4; i++) {
-		int digit = hex_digit((unsigned char)text.ptr[at + i]);
+		int digit = hex_digit(text.ptr[at + i]);
 		if (digit < 0)
 			return -1;
 		code = code * 16 + digit;
@@ -252,7 +243,7 @@ static bool read_word(struct djson_reader *r, struct djson *node)
 	} words[] = { { "true", VALUE_BOOL, true }, { "false", VALUE_BOOL, false }, { "null", VALUE_NULL, false } };
 	size_t end = r->at;
 	while (end < r->text.len &&
-	       (hex_digit((unsigned char)r->text.ptr[end]) >= 0 ||
+	       (hex_digit(r->text.ptr[end]) >= 0 ||
 		((r->text.ptr[end] | 0x20) >= 'a' && (r->text.ptr[end] | 0x20) <= 'z') || r->text.ptr[end] == '_'))
 		end++;
 	struct str word = str_sub(r->text, r->at, end - r->at);

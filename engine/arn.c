@@ -87,11 +87,6 @@ void execution_name_make(const struct token_key *key, uint64_t execution_id, cha
 	*at = 0;
 }
 
-static int hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool execution_name_read(const struct token_key *key, struct str name, uint64_t *ret_execution_id)
 {
 	if (name.len != EXECUTION_NAME_LENGTH)
@@ -99,7 +94,7 @@ bool execution_name_read(const struct token_key *key, struct str name, uint64_t 
 	uint64_t half[2] = { 0, 0 };
 	for (unsigned i = 0, digits = 0; i < EXECUTION_NAME_LENGTH; i++) {
 		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-		int digit = hex_digit(name.ptr[i]);
+		int digit = name.ptr[i] >= 'A' && name.ptr[i] <= 'F' ? -1 : hex_digit(name.ptr[i]);
 		if (dash ? name.ptr[i] != '-' : digit < 0)
 			return false;
 		if (!dash) {

@@ -7,6 +7,7 @@
  * from the store one horizon ahead. The others are forgotten, the least recently used first, when there are more than
  * cached_executions or they hold more than cache_bytes. */
 #include "engine/runtime.h"
+#include "engine/stored.h"
 #include "engine/token.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -155,10 +156,7 @@ static int fold(struct resident *resident, const struct store_loaded *loaded, st
 		if (stored->number != resident->next_record)
 			return error_set(err, ERR(CORRUPT), "journal record %u is missing, %u follows",
 					 resident->next_record, stored->number);
-		struct record record = { .first_event_id = stored->first_event_id,
-					 .bytes = stored->bytes,
-					 .blobs = stored->blobs,
-					 .blobs_count = stored->blobs_count };
+		struct record record = stored_record(stored);
 		int r = execution_fold(resident->execution, &record, err);
 		if (r < 0)
 			return r;

@@ -2,6 +2,7 @@
  * taken from the items' keys, since a server may write meanwhile. */
 #include "engine/check.h"
 #include "engine/dead.h"
+#include "engine/stored.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,8 +99,7 @@ static bool fold(struct check *check, struct execution *execution, const struct 
 {
 	for (uint32_t i = from; i < whole->records_count; i++) {
 		const struct store_record *stored = &whole->records[i];
-		struct record record = { .first_event_id = stored->first_event_id, .bytes = stored->bytes, .blobs = stored->blobs,
-					 .blobs_count = stored->blobs_count };
+		struct record record = stored_record(stored);
 		struct wf_error err = { 0 };
 		if (stored->number != i)
 			problem(check, "record %" PRIu32 " is missing", i);

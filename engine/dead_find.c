@@ -1,5 +1,6 @@
 /* dead_find.c: one dead letter, with the input that its state had; the outcomes of a redrive job. */
 #include "engine/dead.h"
+#include "engine/stored.h"
 #include "engine/token.h"
 #include <stdlib.h>
 
@@ -63,19 +64,7 @@ static void on_found_whole(void *data, const struct store_loaded *loaded, int co
 		return;
 	struct execution *execution = NULL;
 	struct wf_error damage = { 0 };
-	int r = 0;
-	if (loaded->snapshot.bytes.len)
-		r = execution_from_snapshot(loaded->snapshot.bytes, &execution, &damage);
-	else
-		execution = execution_new();
-	for (uint32_t i = 0; r == 0 && i < loaded->records_count; i++) {
-		const struct store_record *stored = &loaded->records[i];
-		struct record record = { .first_event_id = stored->first_event_id,
-					 .bytes = stored->bytes,
-					 .blobs = stored->blobs,
-					 .blobs_count = stored->blobs_count };
-		r = execution_fold(execution, &record, &damage);
-	}
+	int r = stored_execution(loaded, &execution, &damage);
 	if (r == 0)
 		execution_failed_state(execution, &finding->letter.state_input, &finding->letter.editable);
 	if (r < 0)

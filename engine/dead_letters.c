@@ -2,6 +2,7 @@
  * and the background: letters of an older store are read, those beyond their retention go. */
 #include "base/glob.h"
 #include "engine/dead.h"
+#include "engine/stored.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -325,19 +326,7 @@ static void fill_one(struct engine *engine, const struct store_loaded *loaded)
 {
 	struct execution *execution = NULL;
 	struct wf_error err = { 0 };
-	int r = 0;
-	if (loaded->snapshot.bytes.len)
-		r = execution_from_snapshot(loaded->snapshot.bytes, &execution, &err);
-	else
-		execution = execution_new();
-	for (uint32_t i = 0; r == 0 && i < loaded->records_count; i++) {
-		const struct store_record *stored = &loaded->records[i];
-		struct record record = { .first_event_id = stored->first_event_id,
-					 .bytes = stored->bytes,
-					 .blobs = stored->blobs,
-					 .blobs_count = stored->blobs_count };
-		r = execution_fold(execution, &record, &err);
-	}
+	int r = stored_execution(loaded, &execution, &err);
 	if (r < 0) {
 		log_warn("engine", "the dead letter %llx cannot be read: %s", (unsigned long long)loaded->row.id,
 			 err.message);

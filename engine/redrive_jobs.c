@@ -474,10 +474,11 @@ static void on_replayed(struct engine *engine, void *data, int code, bool compat
 	free(call);
 	if (!engine)
 		return;
-	if (code < 0 || !compatible)
+	bool passing = code == ERR(IO) || code == ERR(BUSY) || code == ERR(NO_SPACE) || code == ERR(CANCELLED);
+	if (engine->draining || passing)
+		job->flying--; /* it stays PENDING, and is asked for again */
+	else if (code < 0 || !compatible)
 		skip(engine, job, id, str_of(what));
-	else if (engine->draining)
-		job->flying--; /* it stays PENDING */
 	else
 		ask(engine, job, id, revision);
 }

@@ -3,6 +3,7 @@
  *
  * They are found by the execution's ARN, so that one can be watched before it is started. */
 #include "engine/runtime.h"
+#include "engine/stored.h"
 #include <stdlib.h>
 
 int engine_watch(struct engine *engine, struct str execution_arn, struct engine_watcher *watcher)
@@ -44,10 +45,7 @@ static void tell(struct engine *engine, const struct resident *resident, const s
 	if (!watchers)
 		return;
 	_cleanup_(arena_done) struct arena arena = { 0 };
-	struct record record = { .first_event_id = stored->first_event_id,
-				 .bytes = stored->bytes,
-				 .blobs = stored->blobs,
-				 .blobs_count = stored->blobs_count };
+	struct record record = stored_record(stored);
 	struct record_reader reader;
 	struct event event;
 	if (record_open(&record, &arena, &reader, NULL) < 0)

@@ -32,21 +32,13 @@ static bool take_line(struct reading *in, struct str *ret_line)
 	return true;
 }
 
-static int digit_of(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* "400;chunk-signature=…" */
 static bool read_head(struct reading *in, struct str line, size_t *ret_size, struct str *ret_signature)
 {
 	static const char word[] = ";chunk-signature=";
 	size_t size = 0, digits = 0;
-	while (digits < line.len && digits < 8 && digit_of(line.ptr[digits]) >= 0)
-		size = size << 4 | (size_t)digit_of(line.ptr[digits++]);
+	while (digits < line.len && digits < 8 && hex_digit(line.ptr[digits]) >= 0)
+		size = size << 4 | (size_t)hex_digit(line.ptr[digits++]);
 	if (!digits)
 		return fail(in, "a chunk does not begin with its size");
 	struct str rest = str_sub(line, digits, line.len);

@@ -11,22 +11,14 @@ static const struct route *const tables[] = { routes_v1_stream, routes_v1_timeli
 
 /* ---- finding ---------------------------------------------------------------------------------- */
 
-static int hex(char digit)
-{
-	if (digit >= '0' && digit <= '9')
-		return digit - '0';
-	digit |= 0x20;
-	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
-
 /* What is no good escape stays as it is. */
 static struct str decode(struct arena *arena, const char *text, size_t length)
 {
 	char *out = arena_alloc(arena, length + 1);
 	size_t used = 0;
 	for (size_t i = 0; i < length; i++) {
-		if (text[i] == '%' && i + 2 < length && hex(text[i + 1]) >= 0 && hex(text[i + 2]) >= 0) {
-			out[used++] = (char)(hex(text[i + 1]) << 4 | hex(text[i + 2]));
+		if (text[i] == '%' && i + 2 < length && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
+			out[used++] = (char)(hex_digit(text[i + 1]) << 4 | hex_digit(text[i + 2]));
 			i += 2;
 		} else {
 			out[used++] = text[i];

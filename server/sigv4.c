@@ -130,21 +130,13 @@ static bool is_plain(char c)
 	       c == '.' || c == '~';
 }
 
-static int digit_of(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static struct str decoded(struct arena *arena, struct str text)
 {
 	char *out = arena_alloc(arena, text.len + 1);
 	size_t used = 0;
 	for (size_t i = 0; i < text.len; i++) {
-		if (text.ptr[i] == '%' && i + 2 < text.len && digit_of(text.ptr[i + 1]) >= 0 && digit_of(text.ptr[i + 2]) >= 0) {
-			out[used++] = (char)(digit_of(text.ptr[i + 1]) << 4 | digit_of(text.ptr[i + 2]));
+		if (text.ptr[i] == '%' && i + 2 < text.len && hex_digit(text.ptr[i + 1]) >= 0 && hex_digit(text.ptr[i + 2]) >= 0) {
+			out[used++] = (char)(hex_digit(text.ptr[i + 1]) << 4 | hex_digit(text.ptr[i + 2]));
 			i += 2;
 		} else {
 			out[used++] = text.ptr[i] == '+' ? ' ' : text.ptr[i];

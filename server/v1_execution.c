@@ -1,5 +1,6 @@
 /* v1_execution.c: one execution: its header, its graph, its state at an event, its events. */
 #include "base/mem.h"
+#include "engine/stored.h"
 #include "server/v1_folds.h"
 #include "visualizer/graph.h"
 #include <stdlib.h>
@@ -360,10 +361,7 @@ static bool each_record(void *data, const struct execution_info *info, const str
 {
 	struct events *events = data;
 	_cleanup_(arena_done) struct arena arena = { 0 };
-	struct record record = { .first_event_id = stored->first_event_id,
-				 .bytes = stored->bytes,
-				 .blobs = stored->blobs,
-				 .blobs_count = stored->blobs_count };
+	struct record record = stored_record(stored);
 	if (fold_record(events->fold, stored->number, &record, UINT64_MAX) != 0)
 		return false;
 	events->newest = fold_last_event(events->fold);

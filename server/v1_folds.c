@@ -5,6 +5,7 @@
  * 25,000 events take some 20 ms, read in pages between which the loop does other things. */
 #include "server/v1_folds.h"
 #include "base/mem.h"
+#include "engine/stored.h"
 #include <stdlib.h>
 
 #define FOLDS_KEPT 8
@@ -74,10 +75,7 @@ static void keep(struct v1_folds *folds, struct str arn, struct str path, struct
 static bool each(void *data, const struct execution_info *info, const struct store_record *stored)
 {
 	struct folding *folding = data;
-	struct record record = { .first_event_id = stored->first_event_id,
-				 .bytes = stored->bytes,
-				 .blobs = stored->blobs,
-				 .blobs_count = stored->blobs_count };
+	struct record record = stored_record(stored);
 	folding->code = fold_record(folding->fold, stored->number, &record, folding->last);
 	return folding->code == 0 && fold_last_event(folding->fold) < folding->last;
 }

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "base/timestamp.h"
 #include "engine/core/test.h"
+#include "engine/stored.h"
 #include "server/v1_folds.h"
 #include <stdlib.h>
 
@@ -223,10 +224,7 @@ static bool each_record(void *data, const struct execution_info *info, const str
 {
 	struct inspection *in = data;
 	_cleanup_(arena_done) struct arena arena = { 0 };
-	struct record record = { .first_event_id = stored->first_event_id,
-				 .bytes = stored->bytes,
-				 .blobs = stored->blobs,
-				 .blobs_count = stored->blobs_count };
+	struct record record = stored_record(stored);
 	struct record_reader reader;
 	struct event event;
 	uint64_t newest = stored->first_event_id - 1; /* private events belong behind the public one before them */
@@ -585,10 +583,7 @@ static bool each_for_payload(void *data, const struct execution_info *info, cons
 {
 	struct payload *asked = data;
 	_cleanup_(arena_done) struct arena arena = { 0 };
-	struct record record = { .first_event_id = stored->first_event_id,
-				 .bytes = stored->bytes,
-				 .blobs = stored->blobs,
-				 .blobs_count = stored->blobs_count };
+	struct record record = stored_record(stored);
 	struct record_reader reader;
 	struct event event;
 	if (stored->first_event_id > asked->event || record_open(&record, &arena, &reader, NULL) != 0)

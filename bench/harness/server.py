@@ -51,9 +51,13 @@ class Server:
         self.ready_s = time.monotonic() - begin
 
     def exchange(self, method, path, body=None, headers={}):
-        """One request on a connection that is kept."""
+        """One request on a connection that is kept; the server closes one that was idle for long."""
+        if self.connection is not None and time.monotonic() - self.used > 10:
+            self.connection.close()
+            self.connection = None
         if self.connection is None:
             self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
+        self.used = time.monotonic()
         self.connection.request(method, path, body, headers)
         answer = self.connection.getresponse()
         text = answer.read()

@@ -198,19 +198,13 @@ static void keep_tail(struct exec_task *task, struct str line)
 		buffer_consume(&task->tail, task->tail.len - CAUSE_TAIL);
 }
 
-/* {"progress": 0.5}: not for people, so it is not in the cause. */
 static bool take_progress(struct exec_task *task, struct str line)
 {
 	struct connector_host *host = task->exec->connector.host;
-	_cleanup_(value_unrefp) struct value *object = NULL;
-	if (!line.len || line.ptr[0] != '{' ||
-	    value_parse(line, &(struct value_parse_options){ .depth_max = 16 }, &object, NULL) < 0)
+	double fraction;
+	if (!progress_line(line, &fraction))
 		return false;
-	const struct value *progress = value_getz(object, "progress");
-	if (!progress || !value_is(progress, VALUE_NUMBER))
-		return false;
-	double fraction = value_number(progress);
-	if (fraction >= 0 && fraction <= 1 && host->progress)
+	if (fraction >= 0 && host->progress)
 		host->progress(host, task->key, fraction);
 	return true;
 }

@@ -466,17 +466,6 @@ void functions_publish(struct functions *functions, struct str name, struct str 
 
 /* ---- aliases and rolling back --------------------------------------------------------------------------------- */
 
-static const struct value *version_row(const struct function *function, uint64_t number)
-{
-	for (size_t i = 0; i < value_count(function->published); i++) {
-		int64_t at = 0;
-		const struct value *row = value_at(function->published, i);
-		if (value_int64(value_getz(row, "version"), &at) && (uint64_t)at == number)
-			return row;
-	}
-	return NULL;
-}
-
 static bool alias_valid(struct str alias)
 {
 	bool digits = true;

@@ -20,7 +20,7 @@ static struct version *find_version(struct function *function, uint64_t number)
 	return NULL;
 }
 
-static const struct value *published(const struct function *function, uint64_t number)
+const struct value *version_row(const struct function *function, uint64_t number)
 {
 	for (size_t i = 0; i < value_count(function->published); i++) {
 		int64_t at = 0;
@@ -42,7 +42,7 @@ struct version *function_version(struct function *function, uint64_t number, str
 	struct version *version = find_version(function, number);
 	if (version)
 		return version;
-	const struct value *row = number ? published(function, number) : NULL;
+	const struct value *row = number ? version_row(function, number) : NULL;
 	if (number && !row) {
 		error_set(err, ERR(NOT_FOUND), "%s has no version %llu", function->name, (unsigned long long)number);
 		return NULL;

@@ -349,19 +349,13 @@ void function_log(struct function *function, const struct version *version, cons
 	snprintf(row->version, sizeof row->version, "%s", version->text);
 }
 
-/* {"progress": 0.5}: not for people, so it is not in what is shown of a failure. */
 static bool take_progress(struct functions *functions, struct invocation *invocation, struct str line)
 {
 	struct connector_host *host = functions->host;
-	_cleanup_(value_unrefp) struct value *object = NULL;
-	if (line.ptr[0] != '{' ||
-	    value_parse(line, &(struct value_parse_options){ .depth_max = 16 }, &object, NULL) < 0)
+	double fraction;
+	if (!progress_line(line, &fraction))
 		return false;
-	const struct value *progress = value_getz(object, "progress");
-	if (!progress || !value_is(progress, VALUE_NUMBER))
-		return false;
-	double fraction = value_number(progress);
-	if (fraction >= 0 && fraction <= 1 && host->progress && invocation->of_task)
+	if (fraction >= 0 && host->progress && invocation->of_task)
 		host->progress(host, invocation->key, fraction);
 	return true;
 }

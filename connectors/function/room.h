@@ -186,6 +186,8 @@ void invocation_line(struct functions *functions, struct version *version, struc
 void function_log(struct function *function, const struct version *version, const char *request_id, struct str line);
 
 /* ---- functions (function.c, admin.c) -------------------------------------------------------------- */
+/* The row of a published version; NULL: there is none. */
+const struct value *version_row(const struct function *function, uint64_t number);
 
 struct function *function_new(struct functions *functions, struct str name);
 void function_remove(struct function *function);

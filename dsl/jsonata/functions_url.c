@@ -110,11 +110,6 @@ static struct item encode(struct evaluation *e, struct call *call, bool keep_res
 	return item_text(ev_buffer_take(e, out));
 }
 
-static int hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-}
-
 static int escaped_byte(struct str text, size_t at)
 {
 	if (at + 2 >= text.len || text.ptr[at] != '%')

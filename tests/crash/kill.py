@@ -18,6 +18,7 @@ again on the same store, and goes on. The checker knows only what clients were t
   - an activity's task is given to one worker; an answer by token that was acknowledged is what the execution came to, and no other is;
   - a task that starts an execution starts one, with an end of its own; children of one that was stopped are stopped;
   - one that was redriven goes on in the same history, once for each redrive that was acknowledged;
+  - a bulk redrive job redrives each of its executions once, and its list of outcomes says of each what its history says;
   - Express executions may vanish with their process, but none is run twice, and the answer of a synchronous one is its own.
 
 Prints the seed; the last line is 'N passed, N failed, N skipped'."""
@@ -96,6 +97,10 @@ def definitions(function_url):
         "redrive": {"StartAt": "P", "States": {"P": {**pass_state, "Next": "H"}, "H": {
             "Type": "Task", "Resource": "arn:aws:states:::http:invoke", "ResultSelector": {"answer.$": "$.ResponseBody"}, "ResultPath": "$.h", "Next": "Q",
             "Parameters": {"ApiEndpoint": function_url + "mended", "Method": "POST", "RequestBody": {"n.$": "$.n"}}}, "Q": {**pass_state, "End": True}}},
+        # The same, redriven by jobs only.
+        "letter": {"StartAt": "H", "States": {"H": {
+            "Type": "Task", "Resource": "arn:aws:states:::http:invoke", "ResultPath": None, "End": True,
+            "Parameters": {"ApiEndpoint": function_url + "mended", "Method": "POST", "RequestBody": {"n.$": "$.n"}}}}},
         "fails": {"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "Planned", "Cause": "as it should"}}},
         "forever": {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 3600, "End": True}}},
     }
@@ -199,6 +204,19 @@ class Server:
             raise Refused(body.get("__type", "?"), body.get("message", ""))
         return body
 
+    def v1(self, method, path, body=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, "/v1/" + path, None if body is None else json.dumps(body), {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            text = answer.read()
+            body = json.loads(text)
+        finally:
+            connection.close()
+        if answer.status >= 300:
+            raise Refused("ServiceUnavailable" if answer.status == 503 else str(answer.status), text.decode())
+        return body
+
 
 class Checker:
     def __init__(self, server, seed):
@@ -209,6 +227,9 @@ class Checker:
         self.ends = {}       # arn -> describe answer once it had ended
         self.recent = collections.deque(maxlen=200)  # of `known`: the last ones that have an ARN
         self.recent_redrivable = collections.deque(maxlen=30)
+        self.recent_letters = collections.deque(maxlen=60)
+        self.jobs = {}       # of bulk redrive: id -> the ARNs that were asked for, acknowledged
+        self.job_outcomes = collections.Counter()
         self.problems = []
         self.counter = 0
         self.checks = 0
@@ -257,6 +278,8 @@ class Checker:
                 self.recent.append(record)
                 if record["kind"] == "redrive":
                     self.recent_redrivable.append(record)
+                if record["kind"] == "letter":
+                    self.recent_letters.append(record)
             record["arn"] = arn
 
     def client(self, seed, until):
@@ -268,6 +291,8 @@ class Checker:
                     self.start_one(rng)
                 elif chance < 0.8:
                     self.redrive_one(rng)
+                elif chance < 0.86:
+                    self.work_on_jobs(rng)
                 else:
                     with self.lock:
                         record = rng.choice(self.recent) if self.recent else None
@@ -310,6 +335,30 @@ class Checker:
         except Refused as refusal:
             if refusal.name != "ExecutionNotRedrivable":
                 raise
+
+    def work_on_jobs(self, rng):
+        """Begins a bulk redrive, or pauses, resumes or cancels one."""
+        with self.lock:
+            chosen = rng.sample(list(self.recent_letters), min(12, len(self.recent_letters)))
+            job = rng.choice(list(self.jobs)) if self.jobs else None
+        if job and rng.random() < 0.5:
+            try:
+                self.server.v1("POST", f"redrive-jobs/{job}/{rng.choice(['pause', 'pause', 'resume', 'resume', 'resume', 'cancel'])}")
+            except Refused as refusal:
+                if refusal.name != "409":
+                    raise
+            return
+        Function.mended.update(record["input"]["n"] for record in chosen if rng.random() < 0.7)
+        arns = [record["arn"] for record in chosen]
+        try:
+            begun = self.server.v1("POST", "redrive-jobs", {"executions": arns, "rate": rng.choice([5, 50, 1000]), "canary": rng.random() < 0.5,
+                                                            "stopErrorRate": rng.choice([0.5, 1])})
+        except Refused as refusal:
+            if refusal.name != "400":  # none of them is a dead letter
+                raise
+            return
+        with self.lock:
+            self.jobs[begun["id"]] = set(arns)
 
     def answer(self, rng, token, n, state):
         """An answer by token, until somebody says what became of it."""
@@ -417,6 +466,7 @@ class Checker:
                 record["lost"] = True
                 self.submit(name, record)  # its answer was lost: harmless to ask again
         Function.mended.update(range(self.counter + 1))
+        self.finish_jobs(time.monotonic() + patience_s)
         for name, record in self.known.items():
             if record["kind"] in STOPPED:
                 self.server.call("StopExecution", executionArn=record["arn"], error="Test", cause="stopped")
@@ -442,11 +492,65 @@ class Checker:
             if redrives != description.get("redriveCount", 0) or redrives < self.redriven[record["arn"]]:
                 self.problem(f"{name}: {redrives} redrives in its history, {description.get('redriveCount')} described, "
                              f"{self.redriven[record['arn']]} acknowledged")
+        self.check_jobs()
         self.check_answers()
         self.check_children(time.monotonic() + patience_s)
         for n, count in Function.express.items():
             if count > 1 or n not in self.express:
                 self.problem(f"express {n} was run {count} times")
+
+    def finish_jobs(self, deadline):
+        """All jobs go on to their end; what is still in the queue then goes by one more."""
+        while time.monotonic() < deadline:
+            jobs = self.server.v1("GET", "redrive-jobs")["jobs"]
+            for job in jobs:
+                if job["state"] in ("PAUSED", "STOPPED"):
+                    self.server.v1("POST", f"redrive-jobs/{job['id']}/resume")
+            if all(job["state"] in ("COMPLETED", "CANCELLED") for job in jobs):
+                preview = self.server.v1("POST", "dead-letters/preview", {"filter": {"machine": "letter"}})
+                waits = any(record["kind"] == "letter" and self.server.call("DescribeExecution", executionArn=record["arn"])["status"] == "RUNNING"
+                            for record in self.known.values())
+                if not preview["count"] and not waits:
+                    return
+                if preview["count"]:
+                    self.server.v1("POST", "redrive-jobs", {"preview": preview["preview"], "rate": 1000, "canary": False, "stopErrorRate": 1})
+            time.sleep(0.2)
+        self.problem(f"jobs do not come to an end: {jobs}")
+
+    def outcomes(self, job):
+        found, cursor = [], ""
+        while cursor is not None:
+            page = self.server.v1("GET", f"redrive-jobs/{job}/outcomes?limit=50{cursor}")
+            found += page["outcomes"]
+            cursor = f"&cursor={page['next']}" if page.get("next") else None
+        return found
+
+    def check_jobs(self):
+        """What the jobs say of an execution is what its history says."""
+        told = collections.defaultdict(collections.Counter)  # arn -> outcomes
+        jobs = {job["id"]: job for job in self.server.v1("GET", "redrive-jobs")["jobs"]}
+        for job in jobs.values():
+            rows = self.outcomes(job["id"])
+            counts = collections.Counter(row["outcome"] for row in rows)
+            said = {"PENDING": job["pending"], "RUNNING": job["running"], "SUCCEEDED": job["succeeded"], "FAILED_AGAIN": job["failedAgain"], "SKIPPED": job["skipped"]}
+            if counts != collections.Counter(said) or len({row["executionArn"] for row in rows}) != job["total"]:
+                self.problem(f"job {job['id']} says {job}, its outcomes are {counts}")
+            if counts["RUNNING"] or (counts["PENDING"] and job["state"] != "CANCELLED"):
+                self.problem(f"job {job['id']} is {job['state']}, and its outcomes are {counts}")
+            for row in rows:
+                told[row["executionArn"]][row["outcome"]] += 1
+                if row["executionArn"] not in self.jobs.get(job["id"], {row["executionArn"]}):
+                    self.problem(f"job {job['id']} has an execution that was not asked for: {row}")
+            self.job_outcomes += counts
+        for lost in self.jobs.keys() - jobs.keys():
+            self.problem(f"job {lost} was acknowledged, and is lost")
+        for record in self.known.values():
+            if record["kind"] == "letter":
+                types = collections.Counter(event["type"] for event in self.histories[record["arn"]])
+                by_jobs = told[record["arn"]]
+                if (types["ExecutionRedriven"] != by_jobs["SUCCEEDED"] + by_jobs["FAILED_AGAIN"] or types["ExecutionFailed"] - 1 != by_jobs["FAILED_AGAIN"] and types["ExecutionFailed"]
+                        or by_jobs["SUCCEEDED"] != (types["ExecutionRedriven"] > 0)):
+                    self.problem(f"{record['arn']}: jobs say {by_jobs}, its history has {types}")
 
     def check_answers(self):
         """What a worker or a caller was told that it was taken, is what came of it."""
@@ -624,6 +728,8 @@ def main():
     print(f"{options.rounds} kills, {len(checker.known)} executions, {checker.checks} histories checked, "
           f"{len(runs)} runs of {len(set(runs))} tasks, {Function.invoked} calls of Lambda, {len(checker.given)} tasks given to workers, "
           f"{len(checker.answered)} answers by token, {checker.children} children, {sum(checker.redriven.values())} redrives, "
+          f"{len(checker.jobs)} redrive jobs with {sum(checker.job_outcomes.values())} outcomes "
+          f"({checker.job_outcomes['SUCCEEDED']} succeeded, {checker.job_outcomes['FAILED_AGAIN']} failed again, {checker.job_outcomes['SKIPPED']} skipped, {checker.job_outcomes['PENDING']} cancelled), "
           f"{len(checker.express)} Express executions of which {sum(kind == 'synchronous' for kind in checker.express.values())} synchronous "
           f"({checker.express_answers} answered); ready again after {1000 * times[len(times) // 2]:.0f} ms (median), {1000 * times[-1]:.0f} ms (most)")
     failed = len(checker.problems)

@@ -37,6 +37,7 @@ static void free_fact(struct fact *fact)
 	free_values(&fact->fans);
 	u64_map_done(&fact->due);
 	u64_map_done(&fact->parents);
+	u64_map_done(&fact->exited);
 	for (uint32_t i = 0; i < fact->records_count; i++) {
 		for (uint32_t b = 0; b < fact->records[i].blobs_count; b++)
 			free((char *)fact->records[i].blobs[b].ptr);
@@ -202,6 +203,21 @@ static void check_fan(struct model *model, struct fact *fact, const struct event
 	}
 }
 
+static bool exits_state(enum event_type type)
+{
+	return type == EVENT_TASK_STATE_EXITED || type == EVENT_PASS_STATE_EXITED || type == EVENT_CHOICE_STATE_EXITED || type == EVENT_WAIT_STATE_EXITED ||
+	       type == EVENT_SUCCEED_STATE_EXITED || type == EVENT_PARALLEL_STATE_EXITED || type == EVENT_MAP_STATE_EXITED;
+}
+
+/* A branch or iteration that came to its end has succeeded, whatever its siblings do: a redrive would run its last state again. */
+static void check_exited(struct model *model, struct fact *fact, const struct event *event)
+{
+	if (exits_state(event->type) && !(event->fields & FIELD_NEXT))
+		u64_map_put(&fact->exited, event->frame, fact);
+	if ((event->type == EVENT_FRAME_CLOSED || event->type == EVENT_MAP_ITERATION_ABORTED) && u64_map_get(&fact->exited, event->frame))
+		WRONG(fact, "a branch or iteration that had come to its end is aborted behind event %llu", (unsigned long long)event->previous_id);
+}
+
 /* It is redriven, and goes on in the same history. */
 static void reopen(struct model *model, struct fact *fact)
 {
@@ -229,6 +245,7 @@ static void take_event(struct model *model, struct fact *fact, const struct even
 	check_due(model, fact, event);
 	note_task(fact, event);
 	check_fan(model, fact, event);
+	check_exited(model, fact, event);
 	if (event->type == EVENT_EXECUTION_REDRIVEN && event->fields & FIELD_INDEX)
 		jobs_redriven(model, fact, event->index);
 	if (event->type == EVENT_EXECUTION_STARTED)

@@ -117,6 +117,7 @@ struct fact { /* one execution */
 	struct u64_map due; /* frame → due_ms + 1 of its wait or retry */
 	struct u64_map fans; /* frame of a map → fan_fact */
 	struct u64_map parents; /* frame of an iteration → that of its map, + 1 */
+	struct u64_map exited; /* frames whose last state has exited */
 	uint32_t snapshot_next;
 	char *snapshot;
 	size_t snapshot_len;
