@@ -423,10 +423,22 @@ static int print_outcomes(struct dlq *dlq, const char *id)
 	return EXIT_GOOD;
 }
 
+/* The job that is named, if it is; false after a message. */
+static bool take_job(const struct dlq *dlq, const char **ret_id)
+{
+	*ret_id = line_argument(dlq->line, 1);
+	if (!*ret_id || (**ret_id && strspn(*ret_id, "0123456789") == strlen(*ret_id)))
+		return true;
+	cli_failf(EXIT_USAGE, "a job is named by its number, not '%s'", *ret_id);
+	return false;
+}
+
 static int run_jobs(struct dlq *dlq)
 {
 	_cleanup_(value_unrefp) struct value *answer = NULL;
-	const char *id = line_argument(dlq->line, 1);
+	const char *id;
+	if (!take_job(dlq, &id))
+		return EXIT_USAGE;
 	_cleanup_free_ char *path = mem_printf("/v1/redrive-jobs%s%s", id ? "/" : "", id ? id : "");
 	int status = ask(dlq, "GET", path, NULL, &answer);
 	if (status)
@@ -444,7 +456,9 @@ static int run_jobs(struct dlq *dlq)
 static int run_change(struct dlq *dlq)
 {
 	_cleanup_(value_unrefp) struct value *job = NULL;
-	const char *id = line_argument(dlq->line, 1);
+	const char *id;
+	if (!take_job(dlq, &id))
+		return EXIT_USAGE;
 	if (!id)
 		return cli_failf(EXIT_USAGE, "%s needs the number of a job", verbs[dlq->verb]);
 	_cleanup_free_ char *path = mem_printf("/v1/redrive-jobs/%s/%s", id, verbs[dlq->verb]);

@@ -165,9 +165,12 @@ static int run_ls(const struct asked *asked)
 	for (size_t i = 0; i < value_count(list); i++) {
 		const struct value *row = value_at(list, i), *pool = value_getz(row, "pool"),
 				   *figures = value_getz(row, "figures");
-		printf("%-24.*s %-9.*s version %-4lld workers %lld/%lld  queued %lld  invocations %lld  errors %lld\n",
-		       STR_FMT(cli_text(row, "name")), STR_FMT(cli_text(row, "runtime")),
-		       (long long)cli_number(row, "latest_version"), (long long)cli_number(pool, "workers"),
+		char version[24] = "-"; /* never published */
+		if (cli_number(row, "latest_version"))
+			snprintf(version, sizeof version, "%lld", (long long)cli_number(row, "latest_version"));
+		printf("%-24.*s %-9.*s version %-4s workers %lld/%lld  queued %lld  invocations %lld  errors %lld\n",
+		       STR_FMT(cli_text(row, "name")), STR_FMT(cli_text(row, "runtime")), version,
+		       (long long)cli_number(pool, "workers"),
 		       (long long)cli_number(pool, "max_concurrent"), (long long)cli_number(pool, "queued"),
 		       (long long)cli_number(figures, "invocations"), (long long)cli_number(figures, "errors"));
 	}

@@ -81,6 +81,7 @@ struct dead_letters {
 		int64_t oldest_ms;
 	} * depths;
 	uint32_t depths_count;
+	int64_t depths_sum, depths_flow, asked_flow; /* the flow when the last look began; when the one under way did */
 	int64_t depths_ms, housekeeping_ms, warned_ms; /* when next */
 	bool depths_asked, filling, filled, expiring;
 	uint64_t fill_before;

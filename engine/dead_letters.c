@@ -446,6 +446,12 @@ static void expire(struct engine *engine, int64_t now_ms)
 
 /* ---- depths ------------------------------------------------------------------------------------------ */
 
+/* What came less what went since this process began. What is committed while a look is under way may count twice until the next. */
+static int64_t flow(const struct dead_stats *stats)
+{
+	return (int64_t)stats->in - (int64_t)(stats->redriven + stats->discarded + stats->expired);
+}
+
 static void on_depths(void *data, const struct store_dead_group *groups, uint32_t count, int code,
 		      const struct wf_error *err)
 {
@@ -459,9 +465,20 @@ static void on_depths(void *data, const struct store_dead_group *groups, uint32_
 	free(dead->depths);
 	dead->depths = mem_zalloc((count + 1) * sizeof *dead->depths);
 	dead->depths_count = count;
-	for (uint32_t i = 0; i < count; i++)
+	dead->depths_flow = dead->asked_flow;
+	dead->depths_sum = 0;
+	for (uint32_t i = 0; i < count; i++) {
 		dead->depths[i] =
 		    (struct dead_group_copy){ groups[i].sample.machine_id, groups[i].count, groups[i].first_ms };
+		dead->depths_sum += (int64_t)groups[i].count;
+	}
+}
+
+uint64_t engine_dead_count(const struct engine *engine)
+{
+	const struct dead_letters *dead = engine->dead;
+	int64_t count = dead->depths_sum + flow(&dead->stats) - dead->depths_flow;
+	return count > 0 ? (uint64_t)count : 0;
 }
 
 uint32_t engine_dead_depths(struct engine *engine, struct dead_depth *ret_depths, uint32_t count)
@@ -507,6 +524,7 @@ void dead_run(struct engine *engine, int64_t now_ms)
 	if (now_ms >= dead->depths_ms && !dead->depths_asked) {
 		dead->depths_ms = now_ms + DEPTHS_MS;
 		dead->depths_asked = true;
+		dead->asked_flow = flow(&dead->stats);
 		store_group_dead_letters(engine->store,
 					 &(struct store_dead_group_request){ .hours = -1, .limit = 10000 }, on_depths,
 					 errand_new(engine, NULL));

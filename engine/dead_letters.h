@@ -178,6 +178,8 @@ struct dead_depth {
 	int64_t oldest_ms;
 };
 uint32_t engine_dead_depths(struct engine *engine, struct dead_depth *ret_depths, uint32_t count);
+/* How many there are: those of the last look, and what came and went since. From memory. */
+uint64_t engine_dead_count(const struct engine *engine);
 
 /* ---- notifications (notify.c) ------------------------------------------------------------------------ */
 

@@ -19,6 +19,7 @@ struct reading {
 	uint64_t version, parent;
 	bool first, found;
 	uint32_t next;
+	uint64_t records; /* that the file has; 0: not asked */
 };
 
 void search_question_over(struct search *search);
@@ -136,6 +137,36 @@ static void on_found(void *data, const struct store_execution *rows, uint32_t co
 	}
 }
 
+/* An execution that runs by the file: most have had nothing since. */
+static void on_counted(void *data, uint64_t count, int code, const struct wf_error *err)
+{
+	struct reading *reading = data;
+	struct search *search = reading->search;
+	if (search->closing) {
+		end_reading(reading);
+	} else if (code == 0 && count == reading->records) {
+		pthread_mutex_lock(&search->lock);
+		search->catch_done++;
+		pthread_mutex_unlock(&search->lock);
+		end_reading(reading);
+	} else {
+		store_find(search->store, reading->row.id, on_found, reading);
+	}
+}
+
+/* The writer gives the next rows that run (feed.c adds them); false: there are none. */
+static bool ask_page(struct search *search)
+{
+	pthread_mutex_lock(&search->lock);
+	bool pages = search->pages;
+	if (pages && !search->next_page) {
+		search->next_page = true;
+		pthread_cond_signal(&search->wake);
+	}
+	pthread_mutex_unlock(&search->lock);
+	return pages;
+}
+
 /* ---- listing what is new ------------------------------------------------------------------------------ */
 
 static void on_listed(void *data, const struct store_execution *rows, uint32_t count, int code,
@@ -157,7 +188,7 @@ static void on_listed(void *data, const struct store_execution *rows, uint32_t c
 	for (uint32_t i = 0; i < count; i++) {
 		below |= rows[i].id <= catching->from;
 		if (rows[i].id > catching->from)
-			catchup_add(search, rows[i].id);
+			catchup_add(search, (struct wanted){ .id = rows[i].id });
 		catching->last = rows[i];
 	}
 	catching->last.name = catching->last.attributes = STR_EMPTY;
@@ -198,11 +229,11 @@ void catchup_begin(struct search *search, uint64_t from)
 	catching->last = (struct store_execution){ .start_ms = INT64_MAX, .id = INT64_MAX };
 }
 
-void catchup_add(struct search *search, uint64_t id)
+void catchup_add(struct search *search, struct wanted wanted)
 {
 	struct catching *catching = &search->catching;
 	MEM_GROW(catching->ids, catching->ids_capacity, catching->ids_count + 1);
-	catching->ids[catching->ids_count++] = id;
+	catching->ids[catching->ids_count++] = wanted;
 	pthread_mutex_lock(&search->lock);
 	search->catch_total++;
 	pthread_mutex_unlock(&search->lock);
@@ -221,17 +252,21 @@ void catchup_run(struct search *search)
 		}
 		if (left && catching->reading < READS_MOST) {
 			struct reading *reading = reading_new(search);
-			reading->row.id = catching->ids[catching->ids_at++];
+			reading->row.id = catching->ids[catching->ids_at].id;
+			reading->records = catching->ids[catching->ids_at++].records;
 			if (catching->ids_at == catching->ids_count)
 				catching->ids_at = catching->ids_count = 0;
-			store_find(search->store, reading->row.id, on_found, reading);
+			if (reading->records)
+				store_count_records(search->store, reading->row.id, on_counted, reading);
+			else
+				store_find(search->store, reading->row.id, on_found, reading);
 			continue;
 		}
 		if (catching->active && !catching->list_done && !catching->listing && left < PAGE_ROWS) {
 			list_more(search);
 			continue;
 		}
-		if (catching->active && catching->list_done && !left && !catching->reading) {
+		if (catching->active && catching->list_done && !left && !catching->reading && !ask_page(search)) {
 			catching->active = false;
 			put(search, &(struct entry){ .kind = ENTRY_CAUGHT_UP, .name = STR_EMPTY }, NULL);
 		}

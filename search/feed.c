@@ -41,7 +41,7 @@ static void on_post(struct loop_post *post)
 	pthread_mutex_lock(&search->lock);
 	search->posted = false;
 	struct changed *told = TAKE(search->told);
-	uint64_t *need = TAKE(search->need);
+	struct wanted *need = TAKE(search->need);
 	size_t need_count = search->need_count;
 	bool catch_up = search->catch_up;
 	uint64_t from = search->catch_up_from;
@@ -91,6 +91,8 @@ int search_open(const struct search_options *options, struct search **ret_search
 	search->clock = options->clock;
 	search->oldest.name = STR_EMPTY;
 	search->jobs_tail = &search->jobs;
+	const char *tracked_most = getenv("RATCHET_TEST_SEARCH_TRACKED"); /* tests forget sooner */
+	search->tracked_most = tracked_most && atoi(tracked_most) > 0 ? (uint32_t)atoi(tracked_most) : SEARCH_TRACKED;
 	search->post.callback = on_post;
 	search->retention_ms = engine_limits(options->engine)->retention_days * 86400000;
 	pthread_mutex_init(&search->lock, NULL);

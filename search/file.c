@@ -14,7 +14,7 @@
 static const char *const schema =
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS execution(id INTEGER PRIMARY KEY, machine INTEGER, status INTEGER, start INTEGER, stop INTEGER, name TEXT, "
-    "error TEXT, state TEXT, redrives INTEGER, version INTEGER, records INTEGER, parent INTEGER);"
+    "error TEXT, state TEXT, redrives INTEGER, version INTEGER, records INTEGER, parent INTEGER, visits BLOB);"
     "CREATE INDEX IF NOT EXISTS execution_by_machine ON execution(machine, id);"
     "CREATE INDEX IF NOT EXISTS execution_by_status ON execution(status, id) WHERE status <> 1;"
     "CREATE INDEX IF NOT EXISTS execution_by_both ON execution(machine, status, id) WHERE status <> 1;"
@@ -28,6 +28,11 @@ static const char *const schema =
     "started INTEGER, buckets BLOB, PRIMARY KEY(machine, hour, state)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS minute(machine INTEGER, minute INTEGER, started INTEGER, failed INTEGER, PRIMARY KEY(machine, minute)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS counter(machine INTEGER, status INTEGER, count INTEGER, PRIMARY KEY(machine, status)) WITHOUT ROWID;";
+
+/* Words are written anew rarely: sixteen segments become one. */
+static const char *const merging = "INSERT INTO words(words, rank) VALUES('hashsize', 4194304);"
+				   "INSERT INTO words(words, rank) VALUES('automerge', 16);"
+				   "INSERT INTO words(words, rank) VALUES('crisismerge', 64);";
 
 static const char *const texts[] = {
 #define X(name, text) [FILE_##name] = text,
@@ -47,7 +52,7 @@ int file_error(struct file *file, struct wf_error *err, const char *what)
 
 static int set_up(struct file *file, bool writer, struct wf_error *err)
 {
-	const char *pragmas = writer ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192; "
+	const char *pragmas = writer ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -4096; "
 				       "PRAGMA wal_autocheckpoint = 4000; PRAGMA temp_store = MEMORY;"
 				     : "PRAGMA query_only = 1; PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY;";
 	sqlite3_busy_timeout(file->db, 2000);
@@ -60,6 +65,8 @@ static int set_up(struct file *file, bool writer, struct wf_error *err)
 	int64_t version = file_meta(file, "version", 0);
 	if (version && version != SEARCH_SCHEMA_VERSION)
 		return error_set(err, ERR(VERSION), "the search file has version %lld", (long long)version);
+	if (sqlite3_exec(file->db, merging, NULL, NULL, NULL) != SQLITE_OK)
+		return file_error(file, err, "making the search file");
 	return version ? 0 : file_put_meta(file, "version", SEARCH_SCHEMA_VERSION);
 }
 

@@ -3,18 +3,18 @@
 #include "search/search.h"
 #include <sqlite3.h>
 
-#define SEARCH_SCHEMA_VERSION 1
+#define SEARCH_SCHEMA_VERSION 2
 
 #define FILE_STATEMENTS(X)                                                                                             \
 	X(BEGIN, "BEGIN")                                                                                              \
 	X(COMMIT, "COMMIT")                                                                                            \
 	X(ROLLBACK, "ROLLBACK")                                                                                        \
 	X(INSERT, "INSERT INTO execution(id, machine, status, start, stop, name, error, state, redrives, version, "    \
-		  "records, parent) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")                        \
-	X(UPDATE, "UPDATE execution SET status = ?2, stop = ?3, error = ?4, state = ?5, redrives = ?6, records = ?7 "  \
-		  "WHERE id = ?1")                                                                                     \
+		  "records, parent, visits) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")                        \
+	X(UPDATE, "UPDATE execution SET status = ?2, stop = ?3, error = ?4, state = ?5, redrives = ?6, records = ?7, " \
+		  "visits = ?8 WHERE id = ?1")                                                                         \
 	X(DELETE, "DELETE FROM execution WHERE id = ?1")                                                               \
-	X(FIND, "SELECT id, machine, status, start, stop, name, error, state, redrives, version, parent, records "     \
+	X(FIND, "SELECT id, machine, status, start, stop, name, error, state, redrives, version, parent, records, visits " \
 		"FROM execution WHERE id = ?1")                                                                        \
 	X(WORDS, "INSERT INTO words(rowid, text) VALUES(?1, ?2)")                                                      \
 	X(FIGURE, "SELECT count, failed, retries, started, buckets FROM figure WHERE machine = ?1 AND state = ?2 AND hour = ?3") \
@@ -33,7 +33,7 @@
 	X(PUT_META, "INSERT OR REPLACE INTO meta(key, value) VALUES(?1, ?2)")                                          \
 	X(OLDEST, "SELECT id, machine, status, start, stop, name, error, state, redrives, version, parent, records "   \
 		  "FROM execution WHERE status = 0 AND status <> 1 ORDER BY id LIMIT 1")                               \
-	X(RUNNING, "SELECT id FROM execution WHERE status = 0 AND status <> 1 ORDER BY id")                            \
+	X(RUNNING, "SELECT id, records FROM execution WHERE status = 0 AND status <> 1 AND id > ?1 ORDER BY id LIMIT ?2") \
 	X(EXPIRED, "SELECT id, machine, status, stop FROM execution WHERE id > ?1 ORDER BY id LIMIT 1000")             \
 	X(FAILED_HERE, "SELECT count(*) FROM (SELECT id FROM execution INDEXED BY execution_by_end WHERE stop >= ?1 AND " \
 		       "status IN (2, 3) AND machine = ?2 AND state = ?3 AND error = ?4 AND id <> ?5 LIMIT 10000)")    \

@@ -14,10 +14,13 @@
 
 enum {
 	SEARCH_QUEUE_BYTES = 32 << 20,  /* beyond it the feed is dropped, and read from the store later */
-	SEARCH_CATCHUP_BYTES = 8 << 20, /* beyond it catching up waits */
-	SEARCH_TRACKED = 200000,        /* open executions that the writer remembers */
+	SEARCH_CATCHUP_BYTES = 1 << 20, /* beyond it catching up waits */
+	SEARCH_TRACKED = 4096,          /* executions that the writer remembers beyond a transaction */
+	SEARCH_VISITS_KEPT = 64,        /* open visits that a row has at most; beyond it the journal is asked for */
+	SEARCH_PAGE = 1000,             /* rows that run, looked at while catching up */
 	SEARCH_CHANGED = 200,           /* rows told at once */
 	SEARCH_MINUTES = 60,
+	WRITER_RECENT = 64,
 };
 /* Ids are nearly in the order of commits: catching up begins this much below the highest. */
 #define SEARCH_ID_MARGIN ((uint64_t)10000 << 8)
@@ -61,6 +64,8 @@ struct visit { /* of a state that has not been left */
 struct tracked {
 	struct search_row row; /* name, error, state: own memory */
 	bool in_file, dirty;
+	bool filling; /* further parts of its journal come */
+	bool recent;  /* had something since it was last looked at for forgetting */
 	enum execution_status counted; /* the status that the counters have it under; valid if in_file */
 	uint32_t records;      /* that are in the figures */
 	uint32_t seen;         /* whose visits are followed */
@@ -90,6 +95,8 @@ struct writer {
 	struct u64_map needed;  /* asked for */
 	struct str_map strings; /* interned states */
 	struct str_map deltas;  /* key → struct delta */
+	struct str recent_strings[WRITER_RECENT]; /* found without hashing */
+	struct delta *recent_deltas[WRITER_RECENT];
 	struct minute_delta *minutes;
 	size_t minutes_count, minutes_capacity;
 	struct tracked **dirty;
@@ -99,6 +106,8 @@ struct writer {
 	int64_t swept_ms;
 	uint64_t swept_id;
 	int64_t retention_ms;
+	size_t hand; /* where looking for what to forget goes on */
+	struct buffer visits;
 };
 
 const char *writer_intern(struct writer *writer, struct str text);
@@ -108,6 +117,12 @@ struct tracked *tracked_new(const struct search_row *row);
 void tracked_free(struct tracked *tracked);
 void tracked_set_text(struct str *place, struct str text);
 /* Folds a record; figures count only if `counts`. 0 or ERR(CORRUPT). */
+/* As if nothing had been folded yet; what is counted stays. */
+void tracked_restart(struct tracked *tracked);
+/* What a row keeps of it, so that it can be followed on without its journal; nothing if that would be too much. */
+void tracked_write_visits(const struct tracked *tracked, struct buffer *out);
+/* Goes on where the row stands. False: the bytes do not say where. */
+bool tracked_read_visits(struct writer *writer, struct tracked *tracked, struct str bytes);
 int tracked_record(struct writer *writer, struct tracked *tracked, const struct record *record, bool counts,
 		   struct arena *arena);
 
@@ -166,11 +181,16 @@ struct search_job {
 	uint64_t go_on, number; /* go_on: the id that the next page is below */
 };
 
+struct wanted {
+	uint64_t id;
+	uint64_t records; /* nothing is to be done if its journal has as many; 0: it is read */
+};
+
 struct catching {
 	bool active, listing, list_done;
 	uint64_t from;           /* ids above it are looked for */
 	struct store_execution last; /* where the listing stands */
-	uint64_t *ids;           /* to be read */
+	struct wanted *ids;      /* to be read */
 	size_t ids_count, ids_at, ids_capacity;
 	unsigned reading;
 	struct loop_timer timer;
@@ -196,8 +216,12 @@ struct search {
 	struct loop_post post;    /* from the writer … */
 	bool posted;
 	struct changed *told;
-	uint64_t *need;
+	struct wanted *need;
 	size_t need_count, need_capacity;
+	bool next_page;           /* the loop has looked at the rows that run, and asks for more */
+	bool pages;               /* there are more */
+	uint64_t page_after;
+	uint32_t tracked_most;
 	bool catch_up;            /* the loop is to begin */
 	uint64_t catch_up_from;
 	struct u64_map machines;  /* number → struct machine_memory */
@@ -219,7 +243,7 @@ void *search_writer(void *search);
 void *search_reader(void *search);
 /* Loop: reads what the writer has asked for. */
 void catchup_begin(struct search *search, uint64_t from);
-void catchup_add(struct search *search, uint64_t id);
+void catchup_add(struct search *search, struct wanted wanted);
 void catchup_run(struct search *search);
 void catchup_done(struct search *search);
 /* Memory; with the lock held. */

@@ -352,7 +352,27 @@ static uint64_t fnv(uint64_t hash, struct str text)
 void search_field_word(struct str path, struct str text, struct buffer *out)
 {
 	uint64_t hash = fnv(fnv(fnv(0xcbf29ce484222325u, path), STR("=")), text);
-	buffer_printf(out, "i%016llx", (unsigned long long)hash);
+	char *to = buffer_reserve(out, 14);
+	to[0] = 'i';
+	for (unsigned i = 1; i <= 13; i++, hash >>= 5)
+		to[i] = "0123456789abcdefghijklmnopqrstuv"[hash & 31];
+	to[14] = 0;
+	out->len += 14;
+}
+
+static bool is_dash_of_uuid(size_t at)
+{
+	return at == 8 || at == 13 || at == 18 || at == 23;
+}
+
+bool search_uuid_begins(struct str text)
+{
+	if (text.len <= 8 || text.len > 36)
+		return false;
+	for (size_t i = 0; i < text.len; i++)
+		if (is_dash_of_uuid(i) ? text.ptr[i] != '-' : !isxdigit((unsigned char)text.ptr[i]))
+			return false;
+	return true;
 }
 
 /* ---- completion ------------------------------------------------------------------------------------ */

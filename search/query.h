@@ -74,6 +74,8 @@ bool search_glob(struct str pattern, struct str text);
 
 /* The next word of a name from *at on (letters, digits and what is not ASCII; lower case is up to the caller); empty at the end. */
 struct str search_word(struct str text, size_t *at);
+/* Whether a UUID may begin so, beyond its first dash (or is it, with 36 bytes): such a name is one word, without its dashes. */
+bool search_uuid_begins(struct str text);
 /* Appends the word that stands for "path=text" of an input. */
 void search_field_word(struct str path, struct str text, struct buffer *out);
 

@@ -23,28 +23,52 @@ static const struct query_term *term_of(const struct search_query *query, enum q
 	return NULL;
 }
 
+static void match_word(struct str word, bool begins, struct buffer *out)
+{
+	buffer_addz(out, "\"n");
+	for (size_t i = 0; i < word.len; i++) {
+		char byte = word.ptr[i];
+		if (byte != '-')
+			buffer_byte(out, byte >= 'A' && byte <= 'Z' ? (char)(byte | 0x20) : byte);
+	}
+	buffer_addz(out, begins ? "\"*" : "\"");
+}
+
+/* All words of a text; the last may be the beginning of one. What looks like a UUID is one word in a name that is one, and
+ * several in others. */
+static void match_words(struct str text, bool begins, struct buffer *out)
+{
+	size_t at = 0;
+	bool uuid = search_uuid_begins(text), first = true;
+	buffer_addz(out, uuid ? "((" : "(");
+	for (struct str word; (word = search_word(text, &at)).len; first = false) {
+		buffer_addz(out, first ? "" : " AND ");
+		match_word(word, begins && at == text.len, out);
+	}
+	buffer_addz(out, uuid ? ") OR " : ")");
+	if (uuid) {
+		match_word(text, begins, out);
+		buffer_byte(out, ')');
+	}
+}
+
 /* The full-text query of words and fields; empty if there are none. */
 static void match_text(const struct search_query *query, struct buffer *out)
 {
 	for (unsigned i = 0; i < query->count; i++) {
 		const struct query_term *term = &query->terms[i];
 		if (term->kind == QUERY_INPUT) {
-			buffer_addz(out, out->len ? " " : "");
+			buffer_addz(out, out->len ? " AND " : "");
 			search_field_word(term->path, term->text, out);
 		}
 		bool name = term->kind == QUERY_NAME && !term->glob;
 		if (term->kind != QUERY_WORD && !name)
 			continue;
 		size_t at = 0;
-		for (struct str word; (word = search_word(term->text, &at)).len;) {
-			buffer_addz(out, out->len ? " \"n" : "\"n");
-			for (size_t b = 0; b < word.len; b++) {
-				char byte = word.ptr[b];
-				buffer_byte(out, byte >= 'A' && byte <= 'Z' ? (char)(byte | 0x20) : byte);
-			}
-			bool last = at == term->text.len;
-			buffer_addz(out, last && !name ? "\"*" : "\"");
-		}
+		if (!search_word(term->text, &at).len)
+			continue;
+		buffer_addz(out, out->len ? " AND " : "");
+		match_words(term->text, !name, out);
 	}
 }
 

@@ -18,6 +18,28 @@ struct tracked *tracked_new(const struct search_row *row)
 	return tracked;
 }
 
+static void free_visits(struct tracked *tracked)
+{
+	size_t i = 0;
+	for (struct u64_map_entry *entry; (entry = u64_map_next(&tracked->visits, &i));)
+		free(entry->value);
+	u64_map_done(&tracked->visits);
+	tracked->visits = (struct u64_map){ 0 };
+}
+
+void tracked_restart(struct tracked *tracked)
+{
+	free_visits(tracked);
+	tracked->root = (struct visit){ 0 };
+	tracked->failing = false;
+	tracked->seen = 0;
+	tracked->row.status = EXECUTION_RUNNING;
+	tracked->row.stop_ms = 0;
+	tracked->row.redrives = 0;
+	tracked_set_text(&tracked->row.error, STR_EMPTY);
+	tracked_set_text(&tracked->row.state, STR_EMPTY);
+}
+
 void tracked_set_text(struct str *place, struct str text)
 {
 	char *copy = text.len ? mem_strndup(text.ptr, text.len) : NULL;
@@ -28,10 +50,7 @@ void tracked_set_text(struct str *place, struct str text)
 
 void tracked_free(struct tracked *tracked)
 {
-	size_t i = 0;
-	for (struct u64_map_entry *entry; (entry = u64_map_next(&tracked->visits, &i));)
-		free(entry->value);
-	u64_map_done(&tracked->visits);
+	free_visits(tracked);
 	tracked_set_text(&tracked->row.name, STR_EMPTY);
 	tracked_set_text(&tracked->row.error, STR_EMPTY);
 	tracked_set_text(&tracked->row.state, STR_EMPTY);
@@ -43,11 +62,19 @@ void tracked_free(struct tracked *tracked)
 
 const char *writer_intern(struct writer *writer, struct str text)
 {
+	/* The same few come again and again. */
+	unsigned slot = text.len ? (unsigned)(text.len * 31 + (unsigned char)text.ptr[0] * 7 + (unsigned char)text.ptr[text.len - 1]) %
+				       WRITER_RECENT
+				 : 0;
+	struct str recent = writer->recent_strings[slot];
+	if (recent.ptr && recent.len == text.len && memcmp(recent.ptr, text.ptr, text.len) == 0)
+		return recent.ptr;
 	char *kept = str_map_get(&writer->strings, text);
 	if (!kept) {
 		kept = mem_strndup(text.ptr, text.len);
 		str_map_put(&writer->strings, text, kept);
 	}
+	writer->recent_strings[slot] = (struct str){ kept, text.len };
 	return kept;
 }
 
@@ -58,6 +85,9 @@ struct figure *writer_figure(struct writer *writer, uint64_t machine, const char
 		int64_t hour;
 		const char *state;
 	} key = { machine, time_ms / HOUR_MS, state };
+	struct delta **recent = &writer->recent_deltas[((uintptr_t)state / 16 + machine) % WRITER_RECENT];
+	if (*recent && (*recent)->state == state && (*recent)->machine == machine && (*recent)->hour == key.hour)
+		return &(*recent)->figure;
 	struct str bytes = { (const char *)&key, sizeof key };
 	struct delta *delta = str_map_get(&writer->deltas, bytes);
 	if (!delta) {
@@ -67,6 +97,7 @@ struct figure *writer_figure(struct writer *writer, uint64_t machine, const char
 		delta->state = state;
 		str_map_put(&writer->deltas, bytes, delta);
 	}
+	*recent = delta;
 	return &delta->figure;
 }
 
@@ -84,16 +115,25 @@ struct minute_delta *writer_minute(struct writer *writer, uint64_t machine, int6
 
 /* ---- words --------------------------------------------------------------------------------------- */
 
+static void add_word(struct str word, struct buffer *out)
+{
+	buffer_byte(out, 'n');
+	for (size_t i = 0; i < word.len; i++)
+		if (word.ptr[i] != '-')
+			buffer_byte(out, word.ptr[i] >= 'A' && word.ptr[i] <= 'Z' ? (char)(word.ptr[i] | 0x20) : word.ptr[i]);
+	buffer_byte(out, ' ');
+}
+
+/* Most names are made: five words that nothing else has would cost more than all the rest. */
 static void add_words_of_name(struct str name, struct buffer *out)
 {
 	size_t at = 0;
-	for (struct str word; (word = search_word(name, &at)).len;) {
-		buffer_byte(out, 'n');
-		for (size_t i = 0; i < word.len; i++)
-			buffer_byte(out, word.ptr[i] >= 'A' && word.ptr[i] <= 'Z' ? (char)(word.ptr[i] | 0x20)
-										    : word.ptr[i]);
-		buffer_byte(out, ' ');
+	if (name.len == 36 && search_uuid_begins(name)) {
+		add_word(name, out);
+		return;
 	}
+	for (struct str word; (word = search_word(name, &at)).len;)
+		add_word(word, out);
 }
 
 struct flattening {
@@ -119,6 +159,16 @@ static struct str scalar_text(const struct value *value)
 	return STR_EMPTY;
 }
 
+static void add_number(struct buffer *out, size_t number)
+{
+	char digits[20];
+	unsigned at = sizeof digits;
+	do
+		digits[--at] = (char)('0' + number % 10);
+	while (number /= 10);
+	buffer_append(out, digits + at, sizeof digits - at);
+}
+
 /* Recurses no deeper than SEARCH_FIELD_DEPTH_MAX. */
 static void flatten(struct flattening *f, const struct value *value, unsigned depth)
 {
@@ -140,7 +190,7 @@ static void flatten(struct flattening *f, const struct value *value, unsigned de
 		if (object)
 			buffer_add(&f->path, value_key_at(value, i));
 		else
-			buffer_printf(&f->path, "%zu", i);
+			add_number(&f->path, i);
 		if (f->path.len <= SEARCH_FIELD_BYTES_MAX)
 			flatten(f, value_at(value, i), depth + 1);
 		f->path.len = length;
@@ -157,8 +207,6 @@ static void add_words(struct tracked *tracked, const struct value *input)
 	buffer_done(&f.path);
 }
 
-/* ---- events ---------------------------------------------------------------------------------------- */
-
 static struct visit *visit_of(struct tracked *tracked, uint32_t frame, bool make)
 {
 	if (!frame)
@@ -170,6 +218,58 @@ static struct visit *visit_of(struct tracked *tracked, uint32_t frame, bool make
 	}
 	return visit;
 }
+
+/* ---- open visits, as a row keeps them -------------------------------------------------------------- */
+
+static void write_visit(const struct visit *visit, uint64_t frame, struct buffer *out)
+{
+	buffer_varint(out, frame);
+	buffer_byte(out, (char)(visit->stopped | (visit->state != NULL) << 1));
+	buffer_blob(out, visit->state ? str_of(visit->state) : STR_EMPTY);
+	buffer_svarint(out, visit->entered_ms);
+	buffer_varint(out, visit->attempts);
+}
+
+void tracked_write_visits(const struct tracked *tracked, struct buffer *out)
+{
+	size_t i = 0;
+	if (tracked->seen != tracked->records || tracked->visits.count > SEARCH_VISITS_KEPT ||
+	    tracked->row.status == EXECUTION_SUCCEEDED_)
+		return;
+	buffer_byte(out, (char)(tracked->failing | (tracked->failed_state != NULL) << 1));
+	buffer_varint(out, tracked->failed_frame);
+	buffer_blob(out, tracked->failed_state ? str_of(tracked->failed_state) : STR_EMPTY);
+	write_visit(&tracked->root, 0, out);
+	for (struct u64_map_entry *entry; (entry = u64_map_next(&tracked->visits, &i));)
+		write_visit(entry->value, entry->key, out);
+}
+
+bool tracked_read_visits(struct writer *writer, struct tracked *tracked, struct str bytes)
+{
+	struct reader in = reader_of(bytes);
+	uint8_t flags;
+	uint64_t frame, attempts;
+	struct str state;
+	if (!reader_byte(&in, &flags) || !reader_varint(&in, &frame) || !reader_blob(&in, &state))
+		return false;
+	tracked->failing = flags & 1;
+	tracked->failed_frame = (uint32_t)frame;
+	tracked->failed_state = flags & 2 ? writer_intern(writer, state) : NULL;
+	while (in.at < in.end) {
+		struct visit read = { 0 };
+		if (!reader_varint(&in, &frame) || !reader_byte(&in, &flags) || !reader_blob(&in, &state) ||
+		    !reader_svarint(&in, &read.entered_ms) || !reader_varint(&in, &attempts))
+			return false;
+		read.state = flags & 2 ? writer_intern(writer, state) : NULL;
+		read.stopped = flags & 1;
+		read.attempts = (uint32_t)attempts;
+		*visit_of(tracked, (uint32_t)frame, true) = read;
+	}
+	tracked->seen = tracked->records;
+	return true;
+}
+
+/* ---- events ---------------------------------------------------------------------------------------- */
 
 static void enter(struct writer *writer, struct tracked *tracked, const struct event *event)
 {

@@ -5,6 +5,9 @@
  * or something is missing: then the whole journal is asked for, and comes as FULL entries. */
 #include "base/log.h"
 #include "search/internal.h"
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -12,6 +15,10 @@
 #include <unistd.h>
 
 #define GATHER_MS 50
+#define GATHER_BUSY_MS 500         /* larger transactions cost less of each execution */
+#define GATHER_BUSY_BYTES (4 << 20) /* … up to this */
+#define BUSY_BYTES (64 << 10)
+#define REST_MS 250 /* without work: memory is given back */
 #define SWEEP_MS 600000
 #define PRIORITY 10 /* executions go first */
 
@@ -116,12 +123,13 @@ static void need(struct pass *pass, uint64_t id)
 		return;
 	pthread_mutex_lock(&search->lock);
 	MEM_GROW(search->need, search->need_capacity, search->need_count + 1);
-	search->need[search->need_count++] = id;
+	search->need[search->need_count++] = (struct wanted){ .id = id };
 	pthread_mutex_unlock(&search->lock);
 }
 
 static void mark(struct writer *writer, struct tracked *tracked)
 {
+	tracked->recent = true;
 	if (tracked->dirty)
 		return;
 	tracked->dirty = true;
@@ -153,8 +161,9 @@ static struct tracked *track(struct writer *writer, const struct entry *entry)
 	return tracked;
 }
 
-/* The row that the file has, if any: then *ret_records of its journal are counted. */
-static bool find_row(struct pass *pass, uint64_t id, struct search_row *ret_row, uint32_t *ret_records)
+/* The row that the file has, if any: then *ret_records of its journal are counted. ret_visits: NULL, or what it keeps. */
+static bool find_row(struct pass *pass, uint64_t id, struct search_row *ret_row, uint32_t *ret_records,
+		     struct str *ret_visits)
 {
 	sqlite3_stmt *statement = file_get(&pass->writer->file, FILE_FIND);
 	sqlite3_bind_int64(statement, 1, (int64_t)id);
@@ -162,6 +171,8 @@ static bool find_row(struct pass *pass, uint64_t id, struct search_row *ret_row,
 	if (found) {
 		file_row(statement, &pass->arena, ret_row);
 		*ret_records = (uint32_t)sqlite3_column_int64(statement, 11);
+		if (ret_visits)
+			*ret_visits = arena_str(&pass->arena, file_text(statement, 12));
 	}
 	sqlite3_reset(statement);
 	return found;
@@ -187,16 +198,38 @@ static bool take_records(struct pass *pass, struct tracked *tracked, const struc
 	return true;
 }
 
+/* One that was forgotten, as its row says. NULL: that is not enough, or there is none. */
+static struct tracked *recall(struct pass *pass, uint64_t id, bool *ret_known)
+{
+	struct search_row row;
+	uint32_t records;
+	struct str visits;
+	*ret_known = find_row(pass, id, &row, &records, &visits);
+	if (!*ret_known || !visits.len)
+		return NULL;
+	struct tracked *tracked = tracked_new(&row);
+	tracked->in_file = true;
+	tracked->counted = row.status;
+	tracked->records = records;
+	if (!tracked_read_visits(pass->writer, tracked, visits)) {
+		tracked_free(tracked);
+		return NULL;
+	}
+	u64_map_put(&pass->writer->tracked, id, tracked);
+	return tracked;
+}
+
 static void take_feed(struct pass *pass, const struct entry *entry)
 {
 	struct writer *writer = pass->writer;
 	struct tracked *tracked = u64_map_get(&writer->tracked, entry->id);
-	struct search_row row;
-	uint32_t records;
-	if (!tracked && entry->begun && !(entry->id <= writer->high && find_row(pass, entry->id, &row, &records)))
+	bool known = false;
+	if (!tracked && entry->id <= writer->high)
+		tracked = recall(pass, entry->id, &known);
+	if (!tracked && entry->begun && !known)
 		tracked = track(writer, entry);
 	if (tracked && !take_records(pass, tracked, entry)) {
-		if (!tracked->dirty)
+		if (!tracked->dirty && !tracked->filling)
 			forget(writer, tracked);
 		tracked = NULL;
 	}
@@ -212,27 +245,28 @@ static void take_full(struct pass *pass, const struct entry *entry)
 		struct search_row row;
 		uint32_t records = 0;
 		bool needed = u64_map_remove(&writer->needed, entry->id);
-		bool known = !tracked && find_row(pass, entry->id, &row, &records);
-		/* Followed already, or as it was when it ended. */
-		if ((tracked && !needed) || (tracked && tracked->dirty) ||
-		    (known && !needed && row.stop_ms && row.stop_ms == entry->stop_ms)) {
+		bool known = !tracked && find_row(pass, entry->id, &row, &records, NULL);
+		/* Followed already, or as it was when it ended, or as long as it was. */
+		bool same = known && ((row.stop_ms && row.stop_ms == entry->stop_ms) ||
+				      (entry->last && entry->records_count == records));
+		if (!needed && (tracked || same)) {
 			u64_map_put(&writer->skipped, entry->id, writer);
+		} else if (tracked) {
+			tracked_restart(tracked);
+			tracked->filling = true;
 		} else {
-			if (tracked) {
-				row = tracked->row;
-				row.name = arena_str(&pass->arena, row.name);
-				records = tracked->records;
-				known = tracked->in_file;
-				forget(writer, tracked);
-			}
 			tracked = track(writer, entry);
+			tracked->filling = true;
 			tracked->in_file = known;
 			tracked->counted = known ? row.status : EXECUTION_RUNNING;
 			tracked->records = records;
 		}
 	}
-	if (tracked && !u64_map_get(&writer->skipped, entry->id))
+	bool skipped = u64_map_get(&writer->skipped, entry->id);
+	if (tracked && !skipped) {
 		take_records(pass, tracked, entry);
+		tracked->filling = !entry->last;
+	}
 	if (entry->last)
 		u64_map_remove(&writer->skipped, entry->id);
 	pass->done += entry->last;
@@ -245,7 +279,7 @@ static void take_gone(struct pass *pass, const struct entry *entry)
 	struct search_row row;
 	uint32_t records;
 	u64_map_remove(&writer->needed, entry->id);
-	if (tracked || !find_row(pass, entry->id, &row, &records))
+	if (tracked || !find_row(pass, entry->id, &row, &records, NULL))
 		return;
 	sqlite3_stmt *statement = file_get(&writer->file, FILE_DELETE);
 	sqlite3_bind_int64(statement, 1, (int64_t)entry->id);
@@ -282,8 +316,19 @@ static void take(struct pass *pass, struct str bytes)
 
 /* ---- writing ------------------------------------------------------------------------------------------ */
 
-static int write_row(struct file *file, struct tracked *tracked)
+static void bind_visits(struct writer *writer, sqlite3_stmt *s, int at, const struct tracked *tracked)
 {
+	buffer_clear(&writer->visits);
+	tracked_write_visits(tracked, &writer->visits);
+	if (writer->visits.len)
+		sqlite3_bind_blob(s, at, writer->visits.data, (int)writer->visits.len, SQLITE_STATIC);
+	else
+		sqlite3_bind_null(s, at);
+}
+
+static int write_row(struct writer *writer, struct tracked *tracked)
+{
+	struct file *file = &writer->file;
 	const struct search_row *row = &tracked->row;
 	sqlite3_stmt *s = file_get(file, tracked->in_file ? FILE_UPDATE : FILE_INSERT);
 	sqlite3_bind_int64(s, 1, (int64_t)row->id);
@@ -294,6 +339,7 @@ static int write_row(struct file *file, struct tracked *tracked)
 		file_bind_text(s, 5, row->state, true);
 		sqlite3_bind_int64(s, 6, (int64_t)row->redrives);
 		sqlite3_bind_int64(s, 7, tracked->records);
+		bind_visits(writer, s, 8, tracked);
 		return file_do(file, s);
 	}
 	sqlite3_bind_int64(s, 2, (int64_t)row->machine);
@@ -310,6 +356,7 @@ static int write_row(struct file *file, struct tracked *tracked)
 		sqlite3_bind_int64(s, 12, (int64_t)row->parent);
 	else
 		sqlite3_bind_null(s, 12);
+	bind_visits(writer, s, 13, tracked);
 	int code = file_do(file, s);
 	if (code == 0 && tracked->words.len) {
 		s = file_get(file, FILE_WORDS);
@@ -392,7 +439,7 @@ static int write_rows(struct pass *pass, struct changed *told)
 	for (size_t i = 0; i < writer->dirty_count && code == 0; i++) {
 		struct tracked *tracked = writer->dirty[i];
 		bool shown = !tracked->in_file || tracked->counted != tracked->row.status;
-		code = write_row(&writer->file, tracked);
+		code = write_row(writer, tracked);
 		if (code || !shown)
 			continue;
 		pthread_mutex_lock(&pass->search->lock);
@@ -448,6 +495,7 @@ static void free_deltas(struct writer *writer)
 		free(entry->value);
 	str_map_done(&writer->deltas);
 	writer->deltas = (struct str_map){ 0 };
+	memset(writer->recent_deltas, 0, sizeof writer->recent_deltas);
 	writer->minutes_count = 0;
 }
 
@@ -482,22 +530,29 @@ static void publish(struct pass *pass)
 	arena_reset(&pass->arena);
 }
 
-/* Those that have ended are forgotten; and others, when they are too many: their next record asks for the journal. */
-static void clean(struct writer *writer)
+/* Those that have ended are forgotten; and others, when they are too many, those first that had nothing for a while:
+ * with their next record they are known again by their rows. */
+static void clean(struct writer *writer, uint32_t most)
 {
 	for (size_t i = 0; i < writer->dirty_count; i++) {
 		struct tracked *tracked = writer->dirty[i];
 		tracked->dirty = false;
 		buffer_done(&tracked->words);
 		tracked->words = (struct buffer){ 0 };
-		if (tracked->row.stop_ms)
+		if (tracked->row.stop_ms && !tracked->filling)
 			forget(writer, tracked);
 	}
 	writer->dirty_count = 0;
-	size_t i = 0;
-	for (struct u64_map_entry *entry;
-	     writer->tracked.count > SEARCH_TRACKED && (entry = u64_map_next(&writer->tracked, &i));)
-		forget(writer, entry->value);
+	for (size_t looks = 3 * writer->tracked.count; writer->tracked.count > most && looks; looks--) {
+		struct u64_map_entry *entry = u64_map_next(&writer->tracked, &writer->hand);
+		struct tracked *tracked = entry ? entry->value : NULL;
+		if (!tracked)
+			writer->hand = 0;
+		else if (!tracked->recent && !tracked->filling)
+			forget(writer, tracked);
+		else
+			tracked->recent = false;
+	}
 }
 
 static void tell_loop(struct pass *pass, struct changed *told)
@@ -578,7 +633,7 @@ static int write_queue(struct search *search, struct writer *writer, struct str 
 		code = file_do(&writer->file, file_get(&writer->file, FILE_COMMIT));
 	if (code == 0) {
 		publish(&pass);
-		clean(writer);
+		clean(writer, search->tracked_most);
 	} else {
 		log_warn("search", "the search file cannot be written: %s", sqlite3_errmsg(writer->file.db));
 		told->count = 0;
@@ -604,6 +659,7 @@ static void writer_reset(struct writer *writer)
 		free(entry->value);
 	free_deltas(writer);
 	str_map_done(&writer->strings);
+	buffer_done(&writer->visits);
 	free(writer->dirty);
 	free(writer->minutes);
 	if (writer->file.db)
@@ -611,27 +667,66 @@ static void writer_reset(struct writer *writer)
 	*writer = (struct writer){ .retention_ms = writer->retention_ms };
 }
 
-/* The loop is to read the store from there; what runs by the file is looked at too. */
-static void ask_catch_up(struct search *search, struct writer *writer, uint64_t from)
+static void post_locked(struct search *search)
 {
-	sqlite3_stmt *s = file_get(&writer->file, FILE_RUNNING);
-	pthread_mutex_lock(&search->lock);
-	while (sqlite3_step(s) == SQLITE_ROW) {
-		uint64_t id = (uint64_t)sqlite3_column_int64(s, 0);
-		if (u64_map_get(&writer->tracked, id))
-			continue;
-		MEM_GROW(search->need, search->need_capacity, search->need_count + 1);
-		search->need[search->need_count++] = id;
-	}
-	sqlite3_reset(s);
-	writer->catch_from = from + 1;
-	search->catch_up = true;
-	search->catch_up_from = from;
 	bool post = !search->posted;
 	search->posted = true;
 	pthread_mutex_unlock(&search->lock);
 	if (post)
 		loop_post(search->loop, &search->post);
+}
+
+/* Rows that run by the file: the loop looks whether their journals have become longer. */
+static void give_page(struct search *search, struct writer *writer)
+{
+	sqlite3_stmt *s = file_get(&writer->file, FILE_RUNNING);
+	unsigned rows = 0;
+	pthread_mutex_lock(&search->lock);
+	sqlite3_bind_int64(s, 1, (int64_t)search->page_after);
+	sqlite3_bind_int(s, 2, SEARCH_PAGE);
+	for (; sqlite3_step(s) == SQLITE_ROW; rows++) {
+		struct wanted wanted = { .id = (uint64_t)sqlite3_column_int64(s, 0),
+					 .records = (uint64_t)sqlite3_column_int64(s, 1) };
+		search->page_after = wanted.id;
+		if (u64_map_get(&writer->tracked, wanted.id))
+			continue;
+		MEM_GROW(search->need, search->need_capacity, search->need_count + 1);
+		search->need[search->need_count++] = wanted;
+	}
+	sqlite3_reset(s);
+	sqlite3_db_release_memory(writer->file.db);
+	search->pages = rows == SEARCH_PAGE;
+	search->next_page = false;
+	post_locked(search);
+}
+
+/* The loop is to read the store from there; what runs by the file is looked at too, a page at a time. */
+static void ask_catch_up(struct search *search, struct writer *writer, uint64_t from)
+{
+	writer->catch_from = from + 1;
+	pthread_mutex_lock(&search->lock);
+	search->catch_up = search->pages = true;
+	search->catch_up_from = from;
+	search->page_after = 0;
+	post_locked(search);
+}
+
+/* Nothing has come for a while: what the last burst took is given back. */
+static void rest(struct search *search, struct writer *writer, struct buffer *bytes)
+{
+	buffer_done(bytes);
+	*bytes = (struct buffer){ 0 };
+	pthread_mutex_lock(&search->lock);
+	if (!search->queue.len) {
+		buffer_done(&search->queue);
+		search->queue = (struct buffer){ 0 };
+	}
+	pthread_mutex_unlock(&search->lock);
+	if (writer->file.db)
+		sqlite3_db_release_memory(writer->file.db);
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
 }
 
 static void let_readers_in(struct search *search)
@@ -676,18 +771,25 @@ static bool writer_open(struct search *search, struct writer *writer, bool anew)
 	return true;
 }
 
-static void wait_for_work(struct search *search)
+/* Until there is work, and a little longer: one transaction takes what came meanwhile. */
+static void wait_for_work(struct search *search, bool busy, bool worked)
 {
 	struct timespec until;
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += 2;
+	until.tv_nsec += worked ? REST_MS * 1000000 : 0;
+	until.tv_sec += worked ? until.tv_nsec / 1000000000 : 2;
+	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&search->lock);
-	if (!search->queue.len && !search->stop && !search->again && !search->lost)
+	if (!search->queue.len && !search->stop && !search->again && !search->lost && !search->next_page)
 		pthread_cond_timedwait(&search->wake, &search->lock, &until);
 	bool gather = search->queue.len && !search->stop;
 	pthread_mutex_unlock(&search->lock);
-	if (gather)
+	for (int waited = 0; gather && waited < (busy ? GATHER_BUSY_MS : GATHER_MS); waited += GATHER_MS) {
 		nanosleep(&(struct timespec){ .tv_nsec = GATHER_MS * 1000000 }, NULL);
+		pthread_mutex_lock(&search->lock);
+		gather = search->queue.len < GATHER_BUSY_BYTES && !search->stop;
+		pthread_mutex_unlock(&search->lock);
+	}
 }
 
 void *search_writer(void *data)
@@ -696,21 +798,30 @@ void *search_writer(void *data)
 	struct writer writer = { .retention_ms = search->retention_ms };
 	struct buffer bytes = { 0 };
 	setpriority(PRIO_PROCESS, (id_t)gettid(), PRIORITY);
-	bool open = writer_open(search, &writer, false);
+	bool open = writer_open(search, &writer, false), busy = false, worked = true;
 	for (bool stop = false; !stop;) {
-		wait_for_work(search);
+		wait_for_work(search, busy, worked);
 		pthread_mutex_lock(&search->lock);
 		struct buffer taken = search->queue;
 		search->queue = bytes;
 		bytes = taken;
-		bool lost = search->lost, again = search->again;
+		bool lost = search->lost, again = search->again, page = search->next_page;
 		search->lost = search->again = false;
+		search->next_page &= open;
 		stop = search->stop && !bytes.len;
+		busy = bytes.len >= BUSY_BYTES;
 		pthread_mutex_unlock(&search->lock);
 		if (again)
 			open = writer_open(search, &writer, true);
 		else if (open && bytes.len && write_queue(search, &writer, buffer_str(&bytes)) != 0)
 			open = writer_open(search, &writer, true);
+		if (open && page && !again)
+			give_page(search, &writer);
+		worked |= bytes.len;
+		if (!bytes.len && !page && !again && !lost && worked) {
+			rest(search, &writer, &bytes);
+			worked = false;
+		}
 		if (open && lost)
 			ask_catch_up(search, &writer,
 				     writer.high > SEARCH_ID_MARGIN ? writer.high - SEARCH_ID_MARGIN : 0);

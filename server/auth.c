@@ -144,6 +144,20 @@ static struct session *find_session(struct auth *auth, struct str cookie)
 	return NULL;
 }
 
+struct auth_stay auth_stay_of(const struct identity *identity)
+{
+	struct auth_stay stay = { .key_id = identity->key_id, .by_session = identity->session };
+	if (identity->session)
+		memcpy(stay.session, identity->session->hash, sizeof stay.session);
+	return stay;
+}
+
+bool auth_stays(const struct auth *auth, const struct auth_stay *stay)
+{
+	const struct access_key *key = keys_find(auth->keys, stay->key_id);
+	return key && !key->disabled && (!stay->by_session || session_lasts(auth->sessions, stay->session));
+}
+
 void auth_peek(struct auth *auth, struct arena *arena, struct str cookie, struct identity *ret_identity)
 {
 	*ret_identity = (struct identity){ 0 };

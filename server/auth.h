@@ -81,5 +81,14 @@ bool auth_begin(struct auth *auth, struct arena *arena, const struct auth_reques
 /* Whether they do. A body in aws-chunked form is decoded in place. */
 bool auth_finish(struct auth *auth, struct arena *arena, const struct auth_request *request, const struct auth_proof *proof, char *body,
 		 size_t *length, struct identity *ret_identity, struct auth_refusal *ret_refusal);
+/* For answers that go on and on: whether who asked may still read. */
+struct auth_stay {
+	struct str key_id;
+	bool by_session;
+	uint8_t session[32]; /* its hash */
+};
+/* The key's id is borrowed from the identity. */
+struct auth_stay auth_stay_of(const struct identity *identity);
+bool auth_stays(const struct auth *auth, const struct auth_stay *stay);
 /* Who has signed in here with the cookie of a request, if anybody has; for pages that are open to all. */
 void auth_peek(struct auth *auth, struct arena *arena, struct str cookie, struct identity *ret_identity);

@@ -275,7 +275,7 @@ static enum MHD_Result begin_route(struct exchange *exchange, const char *method
 		route_refuse(call, status, status == 405 ? "MethodNotAllowed" : "NotFound",
 			     status == 405 ? "%s cannot be done here" : "there is nothing here for %s", method);
 	else
-		call->route->handle(call);
+		route_handle(call);
 	if (call->status)
 		return respond_route(exchange);
 	if (exchange->streaming)

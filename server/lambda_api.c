@@ -34,6 +34,25 @@ static void refuse_text(struct route_call *call, unsigned status, const char *er
 	refuse(call, status, error, str_of(message));
 }
 
+/* A name with control characters in it would be cut at a NUL, and forge lines: refused, as it was sent (nearly). */
+static bool name_good(struct route_call *call)
+{
+	struct str name = str_sub(call->parts[0], 0, 200);
+	_cleanup_(buffer_done) struct buffer shown = { 0 };
+	bool good = true;
+	for (size_t i = 0; i < name.len; i++) {
+		unsigned char byte = (unsigned char)name.ptr[i];
+		bool plain = byte >= 0x20 && byte != 0x7f;
+		good &= plain;
+		buffer_printf(&shown, plain ? "%c" : "%%%02X", byte);
+	}
+	if (!good)
+		refuse(call, 400, "ValidationException",
+		       str_of(arena_printf(&call->arena, "Value '%.*s' at 'functionName' has characters that no name has",
+					   STR_FMT(buffer_str(&shown)))));
+	return good;
+}
+
 /* ---- Invoke ------------------------------------------------------------------------------------------ */
 
 struct invoking {
@@ -112,7 +131,7 @@ static void invoke(struct route_call *call)
 		refuse_text(call, 400, "InvalidRequestContentException", "Client context must be Base64");
 		return;
 	}
-	if (!event_good(call))
+	if (!name_good(call) || !event_good(call))
 		return;
 	struct str qualifier = route_query(call, "Qualifier");
 	struct invoke_request request = { .function = call->parts[0],
@@ -168,6 +187,8 @@ static void list(struct route_call *call)
 
 static void versions(struct route_call *call)
 {
+	if (!name_good(call))
+		return;
 	struct str qualifier, name = name_of(call->parts[0], &qualifier);
 	struct value *all = call->services->functions && name.len
 				? functions_configurations(call->services->functions, name)
@@ -188,6 +209,8 @@ static struct value *configuration_of(struct route_call *call)
 
 static void configuration(struct route_call *call)
 {
+	if (!name_good(call))
+		return;
 	_cleanup_(value_unrefp) struct value *object = configuration_of(call);
 	if (!object) {
 		not_found(call);
@@ -199,6 +222,8 @@ static void configuration(struct route_call *call)
 
 static void get(struct route_call *call)
 {
+	if (!name_good(call))
+		return;
 	_cleanup_(value_unrefp) struct value *object = configuration_of(call);
 	if (!object) {
 		not_found(call);

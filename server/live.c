@@ -2,6 +2,7 @@
 #include "server/live.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "engine/dead_letters.h"
 #include "server/v1.h"
 #include <stdlib.h>
 
@@ -27,6 +28,9 @@ struct listener {
 	struct live *live;
 	struct route_stream *stream;
 	struct arena *arena; /* the call's */
+	const struct auth *auth; /* NULL: everybody may */
+	struct auth_stay stay;
+	bool ended; /* may not read any more */
 	struct str topics[LIVE_TOPICS_MOST];
 	unsigned topics_count;
 	struct listener *next, **self;
@@ -34,6 +38,7 @@ struct listener {
 
 struct live {
 	struct engine *engine;
+	uint64_t dead_letters; /* when the overview was last told */
 	struct loop *loop;
 	struct clock_source *clock;
 	struct search *search;
@@ -127,7 +132,7 @@ void live_tell(struct live *live, struct str topic, const char *event, struct st
 	buffer_addz(&text, "}\n\n");
 	remember(live, topic, &text);
 	for (struct listener *listener = live->listeners; listener; listener = listener->next)
-		if (listens(listener, topic))
+		if (!listener->ended && listens(listener, topic))
 			give(listener, buffer_str(&text));
 }
 
@@ -137,6 +142,7 @@ static void tell_overview(struct live *live)
 {
 	live->overview_due = false;
 	live->overview_ms = now_ms(live);
+	live->dead_letters = engine_dead_count(live->engine);
 	live_tell(live, STR("overview"), "overview", STR_EMPTY);
 }
 
@@ -277,8 +283,16 @@ static void on_beat(struct loop_timer *timer)
 	struct listener *next;
 	for (struct listener *listener = live->listeners; listener; listener = next) {
 		next = listener->next;
-		route_stream_write(listener->stream, STR(": still here\n\n"));
+		listener->ended |= listener->auth && !auth_stays(listener->auth, &listener->stay);
+		if (listener->ended) {
+			route_stream_drop(listener->stream);
+			route_stream_end(listener->stream);
+		} else {
+			route_stream_write(listener->stream, STR(": still here\n\n"));
+		}
 	}
+	if (engine_dead_count(live->engine) != live->dead_letters)
+		tell_overview(live); /* letters were discarded, or have expired: no execution changed */
 	for (struct watched **place = &live->watched; *place;)
 		if (!(*place)->listeners && now_ms(live) - (*place)->left_ms > LIVE_LINGER_MS)
 			forget(live, place);
@@ -369,6 +383,8 @@ void live_listen(struct live *live, struct route_call *call, struct str topics, 
 	struct listener *listener = ARENA_NEW(&call->arena, struct listener);
 	listener->live = live;
 	listener->arena = &call->arena;
+	listener->auth = call->services->auth;
+	listener->stay = auth_stay_of(&call->identity);
 	if (live->draining || live->listeners_count >= LIVE_LISTENERS_MOST) {
 		route_refuse(call, 503, "ServiceUnavailable", live->draining ? "the server is ending" : "there are %d streams already",
 			     LIVE_LISTENERS_MOST);

@@ -18,7 +18,7 @@ enum {
 	LIVE_RING_BYTES = 8 << 20,
 	LIVE_WAITING_BYTES = 1 << 20,
 	LIVE_ROWS_A_SECOND = 200, /* of the executions' topic; more are one resync */
-	LIVE_HEARTBEAT_MS = 15000,
+	LIVE_HEARTBEAT_MS = 15000, /* and whoever may not read any more is let go */
 	LIVE_LINGER_MS = 60000, /* an execution is watched on so long after its last listener has gone */
 };
 

@@ -87,12 +87,38 @@ struct str route_query(struct route_call *call, const char *name)
 
 int64_t route_query_number(struct route_call *call, const char *name, int64_t otherwise)
 {
-	const char *text = call->query(call, name);
-	char *rest;
-	if (!text || !*text)
-		return otherwise;
-	long long number = strtoll(text, &rest, 10);
-	return *rest ? otherwise : number;
+	int64_t number;
+	return route_number(route_query(call, name), &number) ? number : otherwise;
+}
+
+bool route_number(struct str text, int64_t *ret_number)
+{
+	bool minus = text.len && text.ptr[0] == '-';
+	struct str digits = str_sub(text, minus, text.len);
+	int64_t number = 0;
+	if (!digits.len)
+		return false;
+	for (size_t i = 0; i < digits.len; i++) {
+		if (digits.ptr[i] < '0' || digits.ptr[i] > '9')
+			return false;
+		number = number * 10 + (digits.ptr[i] - '0');
+		if (number > ROUTE_NUMBER_MOST)
+			return false;
+	}
+	*ret_number = minus ? -number : number;
+	return true;
+}
+
+/* One rule for all lists (docs/console-api.md): a page has at least one row; each list has its own most. */
+void route_handle(struct route_call *call)
+{
+	struct str limit = route_query(call, "limit");
+	int64_t number;
+	bool ours = strncmp(call->route->pattern, "/v1/", 4) == 0;
+	if (ours && limit.ptr && (!route_number(limit, &number) || number < 1))
+		route_refuse(call, 400, "InvalidRequest", "limit must be a number from 1 on");
+	else
+		call->route->handle(call);
 }
 
 struct value *route_body(struct route_call *call)

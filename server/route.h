@@ -85,9 +85,15 @@ extern const struct route routes_v1_overview[], routes_v1_executions[], routes_v
  * (not decoded), without the query. */
 const struct route *routes_find(struct route_call *call, const char *method, const char *path, unsigned *ret_status);
 
+/* Calls the row's handler, unless the query has a `limit` that none can be. */
+void route_handle(struct route_call *call);
+
 /* A member of the query: its text (ptr NULL: absent), its number or `otherwise` (also if it is none). */
 struct str route_query(struct route_call *call, const char *name);
 int64_t route_query_number(struct route_call *call, const char *name, int64_t otherwise);
+/* A decimal number, with a minus perhaps; false if it is none, or is beyond what a double holds exactly. */
+#define ROUTE_NUMBER_MOST (INT64_C(1) << 53)
+bool route_number(struct str text, int64_t *ret_number);
 /* The body as a JSON object; NULL after it refused the call. Unreferenced by the caller. */
 struct value *route_body(struct route_call *call);
 

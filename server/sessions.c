@@ -97,6 +97,16 @@ struct session *session_find(struct sessions *sessions, struct str token)
 	return NULL;
 }
 
+bool session_lasts(const struct sessions *sessions, const uint8_t hash[32])
+{
+	for (unsigned i = 0; i < SESSIONS_MAX; i++) {
+		const struct session *session = &sessions->all[i];
+		if (session->opened_ms && memeql_sec(hash, session->hash, sizeof session->hash))
+			return !has_ended(session, now_ms(sessions));
+	}
+	return false;
+}
+
 void session_close(struct session *session)
 {
 	explicit_bzero(session, sizeof *session);

@@ -27,6 +27,8 @@ void sessions_free(struct sessions *sessions);
 struct session *session_open(struct sessions *sessions, const struct access_key *key, char ret_token[SESSION_TOKEN + 1]);
 /* The session of a token, now used; NULL: none, or it has ended. */
 struct session *session_find(struct sessions *sessions, struct str token);
+/* Whether the session with this hash goes on; it is not used by that. */
+bool session_lasts(const struct sessions *sessions, const uint8_t hash[32]);
 void session_close(struct session *session);
 /* When it ends at the latest, from now. */
 int64_t session_left_ms(const struct sessions *sessions, const struct session *session);

@@ -171,10 +171,7 @@ static bool source_number(const struct source *source, const char *name, int64_t
 	struct str text = source_text(source, name);
 	if (!text.ptr || !text.len)
 		return true;
-	char digits[24], *rest;
-	snprintf(digits, sizeof digits, "%.*s", STR_FMT(str_sub(text, 0, sizeof digits - 1)));
-	*number = strtoll(digits, &rest, 10);
-	if (!*rest && text.len < sizeof digits)
+	if (route_number(text, number))
 		return true;
 	route_refuse(source->call, 400, "InvalidRequest", "%s must be a number", name);
 	return false;
@@ -204,7 +201,7 @@ static bool read_filter(const struct source *source, struct dead_filter *filter)
 	}
 	if (input.ptr) {
 		const char *equals = memchr(input.ptr, '=', input.len);
-		if (!equals) {
+		if (!equals || equals == input.ptr) {
 			route_refuse(source->call, 400, "InvalidRequest", "input must be PATH=VALUE");
 			return false;
 		}

@@ -1,5 +1,6 @@
 /* v1_overview.c: /v1/overview and /v1/search: from the counters that the search file keeps in memory. */
 #include "base/map.h"
+#include "engine/dead_letters.h"
 #include "server/v1.h"
 
 #define MACHINES_PAGE 256
@@ -72,12 +73,11 @@ static void answer_overview(struct route_call *call)
 	struct u64_map by_number = { 0 };
 	struct buffer *out = &call->out;
 	uint32_t count = 0;
-	uint64_t running = 0, failed = 0, started = 0, dead = 0;
+	uint64_t running = 0, failed = 0, started = 0;
 	if (call->services->search)
 		search_overview(call->services->search, &call->arena, &machines, &count, &state);
 	for (uint32_t i = 0; i < count; i++) {
 		running += machines[i].counts[EXECUTION_RUNNING];
-		dead += machines[i].counts[EXECUTION_FAILED_] + machines[i].counts[EXECUTION_TIMED_OUT_];
 		failed += machines[i].failed_last_hour;
 		started += machines[i].started_last_hour;
 		u64_map_put(&by_number, machines[i].machine, &machines[i]);
@@ -86,7 +86,7 @@ static void answer_overview(struct route_call *call)
 	api_put_number(out, "now_ms", call->services->clock->wall_ms(call->services->clock));
 	api_put_number(out, "running", (int64_t)running);
 	api_put_number(out, "failed_last_hour", (int64_t)failed);
-	api_put_number(out, "dead_letters", (int64_t)dead);
+	api_put_number(out, "dead_letters", (int64_t)engine_dead_count(call->engine));
 	api_put_number(out, "started_last_hour", (int64_t)started);
 	const struct machine_info *machine =
 	    state.oldest.id ? engine_machine_by_number(call->engine, state.oldest.machine) : NULL;

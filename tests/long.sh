@@ -147,9 +147,11 @@ part_simulation() {
 # One target: its status is in NAME.status; what it found in NAME.found/.
 fuzz_one() {
   local folder=$1 name=$2 seconds=$3 work=$1/fuzz/$2 status=0
+  local given=tests/fuzz/corpus/$name
+  [ -d "$given" ] || given=
   mkdir -p "$work/corpus" "$work/found"
   "$folder/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 \
-    -artifact_prefix="$work/found/" "$work/corpus" "tests/fuzz/corpus/$name" >"$work/log.txt" 2>&1 || status=$?
+    -artifact_prefix="$work/found/" "$work/corpus" $given >"$work/log.txt" 2>&1 || status=$?
   local runs cover
   runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log.txt")
   cover=$(grep -oE 'cov: [0-9]+' "$work/log.txt" | tail -n 1)
@@ -164,7 +166,8 @@ fuzz_one() {
 
 part_fuzz() {
   command -v clang >/dev/null || { echo "skipped: fuzzing needs clang"; return 0; }
-  local folder=$prefix-fuzz seconds=$((${RATCHET_LONG_MINUTES_PER_FUZZER:-10} * 60)) names=() name passed=0 bad=0
+  local folder=$prefix-fuzz seconds names=() name passed=0 bad=0
+  seconds=$(awk -v minutes="${RATCHET_LONG_MINUTES_PER_FUZZER:-10}" 'BEGIN { printf "%d", minutes * 60 + 0.5 }')
   for name in tests/fuzz/fuzz_*.c; do
     name=${name##*/fuzz_}
     names+=("${name%.c}")

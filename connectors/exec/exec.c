@@ -27,6 +27,7 @@
 #define READ_AT_ONCE 65536
 #define READ_BURST (4 * READ_AT_ONCE) /* before others get their turn */
 #define READ_LEFT_MAX (8 << 20)       /* what is still taken from the pipes when everything is dead */
+#define BEAT_MS 1000
 
 enum ending { ENDING_NONE, ENDING_CANCELLED, ENDING_TIMED_OUT, ENDING_TOO_LARGE };
 
@@ -38,6 +39,7 @@ struct exec {
 	struct str_map tasks;     /* struct task_key → task; not those that were cancelled */
 	struct exec_list running; /* all that have a guard */
 	uint32_t running_count;
+	struct loop_timer beat; /* while any waits */
 };
 
 struct exec_task {
@@ -554,6 +556,36 @@ static struct exec_list *must_wait(const struct exec_task *task)
 	return program->waiting.first || program->running >= program->max_concurrent ? &program->waiting : NULL;
 }
 
+/* A task that waits cannot speak for itself: HeartbeatSeconds is for the program. False: none is in the list. */
+static bool beat_for(struct connector_host *host, const struct exec_list *list)
+{
+	for (const struct exec_task *task = list->first; task; task = task->next)
+		if (host->heartbeat)
+			host->heartbeat(host, task->key);
+	return list->first;
+}
+
+static void on_beat(struct loop_timer *timer)
+{
+	struct exec *exec = timer->data;
+	struct connector_host *host = exec->connector.host;
+	bool any = false;
+	for (size_t i = 0; i < exec->config.count; i++)
+		any |= beat_for(host, &exec->config.programs[i].waiting);
+	for (const struct exec_task *task = exec->running.first; task; task = task->next)
+		any |= beat_for(host, &task->heirs);
+	if (any)
+		loop_timer_set(host->loop, &exec->beat, BEAT_MS);
+}
+
+static void wait_in(struct exec_list *list, struct exec_task *task)
+{
+	struct exec *exec = task->exec;
+	list_append(list, task);
+	if (!exec->beat.active)
+		loop_timer_set(exec->connector.host->loop, &exec->beat, BEAT_MS);
+}
+
 static int exec_start(struct connector *connector, const struct task_request *request, struct wf_error *err)
 {
 	struct exec *exec = exec_of(connector);
@@ -579,7 +611,7 @@ static int exec_start(struct connector *connector, const struct task_request *re
 		return r;
 	}
 	if (waits)
-		list_append(waits, task);
+		wait_in(waits, task);
 	str_map_put(&exec->tasks, task_key_str(&request->key), task);
 	return 0;
 }
@@ -627,6 +659,7 @@ static void exec_free(struct connector *connector)
 	struct exec *exec = exec_of(connector);
 	for (size_t i = 0; i < exec->config.count; i++)
 		free_list(&exec->config.programs[i].waiting);
+	loop_timer_clear(exec->connector.host->loop, &exec->beat);
 	free_list(&exec->running); /* the guards see their sockets close and kill everything */
 	spawner_stop(&exec->spawner);
 	str_map_done(&exec->tasks);
@@ -662,6 +695,7 @@ int connector_exec_new(struct connector_host *host, const struct value *config, 
 		return r;
 	}
 	exec->connector = (struct connector){ &exec_class, host };
+	exec->beat = (struct loop_timer){ .callback = on_beat, .data = exec };
 	exec->lock_dir = TAKE(absolute);
 	*ret_connector = &exec->connector;
 	return 0;

@@ -90,6 +90,7 @@ struct record_writer *record_writer_new(struct arena *arena, uint64_t next_event
 	struct record_writer *writer = ARENA_NEW(arena, struct record_writer);
 	writer->arena = arena;
 	writer->next_id = writer->first_id = next_event_id;
+	writer->last_inline = STR_EMPTY;
 	buffer_reserve(&writer->payloads, FIRST_BYTES);
 	buffer_reserve(&writer->events, FIRST_BYTES);
 	arena_on_reset(arena, writer_release, writer);

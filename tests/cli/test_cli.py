@@ -99,6 +99,7 @@ def what_is_not_understood_ends_with_2(context):
                              (("run", "-x", file), "unknown option -x"), (("run", file, "--input"), "--input needs a value"),
                              (("run", file, "--json=yes"), "--json takes no value"), (("run", file, "--time-scale", "0"), "--time-scale must be"),
                              (("run", file, "--time-scale", "nan"), "--time-scale must be"), (("ls", "--limit", "5000"), "--limit must be"),
+                             (("dlq", "jobs", "x/../y"), "by its number"), (("dlq", "pause", "1?"), "by its number"), (("dlq", "cancel", ""), "by its number"),
                              (("ls", "--status", "RUNNING"), "goes with a MACHINE"), (("serve", "--log-level", "loud"), "debug, info, warn or error"),
                              (("serve", "--time-scale", "0.5"), "from 1 to 1000000"), (("serve", "--time-scale", "2"), "only with the store memory:"),
                              (("show", "no-colon"), "give its ARN or MACHINE:NAME"), (("run", "absent.json"), "cannot read absent.json"),

@@ -519,6 +519,25 @@ def a_session_ends_with_its_key(context):
         assert browser.ask("GET", "/v1/info")[0] == 401
 
 
+def a_stream_ends_with_its_key_or_session(context):
+    context.serve()
+    key, browser, stays = context.key("read"), Browser(context), Browser(context)
+    assert browser.sign_in()[0] == 200 and stays.sign_in()[0] == 200
+    path = "/v1/events?topics=overview"
+    opened = [Signer(key["id"], key["secret"]).headers("GET", path, context.host)]
+    opened += [{"Cookie": "ratchet_session=" + one.cookie} for one in (browser, stays)]
+    streams = []
+    for headers in opened:
+        connection = http.client.HTTPConnection(context.host, timeout=20)
+        connection.request("GET", path, headers=headers)
+        streams.append(connection.getresponse())
+        assert streams[-1].status == 200
+    assert context.v1("PUT", "/v1/keys/" + key["id"], {"disabled": True})[0] == 200
+    assert browser.ask("DELETE", "/v1/session")[0] == 200
+    assert all(b"hello" in stream.read() for stream in streams[:2])  # to its end
+    assert any(b"still here" in streams[2].readline() for _ in range(20))
+
+
 def guessing_is_slow(context):
     context.serve()
     browser = Browser(context)

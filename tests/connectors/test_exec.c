@@ -361,6 +361,17 @@ static void no_more_than_max_concurrent_run_and_the_rest_come_in_order(void **st
 	end(harness);
 }
 
+static void a_task_that_waits_for_its_place_has_a_heartbeat(void **state)
+{
+	struct harness *harness = begin_script("sleep 1.5", ",\"max_concurrent\":1");
+	harness_start(harness, "exec", 1, "p", "1");
+	harness_start(harness, "exec", 2, "p", "2");
+	harness_wait(harness, 1);
+	assert_true(harness->heartbeats >= 1); /* the script says nothing: it was for the second */
+	cancel(harness, 2);
+	end(harness);
+}
+
 static void cancel_ends_a_program_and_its_children(void **state)
 {
 	struct harness *harness =
@@ -646,6 +657,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_missing_secret_is_refused_without_its_value),
 		cmocka_unit_test(a_mistake_in_the_configuration_is_named),
 		cmocka_unit_test(no_more_than_max_concurrent_run_and_the_rest_come_in_order),
+		cmocka_unit_test(a_task_that_waits_for_its_place_has_a_heartbeat),
 		cmocka_unit_test(cancel_ends_a_program_and_its_children),
 		cmocka_unit_test(a_program_that_ignores_sigterm_is_killed_after_the_grace),
 		cmocka_unit_test(the_same_command_waits_until_the_cancelled_one_is_gone),

@@ -248,6 +248,10 @@ def test_the_overview_counts_what_runs_and_what_failed(server):
     assert answer["oldest_running"]["name"] == "waits"
     assert row["name"] == "Orders" and row["running"] == 1 and row["ended_24h"] == 8 and row["failed_24h"] == 3, row
     assert sum(pair[0] for pair in row["sparkline"]) == 5 and len(row["sparkline"]) == 24
+    _, preview = server.request("/v1/dead-letters/preview", {"filter": {"error": "Carrier.*"}})
+    server.request("/v1/dead-letters/discard", {"preview": preview["preview"]})
+    answer = server.get("/v1/overview")
+    assert answer["dead_letters"] == 0 and answer["failed_last_hour"] == 3, answer
 
 
 def test_a_query_finds_what_it_says(server):
@@ -283,6 +287,26 @@ def test_pages_of_the_list_follow_each_other(server):
         if not cursor:
             break
     assert names == [f"e{i}" for i in range(24, -1, -1)], names
+
+
+def test_a_limit_is_a_number_from_1_on(server):
+    machine = server.machine("M", {"S": {"Type": "Succeed"}}, "S")
+    arn = server.run(machine)
+    server.wait_ended(arn)
+    of = "/v1/executions/" + urllib.parse.quote(arn, safe="")
+    for path in ("/v1/executions", "/v1/machines", "/v1/dead-letters", of + "/events", of + "/timeline", "/v1/redrive-jobs/1/outcomes"):
+        for limit in ("-5", "0", "", "x", "5x", "%205", "99999999999999999999999", "-9223372036854775809"):
+            status, answer = server.request(f"{path}?limit={limit}")
+            assert status == 400 and "limit must be a number" in answer["error"]["message"], (path, limit, status, answer)
+        if not path.endswith("outcomes"):
+            server.get(path, limit=1 << 53)
+    for event in ("9223372036854775807", "99999999999999999999", "-9223372036854775809"):
+        server.request(f"{of}/graph?event={event}")
+        server.get(of + "/events", **{"from": event})
+    status, answer = server.request("/v1/dead-letters/preview", {"filter": {"input": "=="}})
+    assert status == 400 and "PATH=VALUE" in answer["error"]["message"], answer
+    status, answer = server.request("/v1/dead-letters?from=99999999999999999999")
+    assert status == 400 and "from must be a number" in answer["error"]["message"], answer
 
 
 def test_the_query_bar_is_completed(server):
@@ -521,6 +545,76 @@ def test_what_ends_while_the_search_file_is_away_is_caught_up(server):
     until(lambda: len(server.rows("status:succeeded")) == 21)
     states = server.get("/v1/machines/W/durations")["states"]
     assert [state["count"] for state in states] == [21], states
+
+
+def figures(server):
+    """Everything that the search file knows, whatever the order of its lists."""
+    machines = server.get("/v1/overview")["machines"]
+    for machine in machines:
+        machine.pop("started_last_hour", None)
+    rows = server.get("/v1/executions")["executions"]
+    durations = {machine["name"]: sorted(server.get(f"/v1/machines/{machine['name']}/durations")["states"], key=lambda state: state["state"])
+                 for machine in machines}
+    return rows, durations, sorted(machines, key=lambda machine: machine["name"])
+
+
+def test_what_is_forgotten_is_followed_on_by_its_row(server):
+    server.stop()
+    os.environ["RATCHET_TEST_SEARCH_TRACKED"] = "2"
+    try:
+        server.start()
+        follow_many_at_once(server)
+    finally:
+        del os.environ["RATCHET_TEST_SEARCH_TRACKED"]
+
+
+def follow_many_at_once(server):
+    wait = {"Type": "Wait", "Seconds": 1}
+    machine = server.machine("M", {
+        "First": {**wait, "Next": "Both"},
+        "Both": {"Type": "Parallel", "Next": "Each", "Branches": [
+            {"StartAt": "Left", "States": {"Left": {**wait, "Next": "After"}, "After": {"Type": "Pass", "End": True}}},
+            {"StartAt": "Right", "States": {"Right": {"Type": "Pass", "End": True}}}], "ResultPath": None},
+        "Each": {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": {"StartAt": "Item", "States": {"Item": {**wait, "End": True}}},
+                 "ResultPath": None, "Next": "Which"},
+        "Which": {"Type": "Choice", "Choices": [{"Variable": "$.bad", "BooleanEquals": True, "Next": "Bad"}], "Default": "Good"},
+        "Bad": {"Type": "Fail", "Error": "E.1"}, "Good": {"Type": "Pass", "End": True}}, "First")
+    waits = server.machine("W", {"W": {"Type": "Wait", "Seconds": 1000, "End": True}}, "W")
+    oldest = server.run(waits, name="oldest")
+    arns = []
+    for i in range(16):
+        arns.append(server.run(machine, name=f"m{i}", input={"items": [1, 2, 3], "bad": i % 4 == 0}))
+        time.sleep(0.05)
+    until(lambda: len(server.rows("machine:M status:running")) == 16)
+    server.kill()  # in the midst of them
+    server.start()
+    until(lambda: len(server.rows("machine:M status:succeeded")) == 12 and len(server.rows("status:failed")) == 4)
+    for i in range(0, 16, 8):
+        server.call("RedriveExecution", executionArn=arns[i])
+    until(lambda: len(server.rows("redrives>0 status:failed")) == 2)
+    until(lambda: server.get("/v1/overview")["search"]["ready"])
+    assert server.get("/v1/overview")["oldest_running"]["arn"] == oldest
+    live = figures(server)
+    counts = {state["state"]: state["count"] for state in live[1]["M"]}
+    assert counts["Item"] == 48 and counts["Left"] == 16 and counts["First"] == 16 and counts["Bad"] == 6, counts
+    assert server.request("/v1/search/rebuild", {}, "POST")[0] == 202
+    until(lambda: server.get("/v1/overview")["search"]["ready"] and len(server.rows("redrives>0")) == 2)
+    assert figures(server) == live, (figures(server), live)
+    server.call("StopExecution", executionArn=oldest, error="Enough")
+    until(lambda: server.rows("error:Enough state:W") == ["oldest"])
+
+
+def test_a_made_name_is_found_by_its_beginning(server):
+    machine = server.machine("M", {"P": {"Type": "Pass", "End": True}}, "P")
+    name = server.run(machine, input={"n": 1}).rsplit(":", 1)[1]
+    server.run(machine, name="12345678-Abc-x", input={"n": 2})
+    until(lambda: len(server.rows()) == 2)
+    for query in name, name.upper(), name[:8], name[:11], name[:30], f"name:{name}", f"{name} input.n=1":
+        assert server.rows(query) == [name], query
+    for query in "12345678-ab", "12345678-abc-x", "12345678", "abc", "name:12345678-Abc-x", "12345678-abc input.n=2":
+        assert server.rows(query) == ["12345678-Abc-x"], query
+    for query in name[:30] + "g", "12345678-abd", f"{name} input.n=2":
+        assert server.rows(query) == [], query
 
 
 def test_actions_do_what_the_api_does(server):

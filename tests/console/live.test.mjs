@@ -52,6 +52,7 @@ export const tests = {
     await watch(shown, { succeeded: '[data-state=Ship][data-outcome=succeeded]' });
     await shown.keyboard.press('r');
     await shown.getByRole('button', { name: 'Redrive 1 execution' }).click();
+    await until('the redrive', async () => (await server.get(`/v1/executions/${encodeURIComponent(arn)}`)).redrive_count === 1);
     equal(await server.ends(arn), 'SUCCEEDED', 'the redriven execution');
     await shown.locator('.execution-head').getByText('Succeeded').waitFor();
     const redriven = (await shown.evaluate(() => window.seen.succeeded)) - at((await server.history(arn)).at(-1));

@@ -355,6 +355,7 @@ static bool try_open_store(struct harness *harness, struct wf_error *err)
 	harness->store = faulty_store_new(harness->inner, &harness->loop.loop);
 	faulty_set(harness->store, decide, harness);
 	faulty_fail_reads(harness->store, harness->reads_fail);
+	faulty_pass_reads(harness->store, harness->reads_pass);
 	if (harness->in_step)
 		faulty_set_in_step(harness->store);
 	return true;

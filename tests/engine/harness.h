@@ -57,7 +57,8 @@ struct harness {
 	enum fault fault;
 	uint32_t fault_at, fault_count, batches_seen;
 	bool delay_all;
-	unsigned reads_fail; /* so many reads fail, from the first one of the process that begins next */
+	unsigned reads_fail; /* so many reads fail, from the first one of the process that begins next, or … */
+	unsigned reads_pass; /* … behind so many */
 	const char *vfs; /* of a file; NULL: the machine's; with full durability; set before harness_reopen */
 	/* power loss (harness_new_on_power) */
 	bool power;

@@ -16,6 +16,7 @@
 #define WAIT "{\"StartAt\":\"W\",\"States\":{\"W\":{\"Type\":\"Wait\",\"Seconds\":100,\"Next\":\"T\"}," \
 	     "\"T\":{\"Type\":\"Task\",\"Resource\":\"arn:ratchet:test:::echo\",\"End\":true}}}"
 #define WORK "{\"StartAt\":\"T\",\"States\":{\"T\":{\"Type\":\"Task\",\"Resource\":\"arn:ratchet:test:::never\",\"End\":true}}}"
+#define BAD "{\"StartAt\":\"T\",\"States\":{\"T\":{\"Type\":\"Task\",\"Resource\":\"arn:ratchet:test:::fail\",\"End\":true}}}"
 #define HOUR_MS 3600000
 
 static int set_up(void **state)
@@ -188,6 +189,34 @@ static void a_redrive_between_an_end_and_its_commit_is_granted(void **state)
 	harness_free(h);
 }
 
+/* The open rows cannot be read yet, so recovery goes on meanwhile: one that had ended is redriven, its task is run, and the batch with the answer fails. What is
+ * loaded again then has a task that this process began, and not the last one. */
+static void a_redriven_task_is_run_once_while_recovery_goes_on(void **state)
+{
+	struct harness *h = *state;
+	assert_int_equal(harness_create(h, "bad", BAD)->error, ENGINE_OK);
+	struct answer *start = harness_start(h, "bad", "x", "1");
+	assert_int_equal(harness_wait_end(h, start->arn)->status, EXECUTION_FAILED_);
+	for (unsigned passing = 0; passing <= 3; passing++) {
+		h->reads_pass = passing;
+		h->reads_fail = 1;
+		harness_reopen(h);
+		struct answer *redrive = harness_begin_redrive(h, start->arn);
+		if (passing)
+			while (!redrive->done && harness_iterate(h, false))
+				;
+		harness_await(h, redrive);
+		assert_int_equal(redrive->error, ENGINE_OK);
+		fault_vfs.writes_left = 0;
+		while (harness_iterate(h, false))
+			;
+		fault_vfs.writes_left = -1;
+		harness_run_for(h, 60000);
+		assert_int_equal(h->scripted->starts, 1);
+		assert_int_equal(harness_wait_end(h, start->arn)->status, EXECUTION_FAILED_);
+	}
+}
+
 /* ---- the clock -------------------------------------------------------------------------------------- */
 
 static void a_clock_that_goes_back_makes_nothing_early_and_loses_no_timer(void **state)
@@ -241,6 +270,7 @@ int main(void)
 		TEST(a_disk_that_fails_to_read_for_a_while_is_asked_again),
 		TEST(reads_that_fail_while_it_recovers_are_made_again),
 		TEST(a_redrive_between_an_end_and_its_commit_is_granted),
+		TEST(a_redriven_task_is_run_once_while_recovery_goes_on),
 		TEST(a_clock_that_goes_back_makes_nothing_early_and_loses_no_timer),
 		TEST(a_clock_that_jumps_ahead_fires_what_is_due),
 		TEST(a_clock_that_goes_back_does_not_prolong_the_wait_after_a_failed_commit),

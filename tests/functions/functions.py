@@ -416,6 +416,9 @@ def the_log_comes_with_the_answer_if_asked(context):
 
 def what_is_no_json_is_refused(context):
     server = context.serve({"f": python("lambda_handler")})
+    for method, path in (("POST", "/invocations"), ("GET", ""), ("GET", "/configuration"), ("GET", "/versions")):
+        status, headers, body = server.request(method, f"/2015-03-31/functions/f%00g%0A{path}", "{}" if method == "POST" else None)
+        assert status == 400 and headers["x-amzn-ErrorType"] == "ValidationException" and b"'f%00g%0A'" in body, (path, status, body)
     status, headers, body = server.request("POST", "/2015-03-31/functions/f/invocations", "{nope")
     assert status == 400 and headers["x-amzn-ErrorType"] == "InvalidRequestContentException" and b"json" in body, body
     status, headers, _ = server.request("POST", "/2015-03-31/functions/f/invocations", "{}", {"X-Amz-Invocation-Type": "Nope"})
@@ -582,7 +585,7 @@ def the_command_line_calls_and_shows(context):
     context.serve({"f": python("raises"), "g": python("lambda_handler")})
     assert json.loads(context.run("invoke", "g", "--payload", '{"name": "cli"}'))["body"] == '{"hello": "cli"}'
     assert json.loads(context.run("invoke", "f", "--payload", '{"order": 9}', status=1))["errorType"] == "OrderProblem"
-    assert re.search(r"f +python .*invocations 1  errors 1", context.run("ls"))
+    assert re.search(r"f +python +version - .*invocations 1  errors 1", context.run("ls"))
     assert "about to fail" in context.run("logs", "f") and json.loads(context.run("show", "g", "--json"))["runtime"] == "python"
 
 

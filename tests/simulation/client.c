@@ -678,6 +678,16 @@ void client_forget_end(struct client *client, uint64_t id)
 			client->known[i].ended = false;
 }
 
+void client_redrive(struct client *client, uint64_t id)
+{
+	for (size_t i = 0; i < client->known_count; i++)
+		if (client->known[i].id == id) {
+			struct call *call = call_new(client, CALL_REDRIVE, client->sim->now_ms + sim_delay(client->sim, 1000));
+			call->arn = mem_strdup(client->known[i].arn);
+			return;
+		}
+}
+
 /* ---- task tokens ----------------------------------------------------------------------------------------------- */
 
 static struct call *token_call(const struct client *client, uint64_t execution_id, uint64_t event_id)

@@ -144,7 +144,7 @@ struct driver {
 struct driver *driver_new(struct sim *sim)
 {
 	struct driver *driver = NEW(struct driver);
-	*driver = (struct driver){ .sim = sim, .phase = REST, .at_ms = sim->now_ms + sim_delay(sim, 60000) };
+	*driver = (struct driver){ .sim = sim, .phase = REST, .at_ms = sim->now_ms + sim_delay(sim, 15000) };
 	driver->jobs_left = sim->temper.redrive ? 1 + (unsigned)random_below(&sim->chance, SIM_JOBS_MAX) : 0;
 	return driver;
 }
@@ -179,7 +179,7 @@ static void rest(struct driver *driver)
 {
 	driver->jobs_left--;
 	driver->tries = 0;
-	next(driver, REST, 60000);
+	next(driver, REST, 15000);
 }
 
 /* Nobody hears it any more, or it is asked again: false. */
@@ -255,11 +255,13 @@ static void begin(struct driver *driver, struct engine *engine)
 		next(driver, CHOOSE, 500);
 		return;
 	}
-	struct redrive_request request = { .preview = str_of(driver->preview), .newest = random_below(&sim->chance, 3) == 0,
+	struct redrive_request request = { .preview = str_of(driver->preview), .newest = random_below(&sim->chance, 2),
 					   .canary = random_below(&sim->chance, 2), .stop_error_rate = random_below(&sim->chance, 2) ? 1 : 0.3,
 					   .rate = 1 + (uint32_t)random_below(&sim->chance, 20) };
 	driver->jobs_before = sim->model.jobs_count;
 	hold(driver, true);
+	if (random_below(&sim->chance, 2)) /* somebody else has the same wish */
+		client_redrive(sim->client, driver->ids[random_below(&sim->chance, driver->ids_count)]);
 	engine_begin_redrive(engine, &request, on_begun, driver);
 }
 

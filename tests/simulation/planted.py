@@ -145,6 +145,8 @@ PLANTED = [
     ("a job complete while some of it still run", "engine/redrive_jobs.c",
      [("if (!job->counts[OUTCOME_PENDING] && !job->counts[OUTCOME_RUNNING] && !job->flying)",
        "if (!job->counts[OUTCOME_PENDING] && !job->flying)")]),
+    ("one skipped by a job for a moment's trouble", "engine/redrive_jobs.c",
+     [("if (engine->draining || passing)", "if (engine->draining)")]),
     ("a job's page read while some of it are on their way", "engine/redrive_jobs.c",
      [("if (job->flying) return; job->after = 0;", "job->after = 0;")]),
     ("a job acknowledged before its rows are there", "engine/redrive_jobs.c",

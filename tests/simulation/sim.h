@@ -264,6 +264,8 @@ bool client_satisfied(const struct client *client);
 size_t client_known_count(const struct client *client);
 struct str client_known_arn(const struct client *client, size_t index);
 void client_forget_end(struct client *client, uint64_t id);
+/* One of them is redriven in a moment. */
+void client_redrive(struct client *client, uint64_t id);
 /* At the end: what became of everything. */
 void client_check_end(struct client *client);
 

@@ -41,7 +41,7 @@ struct faulty {
 	struct loop_timer timer; /* armed while the head of the line is delayed */
 	bool hurry; /* closing: nothing is delayed any more */
 	bool in_step;
-	unsigned reads_fail;
+	unsigned reads_pass, reads_fail;
 	struct waiting *waiting, **waiting_tail;
 	struct wf_error failure; /* of the last batch that was failed on purpose: those behind it fail for the same reason */
 };
@@ -173,7 +173,9 @@ static void faulty_submit(struct store *store, struct store_batch *batch)
 static void faulty_request(struct store *store, struct store_request *request)
 {
 	struct faulty *faulty = (struct faulty *)store;
-	if (request->kind != REQUEST_SEQUENCE && faulty->reads_fail) {
+	if (request->kind != REQUEST_SEQUENCE && faulty->reads_pass) {
+		faulty->reads_pass--;
+	} else if (request->kind != REQUEST_SEQUENCE && faulty->reads_fail) {
 		faulty->reads_fail--;
 		request->code = error_set(&request->err, ERR(IO), "the read failed on purpose");
 		store_post(store, &request->answer);
@@ -190,6 +192,11 @@ static void faulty_request(struct store *store, struct store_request *request)
 void faulty_fail_reads(struct store *store, unsigned count)
 {
 	((struct faulty *)store)->reads_fail = count;
+}
+
+void faulty_pass_reads(struct store *store, unsigned count)
+{
+	((struct faulty *)store)->reads_pass = count;
 }
 
 unsigned faulty_reads_left(const struct store *store)

@@ -20,6 +20,8 @@ void faulty_set(struct store *store, enum fault (*decide)(void *data, const stru
 
 /* The next `count` reads (not of the sequence) fail with ERR(IO), whatever they ask for. */
 void faulty_fail_reads(struct store *store, unsigned count);
+/* Before these, so many go well. */
+void faulty_pass_reads(struct store *store, unsigned count);
 /* How many of them are still to fail. */
 unsigned faulty_reads_left(const struct store *store);
 
