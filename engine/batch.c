@@ -156,7 +156,8 @@ static void release_execution(struct engine *engine, const struct release *relea
 		resident->row_stop_ms = execution_stop_ms(resident->execution);
 		if (execution_status(resident->execution) != EXECUTION_RUNNING) { /* unless it was redriven since … */
 			children_ended(engine, resident);
-			if (!cache_redrive_waits(resident)) /* … or will be now */
+			/* … or will be now, or was, and has ended again in a batch that is on its way. */
+			if (!cache_redrive_waits(resident) && !resident->uncommitted)
 				resident->state = RESIDENT_ENDED;
 		}
 	}

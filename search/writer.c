@@ -783,6 +783,7 @@ static void wait_for_work(struct search *search, bool busy, bool worked)
 	if (!search->queue.len && !search->stop && !search->again && !search->lost && !search->next_page)
 		pthread_cond_timedwait(&search->wake, &search->lock, &until);
 	bool gather = search->queue.len && !search->stop;
+	busy = busy && search->ready; /* catching up waits for room in the queue */
 	pthread_mutex_unlock(&search->lock);
 	for (int waited = 0; gather && waited < (busy ? GATHER_BUSY_MS : GATHER_MS); waited += GATHER_MS) {
 		nanosleep(&(struct timespec){ .tv_nsec = GATHER_MS * 1000000 }, NULL);

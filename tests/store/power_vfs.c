@@ -704,7 +704,9 @@ static void forget(void)
 	disk.files = NULL;
 	disk.names_count = 0;
 	*disk.folder = 0;
-	power_vfs.off = power_vfs.syncs_lie = power_vfs.folder_syncs_lie = false;
+	power_vfs.off = false;
+	power_vfs.syncs_lie = false;
+	power_vfs.folder_syncs_lie = false;
 	power_vfs.steps_left = -1;
 }
 
