@@ -27,10 +27,23 @@ struct alias {
 
 /* ---- making -------------------------------------------------------------------------------------- */
 
+/* The ARN, a NUL, the description: which may hold any character, so that no format can write it. To be freed. */
+static char *texts_of(struct str arn, struct str description)
+{
+	char *texts = mem_alloc(arn.len + 1 + description.len + 1);
+	memcpy(texts, arn.ptr, arn.len);
+	texts[arn.len] = 0;
+	if (description.len)
+		memcpy(texts + arn.len + 1, description.ptr, description.len);
+	texts[arn.len + 1 + description.len] = 0;
+	return texts;
+}
+
 static struct version *version_new(struct machine *machine, uint64_t number, uint64_t revision, struct str description, int64_t created_ms)
 {
 	struct version *version = NEW(struct version);
-	version->texts = mem_printf("%.*s:%llu%c%.*s", STR_FMT(machine->info.arn), (unsigned long long)number, 0, STR_FMT(description));
+	_cleanup_free_ char *name = mem_printf("%.*s:%llu", STR_FMT(machine->info.arn), (unsigned long long)number);
+	version->texts = texts_of(str_of(name), description);
 	struct str arn = str_of(version->texts);
 	version->number = number;
 	version->revision = revision;
@@ -43,7 +56,8 @@ static struct version *version_new(struct machine *machine, uint64_t number, uin
 
 static void alias_describe(const struct machine *machine, struct alias *alias, struct str name, struct str description)
 {
-	char *texts = mem_printf("%.*s:%.*s%c%.*s", STR_FMT(machine->info.arn), STR_FMT(name), 0, STR_FMT(description));
+	_cleanup_free_ char *qualified = mem_printf("%.*s:%.*s", STR_FMT(machine->info.arn), STR_FMT(name));
+	char *texts = texts_of(str_of(qualified), description);
 	struct str arn = str_of(texts);
 	alias->info.arn = arn;
 	alias->info.name = str_sub(arn, machine->info.arn.len + 1, arn.len);

@@ -500,5 +500,18 @@ def a_mistake_in_yaml_is_told_like_one_in_json(context):
         assert "YAML" not in answer, (text, answer)
 
 
+def a_description_may_hold_any_character(context):
+    server, text = context.server, "before\0behind"
+    arn = server.create("described", {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}})
+    version = server.call("PublishStateMachineVersion", stateMachineArn=arn, description=text)["stateMachineVersionArn"]
+    alias = server.call("CreateStateMachineAlias", name="live", description=text,
+                        routingConfiguration=[{"stateMachineVersionArn": version, "weight": 100}])["stateMachineAliasArn"]
+    assert server.call("DescribeStateMachine", stateMachineArn=version)["description"] == text
+    assert server.call("DescribeStateMachineAlias", stateMachineAliasArn=alias)["description"] == text
+    server.call("UpdateStateMachineAlias", stateMachineAliasArn=alias, description=text * 2)
+    context.kill_and_begin()
+    assert context.server.call("DescribeStateMachineAlias", stateMachineAliasArn=alias)["description"] == text * 2
+
+
 if __name__ == "__main__":
     main(tests_of(globals()), _Stage, __doc__)
