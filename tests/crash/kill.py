@@ -702,6 +702,7 @@ def main():
             client.join()
         if round_number % 10 == 9:
             check_left_behind("left behind by a process that was killed")
+            print(f"round {round_number + 1} of {options.rounds}: {len(checker.known)} executions", flush=True)
         server.start()
     server.kill()
     check_left_behind("left behind by a process that was killed")

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "tests/common/progress.h"
 #include "tests/engine/harness.h"
 #include "tests/store/power_vfs.h"
 #include <setjmp.h>
@@ -269,8 +270,10 @@ static struct totals run_seeds(uint64_t count, bool lie)
 	uint64_t first = one ? strtoull(one, NULL, 10) : 1, cuts = power_vfs.cuts, dropped = power_vfs.dropped, torn = power_vfs.torn;
 	struct totals totals = { 0 };
 	count = one ? 1 : many ? strtoull(many, NULL, 10) : count;
-	for (uint64_t seed = first; seed < first + count; seed++)
+	for (uint64_t seed = first; seed < first + count; seed++) {
 		run_seed(seed, lie, &totals);
+		print_progress(totals.runs, count, "seeds");
+	}
 	print_message("           seeds %llu to %llu: the power went %llu times; %llu executions acknowledged; %llu sectors dropped, %llu writes torn\n",
 		      (unsigned long long)first, (unsigned long long)(first + count - 1), (unsigned long long)(power_vfs.cuts - cuts),
 		      (unsigned long long)totals.acknowledged, (unsigned long long)(power_vfs.dropped - dropped), (unsigned long long)(power_vfs.torn - torn));

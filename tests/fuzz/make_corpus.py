@@ -3,7 +3,7 @@
 
     make_corpus.py --ratchet BINARY CORPUS_FOLDER
 
-Writes CORPUS_FOLDER/TARGET/HASH. What a fuzzer has found since stays beside them; ./long.sh fuzz begins from both."""
+Writes CORPUS_FOLDER/TARGET/HASH. What a fuzzer has found since stays beside them; tests/long.py fuzz begins from both."""
 
 import argparse
 import hashlib

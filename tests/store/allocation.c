@@ -3,6 +3,7 @@
  *
  * A child runs the script; its n-th allocation fails. Some n are tried, every one with RATCHET_TEST_ALL. malloc and its like are taken by the linker's --wrap, SQLite's by
  * its own configuration. */
+#include "tests/common/progress.h"
 #include "tests/store/fixture.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -209,6 +210,7 @@ static void fail_each(struct fixture *f, enum whose whose)
 			refused++; /* it said so, and stopped */
 		}
 		check_store(f, number, acknowledged, blob);
+		print_progress((uint64_t)number, (uint64_t)count, "allocations");
 	}
 	print_message("           %ld allocations, %u of them failed: %u ended the process, %u were got over, %u refused\n", count, runs, ended, went_on, refused);
 	assert_true(whose == OURS ? ended > 0 : went_on > 0);

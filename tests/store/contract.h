@@ -1,4 +1,4 @@
-/* contract.h: one test of what every back end must do, given a fixture. */
+/* contract.h: tests of what every back end must do, given a fixture. */
 #pragma once
 #include "tests/store/fixture.h"
 
@@ -10,5 +10,11 @@ struct contract_test {
 };
 #define TEST(name) { #name, name }
 
-#define CONTRACT_DEAD_LETTERS 5
-extern const struct contract_test contract_dead_letters[CONTRACT_DEAD_LETTERS];
+/* Those of one file, contract_NOUN.c. */
+struct contract_group {
+	const struct contract_test *tests;
+	size_t count;
+};
+#define CONTRACT_GROUP(array) { array, sizeof array / sizeof *array }
+
+extern const struct contract_group contract_batches, contract_executions, contract_records, contract_rows, contract_dead_letters, contract_protocol;

@@ -159,10 +159,11 @@ static void outcomes_of_a_job_are_replaced_listed_and_counted(void **state)
 	assert_int_equal(list_outcomes(f, 2, -1, 0, 10).count, 1);
 }
 
-const struct contract_test contract_dead_letters[CONTRACT_DEAD_LETTERS] = {
+static const struct contract_test tests[] = {
 	TEST(dead_letters_are_listed_by_failure_and_filtered),
 	TEST(a_dead_letter_goes_when_it_is_deleted_or_its_execution_is_purged),
 	TEST(only_an_unread_dead_letter_is_filled),
 	TEST(dead_letters_are_grouped_and_counted_by_the_hour),
 	TEST(outcomes_of_a_job_are_replaced_listed_and_counted),
 };
+const struct contract_group contract_dead_letters = CONTRACT_GROUP(tests);

@@ -10,6 +10,7 @@
  *
  * The same runs must find something lost when a sync does nothing: else they would prove nothing. */
 #include "base/random.h"
+#include "tests/common/progress.h"
 #include "tests/store/fixture.h"
 #include "tests/store/power_vfs.h"
 #include <sqlite3.h>
@@ -255,6 +256,7 @@ static unsigned run_seeds(enum lie lie, uint64_t count, char *ret_problem, uint6
 			strcpy(ret_problem, text);
 			*ret_seed = seed;
 		}
+		print_progress(seed - first + 1, count, "seeds");
 	}
 	print_message("           seeds %llu to %llu: the power went %llu times; %llu batches; %llu sectors dropped, %llu writes torn so far\n",
 		      (unsigned long long)first, (unsigned long long)(one ? first : first + count - 1), (unsigned long long)(power_vfs.cuts - cuts),
