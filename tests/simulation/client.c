@@ -7,7 +7,7 @@
 #define WORKERS 2
 #define ACTIVITY_ARN "arn:aws:states:us-east-1:000000000000:activity:work"
 
-enum call_kind { CALL_ACTIVITY, CALL_CREATE, CALL_START, CALL_DESCRIBE, CALL_HISTORY, CALL_LIST, CALL_STOP, CALL_REDRIVE, CALL_TOKEN, CALL_POLL, CALL_EXPRESS };
+enum call_kind { CALL_ACTIVITY, CALL_CREATE, CALL_START, CALL_DESCRIBE, CALL_HISTORY, CALL_LIST, CALL_STOP, CALL_REDRIVE, CALL_TOKEN, CALL_POLL, CALL_EXPRESS, CALL_UPDATE };
 
 struct call { /* one wish, until it is answered for good */
 	struct call *next;
@@ -29,6 +29,7 @@ struct call { /* one wish, until it is answered for good */
 	unsigned n;
 	bool reverse;
 	char *page;
+	char *definition; /* UPDATE */
 	uint64_t next_event; /* HISTORY: the number that must come next */
 };
 
@@ -69,6 +70,7 @@ static void call_free(struct call *call)
 	free(call->arn);
 	free(call->token);
 	free(call->page);
+	free(call->definition);
 	free(call);
 }
 
@@ -185,6 +187,20 @@ static void on_created(void *data, const struct engine_error *error, const struc
 		sim_fail(sim, "a state machine is acknowledged and is not durable");
 	u64_map_put(&sim->model.machines, machine->number, (void *)(uintptr_t)(call->machine + 1));
 	client->created[call->machine] = true;
+	call_free(call);
+}
+
+static void on_updated(void *data, const struct engine_error *error, const struct machine_info *machine)
+{
+	struct call *call = data;
+	struct sim *sim = call->client->sim;
+	if (!hears(call) || unavailable(call, error))
+		return;
+	if (error->code)
+		sim_fail(sim, "a definition is refused: %.*s\n%s", STR_FMT(error->message), call->definition);
+	if (!revisions_stored(&sim->model, call->machine, str_of(call->definition)))
+		sim_fail(sim, "a definition is acknowledged and is not durable: %s", call->definition);
+	sim->updates++;
 	call_free(call);
 }
 
@@ -519,6 +535,11 @@ static void ask(struct call *call, struct node *node)
 		engine_create_machine(engine, &request, on_created, call);
 		break;
 	}
+	case CALL_UPDATE: {
+		struct machine_request request = { .arn = str_of(arn), .definition = str_of(call->definition), .has_definition = true };
+		engine_update_machine(engine, &request, on_updated, call);
+		break;
+	}
 	case CALL_START: {
 		const struct start_plan *plan = &sim->starts[call->start];
 		struct start_request request = { .machine_arn = str_of(arn), .name = str_of(plan->name),
@@ -568,6 +589,17 @@ static void ask(struct call *call, struct node *node)
 	}
 }
 
+/* Most often so that what has failed can go on with it. */
+void client_update(struct client *client, unsigned index)
+{
+	struct sim *sim = client->sim;
+	struct call *call = call_new(client, CALL_UPDATE, sim->now_ms);
+	struct machine_plan *machine = &sim->machines[call->machine = index];
+	json_t *definition = generate_revision(machine->definition, ++machine->revisions, random_below(&sim->chance, 4) == 0);
+	call->definition = json_dumps(definition, JSON_COMPACT);
+	json_decref(definition);
+}
+
 /* What a client might want to know, now and then. */
 static void have_a_whim(struct client *client)
 {
@@ -580,6 +612,10 @@ static void have_a_whim(struct client *client)
 		call->machine = sim->standard_count;
 		call->synchronous = random_below(&sim->chance, 3);
 		call->n = (unsigned)random_below(&sim->chance, 6);
+		return;
+	}
+	if (random_below(&sim->chance, 10) == 0 && random_below(&sim->chance, 1000) < sim->temper.update) {
+		client_update(client, (unsigned)random_below(&sim->chance, sim->standard_count));
 		return;
 	}
 	if (which < 2) {

@@ -239,15 +239,18 @@ static void make_task(struct maker *maker, const struct step *step)
 /* An execution of a later machine. That the store could not be read or written for a while is no failure of it. */
 static void make_child(struct maker *maker, const struct step *step)
 {
-	static const char *const resources[] = { ".sync:2", ".sync:2", ".sync", "" };
-	unsigned pattern = draw(maker, 4), target = maker->index + 1 + draw(maker, maker->count - maker->index - 1);
+	static const char *const resources[] = { ".sync:2", ".sync:2", ".sync", "", ".waitForTaskToken" };
+	unsigned pattern = draw(maker, 5), target = maker->index + 1 + draw(maker, maker->count - maker->index - 1);
 	if (maker->express_last && target == maker->count - 1)
 		pattern = 3; /* nobody can wait for it */
 	char *arn = mem_printf("arn:aws:states:us-east-1:000000000000:stateMachine:machine-%c", 'a' + target);
 	char *resource = mem_printf("arn:aws:states:::states:startExecution%s", resources[pattern]);
 	json_t *state = json_pack("{s:s, s:s, s:{s:s, s:{s:s, s:i}}}", "Type", "Task", "Resource", resource, "Parameters", "StateMachineArn", arn, "Input",
 				  "n.$", "$.n", "child", 1);
-	if (pattern < 2) {
+	if (pattern == 4) { /* its token goes along, and somebody uses it */
+		json_object_set_new(json_object_get(json_object_get(state, "Parameters"), "Input"), "token.$", json_string("$$.Task.Token"));
+		json_object_set_new(state, "ResultPath", json_string("$.r"));
+	} else if (pattern < 2) {
 		json_object_set_new(state, "ResultSelector", json_pack("{s:s}", "n.$", "$.Output.n"));
 		json_object_set_new(state, "ResultPath", json_string("$.r"));
 	} else {
@@ -505,6 +508,26 @@ json_t *generate_machine(struct random *plan, bool bulky, unsigned index, unsign
 		json_object_set_new(machine, "TimeoutSeconds", json_integer(40000));
 	}
 	return machine;
+}
+
+json_t *generate_revision(json_t *machine, unsigned number, bool before)
+{
+	json_t *revision = json_deep_copy(machine), *states = json_object_get(revision, "States"), *state;
+	char name[16];
+	const char *key;
+	snprintf(name, sizeof name, "%c%u", before ? 'F' : 'T', number);
+	json_object_set_new(revision, "Comment", json_string(name)); /* it may have no end but a Succeed */
+	if (before) {
+		put(states, name, json_pack("{s:s, s:O}", "Type", "Pass", "Next", json_object_get(revision, "StartAt")));
+		json_object_set_new(revision, "StartAt", json_string(name));
+	} else if (has_open_end(revision)) {
+		json_object_foreach(states, key, state) {
+			if (json_object_del(state, "End") == 0)
+				json_object_set_new(state, "Next", json_string(name));
+		}
+		put(states, name, json_pack("{s:s, s:b}", "Type", "Pass", "End", 1));
+	}
+	return revision;
 }
 
 json_t *generate_input(struct random *plan, bool bulky)

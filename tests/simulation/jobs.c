@@ -1,8 +1,9 @@
-/* jobs.c: who redrives in bulk, and what must hold of it.
+/* jobs.c: who redrives in bulk or discards, and what must hold of it.
  *
  * A driver chooses dead letters among the executions that clients know, previews them, begins a job, watches it, pauses, resumes or cancels it, and
  * at last reads its outcomes. A process may die at any of these. Whatever happens: an execution is redriven once for a job, its row changes in the
- * batch of the event that it tells of, a job that was said to be paused or cancelled redrives nothing more, and none is forgotten. */
+ * batch of the event that it tells of, a job that was said to be paused or cancelled redrives nothing more, and none is forgotten. One that is to go on
+ * with the newest definition does so exactly if that leads to where it stands (revisions.c). What was discarded is listed no more until it fails again. */
 #include "tests/simulation/sim.h"
 #include "engine/dead.h"
 #include <stdlib.h>
@@ -35,19 +36,38 @@ static struct job_fact *find_job(struct model *model, uint64_t number)
 void jobs_take_item(struct model *model, const struct store_item *item)
 {
 	struct reader in = reader_of(item->bytes);
-	uint8_t version, state;
+	uint8_t version, state, flags;
 	uint64_t number;
-	if (!reader_byte(&in, &version) || !reader_varint(&in, &number) || !reader_byte(&in, &state) || state >= JOB_STATES)
+	int64_t created_ms, ended_ms;
+	struct str reason;
+	if (!reader_byte(&in, &version) || !reader_varint(&in, &number) || !reader_byte(&in, &state) || state >= JOB_STATES || !reader_blob(&in, &reason) ||
+	    !reader_svarint(&in, &created_ms) || !reader_svarint(&in, &ended_ms) || !reader_byte(&in, &flags))
 		sim_fail(model->sim, "a job cannot be read");
 	struct job_fact *job = find_job(model, number);
 	if (!job && model->jobs_count == SIM_JOBS_MAX)
 		sim_fail(model->sim, "there are jobs that nobody asked for");
-	if (!job)
+	if (!job) {
 		job = &model->jobs[model->jobs_count++];
-	else if ((job->state == JOB_COMPLETED || job->state == JOB_CANCELLED) && job->state != state)
+		size_t at = 0;
+		for (const struct u64_map_entry *entry; (entry = u64_map_next(&model->machines, &at));)
+			job->least[(uintptr_t)entry->value - 1] = revisions_newest(model, entry->key);
+	} else if ((job->state == JOB_COMPLETED || job->state == JOB_CANCELLED) && job->state != state)
 		sim_fail(model->sim, "job %llu was %s, and is %s", (unsigned long long)number, redrive_state_name((enum redrive_state)job->state),
 			 redrive_state_name((enum redrive_state)state));
-	*job = (struct job_fact){ .number = number, .state = state, .rests = job->rests };
+	job->number = number;
+	job->state = state;
+	job->newest = flags & 1;
+}
+
+/* Whether one of the definitions that have been the newest since the job began does not lead to where the execution stands. */
+static bool may_misfit(const struct model *model, const struct fact *fact, const struct job_fact *job)
+{
+	if (!job->newest)
+		return false;
+	for (uint64_t revision = job->least[fact->machine]; revision <= revisions_newest(model, fact->machine_id); revision++)
+		if (revisions_fit(model, fact, revision) != FITS)
+			return true;
+	return false;
 }
 
 static const char *row_name(const struct outcome_fact *row)
@@ -76,6 +96,10 @@ void jobs_take_outcome(struct model *model, const struct store_outcome *outcome)
 	/* All that may be wrong with one here: somebody else was quicker, or it was long ago. */
 	const struct fact *fact = model_find(model, outcome->execution_id);
 	bool late = sim_wall_ms(sim) - execution_stop_ms(fact->shadow) > sim->limits.redrive_days * 86400000;
+	if (!row->redriven && !str_starts(outcome->detail, STR("it is ")) && may_misfit(model, fact, find_job(model, outcome->job))) {
+		sim->misfits++;
+		return;
+	}
 	if (row->redriven || !str_starts(outcome->detail, STR("it is ")) || (!fact->redrives_asked && !late))
 		sim_fail(sim, "execution %llx is skipped by job %llu, which redrove it %u times: %.*s", (unsigned long long)fact->id,
 			 (unsigned long long)outcome->job, row->redriven, STR_FMT(outcome->detail));
@@ -92,6 +116,18 @@ void jobs_redriven(struct model *model, const struct fact *fact, uint64_t number
 	if (job->rests)
 		sim_fail(model->sim, "execution %llx is redriven by job %llu, which is said to be %s", (unsigned long long)fact->id,
 			 (unsigned long long)number, redrive_state_name((enum redrive_state)job->state));
+	if (!job->newest && fact->revision != fact->revision_before)
+		sim_fail(model->sim, "execution %llx is redriven by job %llu with another definition, unasked", (unsigned long long)fact->id,
+			 (unsigned long long)number);
+	if (job->newest && fact->revision < job->least[fact->machine])
+		sim_fail(model->sim, "execution %llx is redriven by job %llu with revision %llu, which is not the newest", (unsigned long long)fact->id,
+			 (unsigned long long)number, (unsigned long long)fact->revision);
+	struct fact before = *fact;
+	before.revision = fact->revision_before;
+	if (revisions_fit(model, &before, fact->revision) == FITS_NOT)
+		sim_fail(model->sim, "execution %llx is redriven with revision %llu, which could not have led to where it stands", (unsigned long long)fact->id,
+			 (unsigned long long)fact->revision);
+	model->sim->moved += fact->revision != fact->revision_before;
 	sim_note(model->sim, "redriven by job", fact->id, fact->events_count);
 	model->sim->job_redrives++;
 }
@@ -124,7 +160,7 @@ void jobs_done(struct model *model)
 
 /* ---- the driver --------------------------------------------------------------------------------------- */
 
-enum phase { CHOOSE, BEGIN, WATCH, CHANGE, LIST_ROWS, REST };
+enum phase { CHOOSE, BEGIN, DISCARD, WATCH, CHANGE, LIST_ROWS, REST };
 
 struct driver {
 	struct sim *sim;
@@ -134,6 +170,7 @@ struct driver {
 	unsigned jobs_left, tries;
 	char preview[32];
 	uint64_t ids[CHOSEN_MAX];
+	int64_t failed_ms[CHOSEN_MAX]; /* as it was listed */
 	unsigned ids_count;
 	bool held; /* they may be redriven at any time */
 	unsigned jobs_before; /* BEGIN: of the model */
@@ -175,6 +212,13 @@ static void hold(struct driver *driver, bool held)
 	}
 }
 
+/* Those that were chosen may be discarded at any time; or no longer. */
+static void count_discards(struct driver *driver, int by)
+{
+	for (unsigned i = 0; i < driver->ids_count; i++)
+		model_find(&driver->sim->model, driver->ids[i])->discards_open += (unsigned)by;
+}
+
 static void rest(struct driver *driver)
 {
 	driver->jobs_left--;
@@ -197,6 +241,8 @@ static bool heard(struct driver *driver, const struct engine_error *error, enum 
 		sim_fail(sim, "a job is refused: %.*s", STR_FMT(error->message));
 	if (driver->phase == BEGIN)
 		hold(driver, false);
+	if (driver->phase == DISCARD)
+		count_discards(driver, -1);
 	next(driver, again, 500);
 	return false;
 }
@@ -207,13 +253,20 @@ static void on_preview(void *data, const struct engine_error *error, const struc
 	if (!heard(driver, error, CHOOSE))
 		return;
 	driver->ids_count = 0;
-	for (uint32_t i = 0; i < preview->infos_count; i++)
-		driver->ids[driver->ids_count++] = preview->infos[i].id;
+	for (uint32_t i = 0; i < preview->infos_count; i++) {
+		const struct fact *fact = model_find(&driver->sim->model, preview->infos[i].id);
+		if (fact->discarded)
+			sim_fail(driver->sim, "the dead letter %llx is listed, and was discarded", (unsigned long long)fact->id);
+		driver->failed_ms[driver->ids_count] = preview->infos[i].failed_ms;
+		driver->ids[driver->ids_count++] = fact->id;
+	}
 	snprintf(driver->preview, sizeof driver->preview, "%.*s", STR_FMT(preview->id));
 	const struct node *node = driver->node;
-	next(driver, driver->ids_count ? BEGIN : CHOOSE, 2000);
+	if (driver->ids_count && random_below(&driver->sim->chance, 2)) /* it is corrected */
+		client_update(driver->sim->client, model_find(&driver->sim->model, driver->ids[0])->machine);
+	next(driver, !driver->ids_count ? CHOOSE : random_below(&driver->sim->chance, 4) ? BEGIN : DISCARD, 2000);
 	if (driver->ids_count)
-		driver->number = node->number; /* previews are in the memory of one process */
+		driver->number = node->number;
 }
 
 static void choose(struct driver *driver, struct engine *engine)
@@ -248,13 +301,35 @@ static void on_begun(void *data, const struct engine_error *error, const struct 
 	next(driver, WATCH, 2000);
 }
 
+static void on_discarded(void *data, const struct engine_error *error, uint64_t count)
+{
+	struct driver *driver = data;
+	struct node *node = (struct node *)driver->node;
+	if (!heard(driver, error, CHOOSE))
+		return;
+	for (unsigned i = 0; i < driver->ids_count; i++) {
+		const struct fact *fact = model_find(&driver->sim->model, driver->ids[i]);
+		if (fact->letter_ms == driver->failed_ms[i] && !node->zombie)
+			sim_fail(driver->sim, "the dead letter %llx is said to be discarded, and is there", (unsigned long long)fact->id);
+	}
+	if (count != driver->ids_count)
+		sim_fail(driver->sim, "%llu dead letters are said to be discarded, of %u", (unsigned long long)count, driver->ids_count);
+	count_discards(driver, -1);
+	next(driver, CHOOSE, 5000);
+}
+
+static void discard(struct driver *driver, struct engine *engine)
+{
+	struct sim *sim = driver->sim;
+	count_discards(driver, 1);
+	if (random_below(&sim->chance, 2)) /* somebody else does not want that */
+		client_redrive(sim->client, driver->ids[random_below(&sim->chance, driver->ids_count)]);
+	engine_discard_dead_letters(engine, str_of(driver->preview), on_discarded, driver);
+}
+
 static void begin(struct driver *driver, struct engine *engine)
 {
 	struct sim *sim = driver->sim;
-	if (driver->number != driver->node->number) {
-		next(driver, CHOOSE, 500);
-		return;
-	}
 	struct redrive_request request = { .preview = str_of(driver->preview), .newest = random_below(&sim->chance, 2),
 					   .canary = random_below(&sim->chance, 2), .stop_error_rate = random_below(&sim->chance, 2) ? 1 : 0.3,
 					   .rate = 1 + (uint32_t)random_below(&sim->chance, 20) };
@@ -355,7 +430,13 @@ void driver_act(struct driver *driver)
 		choose(driver, node->engine);
 		break;
 	case BEGIN:
-		begin(driver, node->engine);
+	case DISCARD:
+		if (driver->number != node->number) /* previews are in the memory of one process */
+			next(driver, CHOOSE, 500);
+		else if (driver->phase == BEGIN)
+			begin(driver, node->engine);
+		else
+			discard(driver, node->engine);
 		break;
 	case WATCH:
 		watch(driver, node->engine);
@@ -383,5 +464,7 @@ void driver_lost(struct driver *driver, const struct node *node)
 	}
 	if (driver->phase == BEGIN)
 		hold(driver, false);
-	next(driver, driver->phase == BEGIN ? CHOOSE : driver->phase == CHANGE ? WATCH : driver->phase, 500);
+	if (driver->phase == DISCARD)
+		count_discards(driver, -1);
+	next(driver, driver->phase == BEGIN || driver->phase == DISCARD ? CHOOSE : driver->phase == CHANGE ? WATCH : driver->phase, 500);
 }

@@ -69,6 +69,8 @@ void model_done(struct model *model)
 		free(entry->value);
 	str_map_done(&model->inbox);
 	jobs_done(model);
+	targets_done(model);
+	revisions_done(model);
 }
 
 struct fact *model_find(struct model *model, uint64_t id)
@@ -221,11 +223,26 @@ static void check_exited(struct model *model, struct fact *fact, const struct ev
 /* It is redriven, and goes on in the same history. */
 static void reopen(struct model *model, struct fact *fact)
 {
-	fact->ended = false;
+	fact->ended = fact->discarded = false;
+	fact->reopened = true;
 	free(TAKE(fact->error));
 	free(TAKE(fact->cause));
 	u64_map_done(&fact->due);
 	model->sim->redrives++;
+}
+
+/* A child that was given its parent's token: somebody will use it. */
+static void give_token(struct model *model, const struct fact *fact)
+{
+	json_t *input = json_loads(fact->input, 0, NULL);
+	const char *token = json_string_value(json_object_get(input, "token"));
+	if (token) {
+		struct script script = { .end = SCRIPT_ANSWERS, .output = json_pack("{s:O}", "n", json_object_get(input, "n")) };
+		client_token(model->sim->client, fact->parent.execution_id, fact->parent.event_id, token, &script);
+		json_decref(script.output);
+		model->sim->called++;
+	}
+	json_decref(input);
 }
 
 static void take_event(struct model *model, struct fact *fact, const struct event *event)
@@ -248,11 +265,19 @@ static void take_event(struct model *model, struct fact *fact, const struct even
 	check_exited(model, fact, event);
 	if (event->type == EVENT_EXECUTION_REDRIVEN && event->fields & FIELD_INDEX)
 		jobs_redriven(model, fact, event->index);
+	else if (event->type == EVENT_EXECUTION_REDRIVEN && fact->revision != fact->revision_before)
+		WRONG(fact, "it is redriven, and has another definition then");
 	if (event->type == EVENT_EXECUTION_STARTED)
 		fact->input = event->fields & FIELD_RAW ? text_of(event->raw) : text_of(value_text(event->payload));
-	if (!ends_execution(event->type))
+	if (event->type == EVENT_EXECUTION_STARTED && fact->parent.execution_id)
+		give_token(model, fact);
+	if (!ends_execution(event->type)) {
+		revisions_take_event(model, fact, event);
 		return;
-	fact->ended = true;
+	}
+	if (event->type == EVENT_EXECUTION_SUCCEEDED)
+		revisions_check_end(model, fact);
+	fact->ended = fact->ends = true;
 	fact->end = event->type;
 	if (event->type == EVENT_EXECUTION_SUCCEEDED)
 		fact->output = text_of(value_text(event->payload));
@@ -351,6 +376,9 @@ static void insert(struct model *model, const struct store_execution *row)
 	struct attributes attributes;
 	if (!attributes_decode(row->attributes, &attributes))
 		WRONG(fact, "its row's attributes cannot be read");
+	fact->begun = true;
+	fact->revision = attributes.revision;
+	revisions_check_start(model, fact);
 	fact->parent = attributes.parent;
 	fact->waited_for = attributes.waited_for;
 	if (attributes.parent.execution_id)
@@ -367,7 +395,7 @@ static struct message_fact *find_message(const struct model *model, uint64_t sen
 
 static void append_message(struct model *model, const struct store_message *stored)
 {
-	if (find_message(model, stored->sender_id, stored->sender_event))
+	if (targets_append(model, stored) || find_message(model, stored->sender_id, stored->sender_event))
 		return;
 	struct message_fact *message = NEW(struct message_fact);
 	*message = (struct message_fact){ .key = { stored->sender_id, stored->sender_event }, .target = stored->target_id };
@@ -386,6 +414,8 @@ static void append_message(struct model *model, const struct store_message *stor
 /* Behind a batch: a message goes when it has had its effect, and not before. */
 static void delete_message(struct model *model, const struct store_message *stored)
 {
+	if (targets_delete(model, stored))
+		return;
 	struct task_key key = { stored->sender_id, stored->sender_event };
 	struct message_fact *message = str_map_remove(&model->inbox, (struct str){ (const char *)&key, sizeof key });
 	if (!message)
@@ -426,7 +456,7 @@ static void check_rows(struct model *model, struct fact *fact)
 	if (fact->row_stop_ms != execution_stop_ms(shadow))
 		WRONG(fact, "its row stops at another time than its journal");
 	bool failed = execution_status(shadow) == EXECUTION_FAILED_ || execution_status(shadow) == EXECUTION_TIMED_OUT_;
-	if (failed ? fact->letter_ms != execution_stop_ms(shadow) || fact->letter_redrives != execution_redrives(shadow) : fact->letter_ms != 0)
+	if (failed && !fact->discarded ? fact->letter_ms != execution_stop_ms(shadow) || fact->letter_redrives != execution_redrives(shadow) : fact->letter_ms != 0)
 		WRONG(fact, "it is %s, and its dead letter says otherwise", execution_status_name(execution_status(shadow)));
 	if (fact->has_open == fact->ended)
 		WRONG(fact, fact->ended ? "it has ended and is listed as open" : "it is open and not listed as such");
@@ -437,8 +467,23 @@ static void check_rows(struct model *model, struct fact *fact)
 		WRONG(fact, "its open row says %lld, its state %lld", (long long)fact->open_wake_ms, (long long)wake_ms);
 }
 
+/* A letter is made by an end, and goes by a redrive, or because somebody asked for that. */
+static void check_letter(struct model *model, struct fact *fact)
+{
+	if (fact->lettered && !fact->ends)
+		WRONG(fact, "it becomes a dead letter, and has not failed now");
+	if (fact->unlettered && !fact->reopened) {
+		if (!fact->discards_open)
+			WRONG(fact, "its dead letter vanishes, and nobody wanted that");
+		fact->discarded = true;
+		model->sim->discards++;
+	}
+}
+
 static void take_item(struct model *model, const struct store_item *item)
 {
+	if (item->kind == ITEM_REVISION)
+		revisions_take_item(model, item);
 	if (item->kind == ITEM_REDRIVE_JOB)
 		jobs_take_item(model, item);
 	if (item->kind == ITEM_ACTIVITY_TASK)
@@ -448,6 +493,55 @@ static void take_item(struct model *model, const struct store_item *item)
 		if (item->kind == ITEM_MACHINE && memmem(item->bytes.ptr, item->bytes.len, name, strlen(name)))
 			model->machine_stored[i] = true;
 	}
+}
+
+static void delete_letter(struct model *model, const struct store_dead_letter *letter)
+{
+	struct fact *fact = letter->execution_id ? need(model, letter->execution_id) : NULL;
+	if (!fact || !fact->letter_ms || (letter->failed_ms && letter->failed_ms != fact->letter_ms))
+		return; /* another failure of it is meant */
+	fact->letter_ms = 0;
+	fact->unlettered = true;
+}
+
+/* A redrive may bring another definition. */
+static void take_attributes(struct model *model, struct fact *fact, struct str bytes)
+{
+	struct attributes attributes;
+	if (!bytes.len)
+		return;
+	if (!attributes_decode(bytes, &attributes))
+		WRONG(fact, "its row's attributes cannot be read");
+	fact->revision = attributes.revision;
+	revisions_check_start(model, fact);
+}
+
+/* Whose rows an operation writes; NULL: it is none of an execution, or they need no check. */
+static struct fact *touched_by(struct model *model, const struct store_op *op)
+{
+	switch (op->kind) {
+	case STORE_INSERT_EXECUTION:
+	case STORE_END_EXECUTION:
+		return model_find(model, op->execution.id);
+	case STORE_APPEND_RECORD:
+		return model_find(model, op->record.execution_id);
+	case STORE_APPEND_MESSAGE:
+		return model_find(model, op->message.sender_id);
+	case STORE_PUT_DEAD_LETTER:
+	case STORE_DELETE_DEAD_LETTER:
+		return model_find(model, op->dead_letter.execution_id);
+	case STORE_PUT_SNAPSHOT:
+	case STORE_SET_OPEN:
+	case STORE_DELETE_OPEN:
+	case STORE_DELETE_MESSAGE:
+	case STORE_PUT_ITEM:
+	case STORE_DELETE_ITEM:
+	case STORE_FILL_DEAD_LETTER:
+	case STORE_PUT_OUTCOME:
+	case STORE_DELETE_OUTCOMES:
+		return NULL;
+	}
+	return NULL;
 }
 
 void model_commit(struct model *model, const struct store_batch *batch)
@@ -463,6 +557,7 @@ void model_commit(struct model *model, const struct store_batch *batch)
 			fact = need(model, op->execution.id);
 			fact->row_status = op->execution.status;
 			fact->row_stop_ms = op->execution.stop_ms;
+			take_attributes(model, fact, op->execution.attributes);
 			break;
 		case STORE_APPEND_RECORD:
 			take_record(model, need(model, op->record.execution_id), &op->record);
@@ -494,9 +589,10 @@ void model_commit(struct model *model, const struct store_batch *batch)
 			fact = need(model, op->dead_letter.execution_id);
 			fact->letter_ms = op->dead_letter.failed_ms;
 			fact->letter_redrives = op->dead_letter.redrives;
+			fact->lettered = true;
 			break;
 		case STORE_DELETE_DEAD_LETTER:
-			need(model, op->dead_letter.execution_id)->letter_ms = 0;
+			delete_letter(model, &op->dead_letter);
 			break;
 		case STORE_PUT_OUTCOME:
 			jobs_take_outcome(model, &op->outcome);
@@ -510,16 +606,19 @@ void model_commit(struct model *model, const struct store_batch *batch)
 		if (op->kind == STORE_DELETE_MESSAGE)
 			delete_message(model, &op->message);
 	for (const struct store_op *op = batch->first; op; op = op->next) {
-		if (op->kind != STORE_APPEND_RECORD && op->kind != STORE_INSERT_EXECUTION)
+		struct fact *fact = touched_by(model, op);
+		if (!fact || !fact->touched)
 			continue;
-		struct fact *fact = model_find(model, op->kind == STORE_APPEND_RECORD ? op->record.execution_id : op->execution.id);
-		if (fact->touched) {
-			check_rows(model, fact);
-			check_told(model, fact);
-			jobs_check(model, fact);
-		}
-		fact->touched = false;
+		check_letter(model, fact);
+		check_rows(model, fact);
+		check_told(model, fact);
+		jobs_check(model, fact);
+		targets_check(model, fact);
+		fact->touched = fact->begun = fact->reopened = fact->ends = fact->lettered = fact->unlettered = false;
+		fact->revision_before = fact->revision;
+		memset(fact->told, 0, sizeof fact->told);
 	}
+	targets_batch_over(model);
 }
 
 /* ---- folding from every boundary ------------------------------------------------------------------------------ */
@@ -587,6 +686,8 @@ static void check_child(struct model *model, struct fact *fact, uint64_t task_id
 	if (!child && !str_map_get(&engine->children->by_parent, (struct str){ (const char *)&key, sizeof key }) &&
 	    (!resident || !resident->inputs.first))
 		WRONG(fact, "nobody begins the child of its task %llu", (unsigned long long)task_id);
+	if (child && !child->waited_for && !client_holds_token(model->sim->client, fact->id, task_id))
+		WRONG(fact, "nobody holds the token of its task %llu, which its child was given", (unsigned long long)task_id);
 	if (child && child->waited_for && child->ended && !find_message(model, child->id, child->told_at))
 		WRONG(fact, "it waits for the child of its task %llu, which has ended", (unsigned long long)task_id);
 }
@@ -646,7 +747,7 @@ static void check_tasks(struct model *model, struct node *node)
 		struct task_key key;
 		memcpy(&key, entry->key.ptr, sizeof key);
 		struct fact *fact = model_find(model, key.execution_id);
-		if (key.execution_id & SIM_EXPRESS_BIT)
+		if (key.execution_id & SIM_EXPRESS_BIT) /* or that of no execution: somebody is told of a change */
 			continue;
 		if (node_runs_for_result(node, key.execution_id, key.event_id) && (!fact || !u64_map_get(&fact->shadow->tasks, key.event_id)))
 			sim_fail(model->sim, "task %llx/%llu runs and is not open", (unsigned long long)key.execution_id,

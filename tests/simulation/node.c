@@ -132,7 +132,11 @@ struct node_task {
 
 static bool connector_accepts(const struct connector *connector, struct str type, struct str api)
 {
-	return str_eqz(type, "sim") || str_eqz(type, "lambda");
+	static const char *const types[] = { "sim", "lambda", "http", "exec" }; /* the last two tell targets */
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+		if (str_eqz(type, types[i]))
+			return true;
+	return false;
 }
 
 struct sim_connector {
@@ -206,7 +210,7 @@ static void check_start(struct node *node, const struct task_request *request)
 	struct sim *sim = node->sim;
 	struct fact *fact = model_find(&sim->model, request->key.execution_id);
 	struct task_fact *task = fact ? u64_map_get(&fact->tasks, request->key.event_id) : NULL;
-	bool express = request->key.execution_id & SIM_EXPRESS_BIT;
+	bool express = request->key.execution_id & SIM_EXPRESS_BIT; /* or that of no execution */
 	if (!task && !express)
 		sim_fail(sim, "task %llx/%llu is started before its commit", (unsigned long long)request->key.execution_id,
 			 (unsigned long long)request->key.event_id);
@@ -227,6 +231,22 @@ static void check_start(struct node *node, const struct task_request *request)
 		sim_fail(sim, "more than %lld tasks are in flight", (long long)sim->limits.tasks_in_flight);
 }
 
+static void find_script(struct node *node, const struct task_request *request, struct script *ret_script)
+{
+	/* The last part of the ARN, without its pattern. */
+	_cleanup_free_ char *arn = text_of(request->resource_arn);
+	char *api = strrchr(arn, ':') + 1, *pattern = strchr(api, '.');
+	if (pattern)
+		*pattern = 0;
+	struct str text = value_text(request->parameters);
+	json_t *parameters = json_loadb(text.ptr, text.len, JSON_DECODE_ANY, NULL);
+	script_of(api, request->attempt, parameters, ret_script);
+	if (ret_script->by_token)
+		client_token(node->sim->client, request->key.execution_id, request->key.event_id,
+			     json_string_value(json_object_get(parameters, "token")), ret_script);
+	json_decref(parameters);
+}
+
 static int connector_start(struct connector *connector, const struct task_request *request, struct wf_error *err)
 {
 	struct node *node = ((struct sim_connector *)connector)->node;
@@ -236,19 +256,11 @@ static int connector_start(struct connector *connector, const struct task_reques
 	sim_note(sim, "start", request->key.execution_id, request->key.event_id);
 	check_start(node, request);
 	sim->tasks++;
-	/* The last part of the ARN, without its pattern. */
-	_cleanup_free_ char *arn = text_of(request->resource_arn);
-	char *api = strrchr(arn, ':') + 1, *pattern = strchr(api, '.');
-	if (pattern)
-		*pattern = 0;
-	struct str text = value_text(request->parameters);
-	json_t *parameters = json_loadb(text.ptr, text.len, JSON_DECODE_ANY, NULL);
 	struct script script;
-	script_of(api, request->attempt, parameters, &script);
-	if (script.by_token)
-		client_token(sim->client, request->key.execution_id, request->key.event_id,
-			     json_string_value(json_object_get(parameters, "token")), &script);
-	json_decref(parameters);
+	if (request->key.execution_id == TRIAL_EXECUTION)
+		targets_told(node, request, &script);
+	else
+		find_script(node, request, &script);
 	if (script.end == SCRIPT_REFUSES) {
 		json_decref(script.output);
 		return error_set(err, ERR(INVALID), "%s", script.cause);
@@ -351,6 +363,7 @@ struct node *node_new(struct sim *sim)
 	*connector = (struct sim_connector){ .connector = { &connector_class, engine_host(node->engine) }, .node = node };
 	node->connector = &connector->connector;
 	engine_add_connector(node->engine, node->connector);
+	targets_configure(node);
 	engine_recover(node->engine);
 	return node;
 }

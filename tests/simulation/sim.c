@@ -24,6 +24,7 @@
 #define SEED_MAX_S 120
 #define JOBS_MAX 64
 #define FAILURES_MAX 20 /* then it gives up */
+#define TELL_SEEDS 5000 /* after so many it says how far it is */
 #define STEPS_MAX 4000000
 #define TIME_MAX_MS (INT64_C(3000000) * 1000)
 #define BOUNDARY_RECORDS_MAX 60
@@ -148,6 +149,9 @@ static void draw_temper(struct sim *sim, bool faults)
 	temper->late = perhaps(sim, 2, 900);
 	temper->stop = perhaps(sim, 3, 900);
 	temper->redrive = perhaps(sim, 2, 900);
+	temper->update = perhaps(sim, 2, 900);
+	temper->deaf = perhaps(sim, 2, 600);
+	sim->tells = random_below(&sim->chance, 2);
 	temper->jump = perhaps(sim, 6, 30);
 	temper->until_ms = sim->now_ms + (5000 << random_below(&sim->chance, 8));
 }
@@ -321,7 +325,8 @@ static bool express_run(const struct engine *engine)
 static bool is_over(const struct sim *sim)
 {
 	return client_satisfied(sim->client) && driver_satisfied(sim->driver) && sim_calm(sim) && all_ended(sim) && sim->node && !sim->zombie && node_at_rest(sim->node) &&
-	       !sim->node->tasks_running && !sim->node->engine->inputs_queued && !express_run(sim->node->engine) && children_at_rest(sim->node->engine);
+	       !sim->node->tasks_running && !sim->node->engine->inputs_queued && !express_run(sim->node->engine) && children_at_rest(sim->node->engine) &&
+	       !sim->model.changes_left;
 }
 
 static void check_end(struct sim *sim)
@@ -389,7 +394,8 @@ static void sim_done(struct sim *sim)
 /* ---- a seed --------------------------------------------------------------------------------------------- */
 
 struct figures {
-	uint64_t seeds, executions, compared, ambiguous, deaths, fenced, batches, failed_writes, rests, tasks, folds, snapshots, steps, redrives, children, express, jobs, job_redrives;
+	uint64_t seeds, executions, compared, ambiguous, deaths, fenced, batches, failed_writes, rests, tasks, folds, snapshots, steps, redrives, children, express, jobs, job_redrives,
+		discards, updates, moved, misfits, told, called;
 };
 
 static void add_figures(struct figures *figures, const struct sim *sim)
@@ -411,6 +417,12 @@ static void add_figures(struct figures *figures, const struct sim *sim)
 	figures->express += sim->express;
 	figures->jobs += sim->jobs;
 	figures->job_redrives += sim->job_redrives;
+	figures->discards += sim->discards;
+	figures->updates += sim->updates;
+	figures->moved += sim->moved;
+	figures->misfits += sim->misfits;
+	figures->told += sim->told;
+	figures->called += sim->called;
 }
 
 static bool same(const char *a, const char *b)
@@ -476,8 +488,13 @@ struct shared {
 
 static void work(const struct options *options, struct shared *shared, uint64_t job)
 {
-	for (uint64_t i; (i = shared->next++) < options->count;)
+	for (uint64_t i; (i = shared->next++) < options->count;) {
+		if (i && i % TELL_SEEDS == 0) {
+			printf("%llu of %llu seeds\n", (unsigned long long)i, (unsigned long long)options->count);
+			fflush(stdout);
+		}
 		run_seed(options->first + i, options->with_faults, &shared->figures[job]);
+	}
 	_exit(0);
 }
 
@@ -492,12 +509,16 @@ static void print_figures(const struct figures *f, double took_s)
 {
 	printf("%llu seeds in %.1f s (%.0f/s): %llu executions, %llu steps of the loop, %llu tasks, %llu batches of which %llu were refused, "
 	       "%llu processes died, %llu were fenced off; compared with the oracle: %llu (%llu ambiguous); states checked at rest: %llu; "
-	       "records folded: %llu; snapshots: %llu; children: %llu; redrives: %llu, of them by %llu jobs: %llu; Express answers: %llu\n",
+	       "records folded: %llu; snapshots: %llu; children: %llu; redrives: %llu, of them by %llu jobs: %llu; Express answers: %llu; "
+	       "letters discarded: %llu; definitions changed: %llu, executions that went on with another: %llu, that could not: %llu; targets told: %llu; "
+	       "tokens given to children: %llu\n",
 	       (unsigned long long)f->seeds, took_s, (double)f->seeds / took_s, (unsigned long long)f->executions, (unsigned long long)f->steps,
 	       (unsigned long long)f->tasks, (unsigned long long)f->batches, (unsigned long long)f->failed_writes, (unsigned long long)f->deaths,
 	       (unsigned long long)f->fenced, (unsigned long long)f->compared, (unsigned long long)f->ambiguous, (unsigned long long)f->rests,
 	       (unsigned long long)f->folds, (unsigned long long)f->snapshots, (unsigned long long)f->children, (unsigned long long)f->redrives,
-	       (unsigned long long)f->jobs, (unsigned long long)f->job_redrives, (unsigned long long)f->express);
+	       (unsigned long long)f->jobs, (unsigned long long)f->job_redrives, (unsigned long long)f->express, (unsigned long long)f->discards,
+	       (unsigned long long)f->updates, (unsigned long long)f->moved, (unsigned long long)f->misfits, (unsigned long long)f->told,
+	       (unsigned long long)f->called);
 }
 
 static struct figures sum(const struct shared *shared)

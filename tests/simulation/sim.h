@@ -11,7 +11,9 @@
  *     disk.c       what survives; the writer with its faults
  *     model.c      what the disk has accepted, checked record by record; what may be said because of it
  *     client.c     who asks, remembers what was answered, and compares
- *     jobs.c       who redrives in bulk, and what must hold of it
+ *     jobs.c       who redrives in bulk or discards, and what must hold of it
+ *     targets.c    who is told of status changes, and what must hold of that
+ *     revisions.c  definitions that are changed, and which of them an execution could go on with
  *
  * generate.c, oracle.c and script.c know JSON by jansson alone and share no code with the engine. */
 #pragma once
@@ -27,6 +29,7 @@
 #define SIM_START_MS INT64_C(1700000000000)
 #define SIM_MACHINES_MAX 3
 #define SIM_JOBS_MAX 3
+#define SIM_TARGETS 2
 
 struct sim;
 struct node;
@@ -44,7 +47,8 @@ struct temper {
 	int64_t die_every_ms; /* and at any time, this often; 0: never */
 	unsigned zombie; /* of deaths: the old process does not know that it is dead */
 	unsigned twice, late; /* of answers of tasks */
-	unsigned stop, redrive; /* of clients' calls */
+	unsigned stop, redrive, update; /* of clients' calls */
+	unsigned deaf; /* of targets that are told of something: they do not take it */
 	unsigned jump; /* of steps in time: the wall clock jumps */
 };
 
@@ -65,6 +69,9 @@ void script_of(const char *api, unsigned attempt, json_t *parameters, struct scr
 /* A state machine's definition, always valid. It may start executions of the machines behind it: `index` of `count`, of which the last may be Express. */
 json_t *generate_machine(struct random *plan, bool bulky, unsigned index, unsigned count, bool express_last);
 json_t *generate_input(struct random *plan, bool bulky);
+/* The same state machine, so that it comes to the same, under another definition: with a state "T<number>" behind its ends, or `before` everything
+ * a state "F<number>". The first is one that an execution that has failed can go on with; the second is none. */
+json_t *generate_revision(json_t *machine, unsigned number, bool before);
 
 struct verdict {
 	enum { VERDICT_SUCCEEDS = 1, VERDICT_FAILS, VERDICT_TIMES_OUT } end;
@@ -77,6 +84,7 @@ struct machine_plan {
 	json_t *definition;
 	char *text;
 	bool express;
+	unsigned revisions; /* that clients have made up */
 };
 /* Runs one of the machines, which may start others. */
 void oracle_run(const struct machine_plan *machines, unsigned index, json_t *input, struct verdict *ret_verdict);
@@ -95,7 +103,7 @@ struct task_fact {
 struct fact { /* one execution */
 	uint64_t id;
 	unsigned machine; /* its index */
-	uint64_t machine_id;
+	uint64_t machine_id, revision, revision_before; /* before: the batch that is being taken */
 	char *name; /* NULL: made */
 	char *input; /* its text */
 	struct execution *shadow; /* all records folded */
@@ -127,7 +135,13 @@ struct fact { /* one execution */
 	int64_t row_stop_ms;
 	int64_t letter_ms; /* when its dead letter says it failed; 0: it is none */
 	uint64_t letter_redrives;
-	bool touched;
+	bool discarded; /* its letter, by somebody who asked for it */
+	unsigned discards_open; /* asked for, and not answered */
+	char first_state[16], last_state[16]; /* that it entered first; the state behind the ends, if it came to it */
+	bool between, left_early; /* it is on its way to that state; it left a Succeed last */
+	/* In the batch that is being taken: */
+	bool touched, begun, reopened, ends, lettered, unlettered;
+	unsigned told[SIM_TARGETS]; /* messages for the targets */
 };
 
 struct model {
@@ -144,9 +158,15 @@ struct model {
 		uint64_t number;
 		uint8_t state;
 		bool rests; /* it was said to be paused or cancelled when nothing was on its way */
+		bool newest; /* definition */
+		uint64_t least[SIM_MACHINES_MAX]; /* the revisions that were the newest when it began */
 	} jobs[SIM_JOBS_MAX];
 	unsigned jobs_count;
 	struct str_map outcomes; /* (execution, job) → the row */
+	struct change_fact **changes; /* of status, that targets are to be told of; in the order of the batches */
+	size_t changes_count, changes_capacity, changes_left;
+	struct revision_fact **revisions; /* that are stored */
+	size_t revisions_count, revisions_capacity;
 };
 /* A message that is stored and has not had its effect. */
 struct message_fact {
@@ -169,6 +189,33 @@ uint64_t event_hash(const struct event *event);
 void model_check_boundaries(struct model *model, struct fact *fact);
 /* A process at rest agrees with what is durable, and everything open can move. */
 void model_check_rest(struct model *model, struct node *node);
+
+/* ---- targets.c -------------------------------------------------------------------------------------------- */
+
+/* A process is told whom to tell. */
+void targets_configure(struct node *node);
+/* Rows that say what is to be told: appended, deleted (false: it is of something else), and all of a batch for one execution. */
+bool targets_append(struct model *model, const struct store_message *stored);
+bool targets_delete(struct model *model, const struct store_message *stored);
+void targets_check(struct model *model, const struct fact *fact);
+void targets_batch_over(struct model *model);
+/* Somebody is told, and takes it or not. */
+void targets_told(struct node *node, const struct task_request *request, struct script *ret_script);
+void targets_done(struct model *model);
+
+/* ---- revisions.c ------------------------------------------------------------------------------------------ */
+
+void revisions_take_item(struct model *model, const struct store_item *item);
+uint64_t revisions_newest(const struct model *model, uint64_t machine_id);
+bool revisions_stored(const struct model *model, unsigned machine, struct str text);
+/* A state is entered, or left: it must be one of the execution's definition. */
+void revisions_take_event(struct model *model, struct fact *fact, const struct event *event);
+void revisions_check_start(struct model *model, const struct fact *fact);
+void revisions_check_end(struct model *model, const struct fact *fact);
+enum fit { FITS, FITS_NOT, MAY_FIT };
+/* Whether an execution that has ended could go on with that definition. */
+enum fit revisions_fit(const struct model *model, const struct fact *fact, uint64_t revision);
+void revisions_done(struct model *model);
 
 /* ---- jobs.c ----------------------------------------------------------------------------------------------- */
 
@@ -264,6 +311,8 @@ bool client_satisfied(const struct client *client);
 size_t client_known_count(const struct client *client);
 struct str client_known_arn(const struct client *client, size_t index);
 void client_forget_end(struct client *client, uint64_t id);
+/* Somebody changes the definition of a state machine. */
+void client_update(struct client *client, unsigned machine);
 /* One of them is redriven in a moment. */
 void client_redrive(struct client *client, uint64_t id);
 /* At the end: what became of everything. */
@@ -302,6 +351,7 @@ struct sim {
 	struct model model;
 	struct node *node; /* NULL: nobody serves */
 	struct node *zombie;
+	bool tells; /* there are targets */
 	struct client *client;
 	struct driver *driver;
 	int64_t node_again_ms;
@@ -309,7 +359,7 @@ struct sim {
 	uint64_t digest;
 	struct outcome *outcomes; /* by start; unnamed ones are left out */
 	/* figures */
-	uint64_t deaths, fenced, batches, failed_writes, rests, ambiguous, compared, tasks, snapshots, redrives, children, express, jobs, job_redrives;
+	uint64_t deaths, fenced, batches, failed_writes, rests, ambiguous, compared, tasks, snapshots, redrives, children, express, jobs, job_redrives, discards, updates, moved, misfits, told, called;
 };
 
 /* Ids of executions that are never stored. */
