@@ -1,181 +1,91 @@
-/* libcurl's multi interface driven by our loop.
+/* Requests as their owner sees them.
  *
- *     loop: descriptor ready, timer ──► curl_multi_socket_action ──► on_socket: what to watch next
- *                                                              ├──► on_timer: when to be called
- *                                                              └──► take_ended: done()
+ *     owner: http_client_send ──► SENT ──► io: transfers_start ──► RUNNING ──► ended ──► ENDED ──► owner: done()
  *
- * libcurl must not be entered from within its own callbacks, so those only note things; `done` is called from
- * take_ended, where sending and cancelling are fine. A handle that has been used is reset and kept with its buffers:
- * what is dear about a request is making all that, not sending it. */
+ * A call is always in one list, that of its place, and who may touch it follows from that (transfer.h). The mutex guards
+ * lists and places and nothing else, and is held for a few instructions. What is new in SENT or CANCELLED is posted to the
+ * loop `io`, what is new in ENDED to the owner's; one post is under way at most, and takes all that has come meanwhile.
+ * With one loop for both, all is the same. */
 #include "connectors/http/client.h"
 #include "base/mem.h"
 #include "connectors/http/curl_library.h"
+#include "connectors/http/transfer.h"
 #include "connectors/text.h"
+#include <assert.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #define CONNECT_TIMEOUT_MS 10000
 #define CONNECTIONS_PER_HOST 512
-#define CONNECTIONS_KEPT 1024
-#define HEADER_BYTES_MAX (128 << 10)
-#define HEADERS_MAX 300
 #define IDLE_CALLS_MAX 512
 #define IDLE_BUFFER_MAX (64 << 10) /* larger ones are given back */
+#define AGENT "User-Agent: ratchet/" RATCHET_VERSION
 
-/* A descriptor of curl's that the loop watches. */
-struct http_socket {
-	struct loop_watch watch;
-	struct http_client *client;
-	struct http_socket *next_idle;
-};
+/* All of a call's, which are kept with it. */
+#define CALL_BUFFERS(call)                                                                                             \
+	{ &(call)->url,       &(call)->method,       &(call)->lines,       &(call)->sent_body,    &(call)->user,         \
+	  &(call)->password,  &(call)->failure_text, &(call)->status_text, &(call)->header_bytes, &(call)->body }
 
-struct header_place {
-	size_t name, name_len, value, value_len; /* offsets into header_bytes */
-};
-
-struct http_call {
-	struct http_client *client;
-	struct http_call *next, *previous; /* running, or idle (next only) */
-	CURL *easy;
-	struct curl_slist *sent_headers;
-	struct buffer sent_body, body, header_bytes, status_text;
-	struct header_place *places;
-	struct http_header *headers; /* made of places when all is there */
-	size_t headers_count, places_capacity, headers_capacity;
-	size_t body_max;
-	bool too_large;
-	http_done *done;
-	void *data;
-	char error[CURL_ERROR_SIZE];
+struct call_list {
+	struct http_call *first, *last;
+	uint32_t count;
 };
 
 struct http_client {
-	struct loop *loop;
-	CURLM *multi;
-	struct loop_timer timer;
+	struct loop *loop, *io;
 	struct http_client_options options;
-	char *ca_file, *no_proxy;
-	struct http_call *running, *idle;
-	uint32_t running_count, idle_count;
-	struct http_socket *idle_sockets;
+	char *ca_file;
+	struct transfers *transfers; /* io's */
+	uint32_t running;            /* the owner's */
+	bool begun;                  /* the owner's: something has been sent */
+	bool closed;                 /* the owner's: freed but for posts that are under way */
+
+	pthread_mutex_t mutex; /* guards what follows */
+	pthread_cond_t changed;
+	struct call_list lists[CALL_PLACES];
+	struct loop_post to_io, to_owner, to_close;
+	bool to_io_posted, to_owner_posted, io_closed;
 };
 
-static void take_ended(struct http_client *client);
+/* ---- places: with the mutex held */
 
-/* ---- curl and the loop */
-
-static void on_ready(struct loop_watch *watch, int fd, unsigned events)
+static void call_leave(struct http_call *call)
 {
-	struct http_socket *socket = watch->data;
-	struct http_client *client = socket->client;
-	int what = (events & LOOP_READ ? CURL_CSELECT_IN : 0) | (events & LOOP_WRITE ? CURL_CSELECT_OUT : 0), running;
-	curl.multi_socket_action(client->multi, fd, what, &running);
-	take_ended(client);
+	struct call_list *list = &call->client->lists[call->place];
+	*(call->previous ? &call->previous->next : &list->first) = call->next;
+	*(call->next ? &call->next->previous : &list->last) = call->previous;
+	list->count--;
 }
 
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *socket_data)
+static void call_enter(struct http_call *call, enum call_place place)
 {
-	struct http_client *client = data;
-	struct http_socket *socket = socket_data;
-	if (what == CURL_POLL_REMOVE) {
-		if (socket) {
-			loop_unwatch(client->loop, &socket->watch);
-			curl.multi_assign(client->multi, fd, NULL);
-			socket->next_idle = client->idle_sockets;
-			client->idle_sockets = socket;
-		}
-		return 0;
-	}
-	if (!socket) {
-		socket = client->idle_sockets;
-		if (socket)
-			client->idle_sockets = socket->next_idle;
-		else
-			socket = NEW(struct http_socket);
-		*socket = (struct http_socket){ .watch = { .callback = on_ready, .data = socket }, .client = client };
-		curl.multi_assign(client->multi, fd, socket);
-	}
-	loop_watch_fd(client->loop, &socket->watch, fd,
-		      (what & CURL_POLL_IN ? LOOP_READ : 0u) | (what & CURL_POLL_OUT ? LOOP_WRITE : 0u));
-	return 0;
+	struct call_list *list = &call->client->lists[place];
+	call->place = place;
+	call->next = NULL;
+	call->previous = list->last;
+	*(list->last ? &list->last->next : &list->first) = call;
+	list->last = call;
+	list->count++;
 }
 
-static int on_timer(CURLM *multi, long timeout_ms, void *data)
+static void call_move(struct http_call *call, enum call_place place)
 {
-	struct http_client *client = data;
-	if (timeout_ms < 0)
-		loop_timer_clear(client->loop, &client->timer);
-	else
-		loop_timer_set(client->loop, &client->timer, timeout_ms);
-	return 0;
+	call_leave(call);
+	call_enter(call, place);
 }
 
-static void on_timeout(struct loop_timer *timer)
+/* The first of a place, which is now in another; NULL if there is none. */
+static struct http_call *call_take(struct http_client *client, enum call_place from, enum call_place to)
 {
-	struct http_client *client = timer->data;
-	int running;
-	curl.multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	take_ended(client);
+	pthread_mutex_lock(&client->mutex);
+	struct http_call *call = client->lists[from].first;
+	if (call)
+		call_move(call, to);
+	pthread_mutex_unlock(&client->mutex);
+	return call;
 }
 
-/* ---- what the server says */
-
-static size_t on_body(char *bytes, size_t size, size_t count, void *data)
-{
-	struct http_call *call = data;
-	size_t len = size * count;
-	if (len > call->body_max - call->body.len) {
-		call->too_large = true;
-		return 0;
-	}
-	buffer_append(&call->body, bytes, len);
-	return len;
-}
-
-/* "HTTP/1.1 404 Not Found": a new head begins (there may have been one of 1xx before). */
-static void take_status_line(struct http_call *call, struct str line)
-{
-	call->header_bytes.len = 0;
-	call->headers_count = 0;
-	buffer_clear(&call->status_text);
-	const char *space = memchr(line.ptr, ' ', line.len);
-	struct str rest = space ? str_sub(line, (size_t)(space - line.ptr) + 1, line.len) : STR_EMPTY;
-	text_clean(text_trim(str_sub(rest, 3, rest.len)), &call->status_text);
-}
-
-/* Header text is bytes; what is not UTF-8 is replaced. */
-static size_t add_text(struct http_call *call, struct str text, size_t *ret_len)
-{
-	size_t at = call->header_bytes.len;
-	text_clean(text_trim(text), &call->header_bytes);
-	*ret_len = call->header_bytes.len - at;
-	return at;
-}
-
-static size_t on_header(char *bytes, size_t size, size_t count, void *data)
-{
-	struct http_call *call = data;
-	struct str line = { bytes, size * count };
-	size_t len = line.len;
-	if (str_starts(line, STR("HTTP/"))) {
-		take_status_line(call, line);
-		return len;
-	}
-	const char *colon = memchr(line.ptr, ':', line.len);
-	if (!colon)
-		return len;
-	if (call->header_bytes.len + len > HEADER_BYTES_MAX || call->headers_count >= HEADERS_MAX) {
-		call->too_large = true;
-		return 0;
-	}
-	MEM_GROW(call->places, call->places_capacity, call->headers_count + 1);
-	struct header_place *place = &call->places[call->headers_count++];
-	size_t name_len = (size_t)(colon - line.ptr);
-	place->name = add_text(call, str_sub(line, 0, name_len), &place->name_len);
-	place->value = add_text(call, str_sub(line, name_len + 1, line.len), &place->value_len);
-	return len;
-}
-
-/* ---- calls */
+/* ---- calls and their pool */
 
 static void buffer_rest(struct buffer *buffer)
 {
@@ -187,111 +97,100 @@ static void buffer_rest(struct buffer *buffer)
 
 static void call_free(struct http_call *call)
 {
-	curl.easy_cleanup(call->easy);
-	curl.slist_free_all(call->sent_headers);
-	buffer_done(&call->sent_body);
-	buffer_done(&call->body);
-	buffer_done(&call->header_bytes);
-	buffer_done(&call->status_text);
+	struct buffer *buffers[] = CALL_BUFFERS(call);
+	for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+		buffer_done(buffers[i]);
 	free(call->places);
 	free(call->headers);
 	free(call);
 }
 
-static struct http_call *call_take(struct http_client *client)
+static struct http_call *call_new(struct http_client *client)
 {
-	struct http_call *call = client->idle;
-	if (call) {
-		client->idle = call->next;
-		client->idle_count--;
-	} else {
-		call = NEW(struct http_call);
-		call->client = client;
-		call->easy = curl.easy_init();
-	}
+	struct http_call *call = NEW(struct http_call);
+	call->client = client;
 	return call;
 }
 
-/* Back to the pool. It must not be in the multi handle any more. */
+/* Back to the pool, from whoever has it. */
 static void call_rest(struct http_call *call)
 {
 	struct http_client *client = call->client;
-	curl.easy_reset(call->easy);
-	curl.slist_free_all(TAKE(call->sent_headers));
-	if (client->idle_count >= IDLE_CALLS_MAX) {
+	struct buffer *buffers[] = CALL_BUFFERS(call);
+	for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+		buffer_rest(buffers[i]);
+	call->lines_count = call->headers_count = 0;
+	call->status = 0;
+	pthread_mutex_lock(&client->mutex);
+	call_leave(call);
+	bool full = client->lists[CALL_IDLE].count >= IDLE_CALLS_MAX;
+	if (!full)
+		call_enter(call, CALL_IDLE);
+	pthread_mutex_unlock(&client->mutex);
+	if (full)
 		call_free(call);
+}
+
+/* ---- on the loop `io` */
+
+static void on_ended(void *data, struct http_call *call)
+{
+	struct http_client *client = data;
+	pthread_mutex_lock(&client->mutex);
+	bool cancelled = call->place == CALL_CANCELLED, post = !cancelled && !client->to_owner_posted;
+	if (!cancelled) {
+		call_move(call, CALL_ENDED);
+		client->to_owner_posted = true;
+	}
+	pthread_mutex_unlock(&client->mutex);
+	if (cancelled)
+		call_rest(call);
+	if (post)
+		loop_post(client->loop, &client->to_owner);
+}
+
+static void client_release(struct http_client *client);
+
+static void on_sent(struct loop_post *post)
+{
+	struct http_client *client = (struct http_client *)((char *)post - offsetof(struct http_client, to_io));
+	pthread_mutex_lock(&client->mutex);
+	client->to_io_posted = false;
+	uint32_t count = client->lists[CALL_SENT].count;
+	pthread_mutex_unlock(&client->mutex);
+	if (client->closed) {
+		client_release(client);
 		return;
 	}
-	buffer_rest(&call->sent_body);
-	buffer_rest(&call->body);
-	buffer_rest(&call->header_bytes);
-	buffer_clear(&call->status_text);
-	call->headers_count = 0;
-	call->too_large = false;
-	call->previous = NULL;
-	call->next = client->idle;
-	client->idle = call;
-	client->idle_count++;
-}
-
-static void call_leave(struct http_call *call)
-{
-	struct http_client *client = call->client;
-	curl.multi_remove_handle(client->multi, call->easy);
-	*(call->previous ? &call->previous->next : &client->running) = call->next;
-	if (call->next)
-		call->next->previous = call->previous;
-	client->running_count--;
-}
-
-void http_call_cancel(struct http_call *call)
-{
-	call_leave(call);
-	call_rest(call);
-}
-
-/* ---- the end of a transfer */
-
-static enum http_failure failure_of(const struct http_call *call, CURLcode code)
-{
-	if (call->too_large)
-		return HTTP_TOO_LARGE;
-	switch ((int)code) {
-	case CURLE_OK:
-		return HTTP_ANSWERED;
-	case CURLE_COULDNT_RESOLVE_HOST:
-	case CURLE_COULDNT_RESOLVE_PROXY:
-		return HTTP_UNRESOLVED;
-	case CURLE_COULDNT_CONNECT:
-	case CURLE_INTERFACE_FAILED:
-		return HTTP_UNCONNECTED;
-	case CURLE_SSL_CONNECT_ERROR:
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_CERTPROBLEM:
-	case CURLE_SSL_CIPHER:
-	case CURLE_SSL_CACERT_BADFILE:
-	case CURLE_SSL_ISSUER_ERROR:
-	case CURLE_SSL_INVALIDCERTSTATUS:
-		return HTTP_UNTRUSTED;
-	case CURLE_OPERATION_TIMEDOUT:
-		return HTTP_TIMED_OUT;
-	case CURLE_FILESIZE_EXCEEDED:
-		return HTTP_TOO_LARGE;
+	for (struct http_call *call; count && (call = call_take(client, CALL_SENT, CALL_RUNNING)); count--)
+		transfers_start(client->transfers, call);
+	for (struct http_call *call; (call = call_take(client, CALL_CANCELLED, CALL_CANCELLED));) {
+		transfers_stop(client->transfers, call);
+		call_rest(call);
 	}
-	return HTTP_BROKEN;
+	transfers_go_on(client->transfers);
 }
 
-static void call_report(struct http_call *call, CURLcode code)
+static void on_close(struct loop_post *post)
 {
-	struct http_response response = { .failure = failure_of(call, code),
+	struct http_client *client = (struct http_client *)((char *)post - offsetof(struct http_client, to_close));
+	transfers_free(client->transfers);
+	pthread_mutex_lock(&client->mutex);
+	client->io_closed = true;
+	pthread_cond_signal(&client->changed);
+	pthread_mutex_unlock(&client->mutex);
+}
+
+/* ---- answers */
+
+static void call_report(struct http_call *call)
+{
+	struct http_response response = { .failure = call->failure,
+					  .failure_text = buffer_str(&call->failure_text),
+					  .status = call->status,
 					  .status_text = buffer_str(&call->status_text),
 					  .headers_count = call->headers_count,
 					  .body = buffer_str(&call->body) };
-	if (response.failure == HTTP_TOO_LARGE)
-		response.failure_text = STR("The answer is larger than the limit.");
-	else if (response.failure != HTTP_ANSWERED)
-		response.failure_text = str_of(call->error[0] ? call->error : curl.easy_strerror(code));
-	curl.easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &response.status);
 	MEM_GROW(call->headers, call->headers_capacity, call->headers_count + 1);
 	for (size_t i = 0; i < call->headers_count; i++) {
 		const struct header_place *place = &call->places[i];
@@ -302,20 +201,31 @@ static void call_report(struct http_call *call, CURLcode code)
 	call->done(call->data, &response);
 }
 
-static void take_ended(struct http_client *client)
+/* Of those that were there when it began: what comes meanwhile has a post of its own, and the loop its turn before. */
+static void on_answered(struct loop_post *post)
 {
-	CURLMsg *message;
-	int left;
-	while ((message = curl.multi_info_read(client->multi, &left))) {
-		if (message->msg != CURLMSG_DONE)
-			continue;
-		CURLcode code = message->data.result;
-		struct http_call *call;
-		curl.easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&call);
-		call_leave(call);
-		call_report(call, code);
+	struct http_client *client = (struct http_client *)((char *)post - offsetof(struct http_client, to_owner));
+	pthread_mutex_lock(&client->mutex);
+	client->to_owner_posted = false;
+	uint32_t count = client->lists[CALL_ENDED].count;
+	pthread_mutex_unlock(&client->mutex);
+	if (client->closed) {
+		client_release(client);
+		return;
+	}
+	for (struct http_call *call; count && (call = call_take(client, CALL_ENDED, CALL_REPORTED)); count--) {
+		client->running--;
+		call_report(call);
 		call_rest(call);
 	}
+}
+
+struct str http_response_header(const struct http_response *response, const char *name)
+{
+	for (size_t i = 0; i < response->headers_count; i++)
+		if (text_same(response->headers[i].name, str_of(name)))
+			return response->headers[i].value;
+	return (struct str){ NULL, 0 };
 }
 
 /* ---- sending */
@@ -371,192 +281,165 @@ static int check(const struct http_request *request, struct wf_error *err)
 	return 0;
 }
 
-static void add_header(struct http_call *call, struct buffer *scratch, struct str name, struct str value)
+static void add_line(struct http_call *call, struct str line)
 {
-	buffer_clear(scratch);
-	buffer_add(scratch, name);
-	/* "Name;" is how curl is told to send a header without a value. */
-	buffer_addz(scratch, value.len ? ": " : ";");
-	buffer_add(scratch, value);
-	call->sent_headers = curl.slist_append(call->sent_headers, scratch->data);
+	buffer_append(&call->lines, line.ptr, line.len);
+	buffer_byte(&call->lines, 0);
+	call->lines_count++;
 }
 
-static void set_headers(struct http_call *call, const struct http_request *request)
+static void write_lines(struct http_call *call, const struct http_request *request)
 {
-	_cleanup_(buffer_done) struct buffer scratch = { 0 };
-	bool has_type = false;
+	bool has_type = false, has_agent = false;
 	for (size_t i = 0; i < request->headers_count; i++) {
-		add_header(call, &scratch, request->headers[i].name, request->headers[i].value);
-		has_type |= text_same(request->headers[i].name, STR("content-type"));
+		struct str name = request->headers[i].name, value = request->headers[i].value;
+		buffer_add(&call->lines, name);
+		/* "Name;" is how curl is told to send a header without a value. */
+		buffer_addz(&call->lines, value.len ? ": " : ";");
+		add_line(call, value);
+		has_type |= text_same(name, STR("content-type"));
+		has_agent |= text_same(name, STR("user-agent"));
 	}
+	if (!has_agent)
+		add_line(call, STR(AGENT));
 	/* "Name:" takes out what curl would add by itself. */
-	if (request->has_body) {
-		call->sent_headers = curl.slist_append(call->sent_headers, "Expect:");
-		if (!has_type)
-			call->sent_headers = curl.slist_append(call->sent_headers, "Content-Type:");
-	}
-	curl.easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->sent_headers);
+	if (request->has_body)
+		add_line(call, STR("Expect:"));
+	if (request->has_body && !has_type)
+		add_line(call, STR("Content-Type:"));
 }
 
-static void set_method(struct http_call *call, const struct http_request *request)
+static void write_request(struct http_call *call, const struct http_request *request)
 {
-	_cleanup_free_ char *method = mem_strndup(request->method.ptr, request->method.len);
-	if (request->has_body) {
+	buffer_add(&call->method, request->method);
+	buffer_add(&call->url, request->url);
+	write_lines(call, request);
+	call->has_body = request->has_body;
+	if (request->has_body)
 		buffer_add(&call->sent_body, request->body);
-		curl.easy_setopt(call->easy, CURLOPT_POST, 1L);
-		curl.easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->sent_body.len);
-		curl.easy_setopt(call->easy, CURLOPT_POSTFIELDS, call->sent_body.len ? call->sent_body.data : "");
-		if (strcmp(method, "POST") != 0)
-			curl.easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, method);
-	} else if (strcmp(method, "HEAD") == 0) {
-		curl.easy_setopt(call->easy, CURLOPT_NOBODY, 1L);
-	} else if (strcmp(method, "GET") != 0) {
-		curl.easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, method);
+	call->has_user = request->user;
+	if (request->user) {
+		buffer_addz(&call->user, request->user);
+		buffer_addz(&call->password, request->password ? request->password : "");
 	}
+	call->timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : 1;
+	call->body_max = request->response_bytes_max;
 }
 
-static void set_fixed(struct http_call *call)
-{
-	struct http_client *client = call->client;
-	CURL *easy = call->easy;
-	call->error[0] = 0;
-	curl.easy_setopt(easy, CURLOPT_PRIVATE, call);
-	curl.easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
-	curl.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl.easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-	curl.easy_setopt(easy, CURLOPT_USERAGENT, "ratchet/" RATCHET_VERSION);
-	curl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-	curl.easy_setopt(easy, CURLOPT_WRITEDATA, call);
-	curl.easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-	curl.easy_setopt(easy, CURLOPT_HEADERDATA, call);
-	curl.easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	curl.easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl.easy_setopt(easy, CURLOPT_NOPROXY, client->no_proxy);
-	curl.easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)client->options.connect_timeout_ms);
-	if (client->ca_file)
-		curl.easy_setopt(easy, CURLOPT_CAINFO, client->ca_file);
-}
-
-/* The first request loads the library: many a client never sends one. */
-static int make_multi(struct http_client *client, struct wf_error *err)
+/* The first request loads the library and starts the thread: many a client never sends one. */
+static int begin(struct http_client *client, struct wf_error *err)
 {
 	int r = curl_library_load(err);
-	if (r < 0)
-		return r;
-	client->multi = curl.multi_init();
-	if (!client->multi)
-		return error_set(err, ERR(INTERNAL), "libcurl cannot be initialized");
-	curl.multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-	curl.multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
-	curl.multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-	curl.multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
-	curl.multi_setopt(client->multi, CURLMOPT_MAX_HOST_CONNECTIONS, client->options.connections_per_host_max);
-	curl.multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
-	return 0;
+	if (r == 0 && client->io->start)
+		r = client->io->start(client->io, err);
+	client->begun = r == 0;
+	return r;
 }
 
 int http_client_send(struct http_client *client, const struct http_request *request, http_done *done, void *data,
 		     struct http_call **ret_call, struct wf_error *err)
 {
 	int r = check(request, err);
-	if (r == 0 && !client->multi)
-		r = make_multi(client, err);
+	if (r == 0 && !client->begun)
+		r = begin(client, err);
 	if (r < 0)
 		return r;
-	struct http_call *call = call_take(client);
-	_cleanup_free_ char *url = mem_strndup(request->url.ptr, request->url.len);
-	set_fixed(call);
-	set_method(call, request);
-	set_headers(call, request);
-	if (request->user) {
-		curl.easy_setopt(call->easy, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
-		curl.easy_setopt(call->easy, CURLOPT_USERNAME, request->user);
-		curl.easy_setopt(call->easy, CURLOPT_PASSWORD, request->password ? request->password : "");
-	}
-	curl.easy_setopt(call->easy, CURLOPT_TIMEOUT_MS, (long)(request->timeout_ms > 0 ? request->timeout_ms : 1));
-	call->body_max = request->response_bytes_max;
+	struct http_call *call = call_take(client, CALL_IDLE, CALL_REPORTED);
+	bool fresh = !call;
+	if (fresh)
+		call = call_new(client);
+	write_request(call, request);
 	call->done = done;
 	call->data = data;
-	CURLcode code = curl.easy_setopt(call->easy, CURLOPT_URL, url);
-	CURLMcode added = code == CURLE_OK ? curl.multi_add_handle(client->multi, call->easy) : CURLM_OK;
-	if (code != CURLE_OK || added != CURLM_OK) {
-		call_rest(call);
-		return error_set(err, ERR(INVALID), "the request cannot be made: %s",
-				 code != CURLE_OK ? curl.easy_strerror(code) : curl.multi_strerror(added));
-	}
-	call->previous = NULL;
-	call->next = client->running;
-	if (call->next)
-		call->next->previous = call;
-	client->running = call;
-	client->running_count++;
+	pthread_mutex_lock(&client->mutex);
+	if (!fresh)
+		call_leave(call);
+	call_enter(call, CALL_SENT);
+	bool post = !client->to_io_posted;
+	client->to_io_posted = true;
+	pthread_mutex_unlock(&client->mutex);
+	if (post)
+		loop_post(client->io, &client->to_io);
+	client->running++;
 	*ret_call = call;
 	return 0;
 }
 
-uint32_t http_client_running(const struct http_client *client)
+void http_call_cancel(struct http_call *call)
 {
-	return client->running_count;
+	struct http_client *client = call->client;
+	pthread_mutex_lock(&client->mutex);
+	assert(call->place == CALL_SENT || call->place == CALL_RUNNING || call->place == CALL_ENDED);
+	bool elsewhere = call->place == CALL_RUNNING, post = elsewhere && !client->to_io_posted;
+	call_move(call, elsewhere ? CALL_CANCELLED : CALL_REPORTED);
+	client->to_io_posted |= elsewhere;
+	pthread_mutex_unlock(&client->mutex);
+	client->running--;
+	if (!elsewhere)
+		call_rest(call);
+	if (post)
+		loop_post(client->io, &client->to_io);
 }
 
-struct str http_response_header(const struct http_response *response, const char *name)
+uint32_t http_client_running(const struct http_client *client)
 {
-	for (size_t i = 0; i < response->headers_count; i++)
-		if (text_same(response->headers[i].name, str_of(name)))
-			return response->headers[i].value;
-	return (struct str){ NULL, 0 };
+	return client->running;
 }
 
 /* ---- the client */
 
-/* What the environment says, and this machine: a workflow that calls its neighbour must not go through the company's
- * proxy. */
-static char *no_proxy_list(void)
-{
-	const char *given = getenv("no_proxy");
-	given = given ? given : getenv("NO_PROXY");
-	return mem_printf("localhost,127.0.0.1,::1%s%s", given && *given ? "," : "", given ? given : "");
-}
-
-int http_client_new(struct loop *loop, const struct http_client_options *options, struct http_client **ret_client,
-		    struct wf_error *err)
+int http_client_new(struct loop *loop, struct loop *io, const struct http_client_options *options,
+		    struct http_client **ret_client, struct wf_error *err)
 {
 	struct http_client *client = NEW(struct http_client);
-	client->loop = loop;
-	client->options = *options;
+	*client = (struct http_client){ .loop = loop,
+					.io = io ? io : loop,
+					.options = *options,
+					.to_io = { .callback = on_sent },
+					.to_owner = { .callback = on_answered },
+					.to_close = { .callback = on_close } };
 	if (!client->options.connect_timeout_ms)
 		client->options.connect_timeout_ms = CONNECT_TIMEOUT_MS;
 	if (!client->options.connections_per_host_max)
 		client->options.connections_per_host_max = CONNECTIONS_PER_HOST;
 	client->ca_file = options->ca_file ? mem_strdup(options->ca_file) : NULL;
-	client->no_proxy = no_proxy_list();
-	client->timer = (struct loop_timer){ .callback = on_timeout, .data = client };
+	client->options.ca_file = client->ca_file;
+	client->transfers = transfers_new(client->io, &client->options, on_ended, client);
+	pthread_mutex_init(&client->mutex, NULL);
+	pthread_cond_init(&client->changed, NULL);
 	*ret_client = client;
 	return 0;
+}
+
+/* A post that is under way must find what it points at. */
+static void client_release(struct http_client *client)
+{
+	if (client->to_io_posted || client->to_owner_posted)
+		return;
+	pthread_mutex_destroy(&client->mutex);
+	pthread_cond_destroy(&client->changed);
+	free(client->ca_file);
+	free(client);
 }
 
 void http_client_free(struct http_client *client)
 {
 	if (!client)
 		return;
-	while (client->running) {
-		struct http_call *call = client->running;
-		call_leave(call);
-		call_free(call);
+	if (client->begun && client->io != client->loop) {
+		loop_post(client->io, &client->to_close);
+		pthread_mutex_lock(&client->mutex);
+		while (!client->io_closed)
+			pthread_cond_wait(&client->changed, &client->mutex);
+		pthread_mutex_unlock(&client->mutex);
+	} else {
+		transfers_free(client->transfers);
 	}
-	for (struct http_call *call; (call = client->idle);) {
-		client->idle = call->next;
-		call_free(call);
-	}
-	if (client->multi)
-		curl.multi_cleanup(client->multi); /* closes the connections, which unwatches them */
-	for (struct http_socket *socket; (socket = client->idle_sockets);) {
-		client->idle_sockets = socket->next_idle;
-		free(socket);
-	}
-	loop_timer_clear(client->loop, &client->timer);
-	free(client->ca_file);
-	free(client->no_proxy);
-	free(client);
+	for (size_t place = 0; place < CALL_PLACES; place++)
+		for (struct http_call *call; (call = client->lists[place].first);) {
+			call_leave(call);
+			call_free(call);
+		}
+	client->closed = true;
+	client_release(client);
 }

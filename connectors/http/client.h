@@ -1,11 +1,16 @@
-/* client.h: HTTP requests on the loop, over one libcurl multi handle: what http, lambda and others that speak HTTP
- * stand on.
+/* client.h: HTTP requests: what http, lambda and others that speak HTTP stand on.
+ *
+ *     the owner's loop ── http_client_send ──► libcurl, on the loop `io`
+ *                      ◄── done ───────────
  *
  * Connections are kept and shared by all requests of a client; handles and buffers are pooled. Certificates are
  * verified, redirects are answers like any other, and nothing but http and https is ever spoken. A proxy is taken from
  * the environment (https_proxy …) as usual, but never for this machine itself.
  *
- * All on the loop's thread. Callbacks come from the loop, never from within http_client_send. */
+ * Everything here is called, and calls back, on the owner's loop's thread; `done` comes from the loop, never from within
+ * http_client_send. `io` may be the owner's loop: then there is one thread. Or it is a loop with a thread of its own,
+ * which several clients may share: the first request starts it, and requests and answers go over in batches, as many as
+ * there are when the other side wakes. */
 #pragma once
 #include "base/buffer.h"
 #include "base/error.h"
@@ -60,17 +65,20 @@ struct http_response {
 
 typedef void http_done(void *data, const struct http_response *response);
 
-int http_client_new(struct loop *loop, const struct http_client_options *options, struct http_client **ret_client,
-		    struct wf_error *err);
-/* Cancels what is under way, without calls. Takes NULL. */
+/* `io` must live until http_client_free has returned, `loop` until what was posted to it has run; NULL: the same loop. */
+int http_client_new(struct loop *loop, struct loop *io, const struct http_client_options *options,
+		    struct http_client **ret_client, struct wf_error *err);
+/* Cancels what is under way, without calls; waits until the other thread has let go. Not from within `done`. Takes
+ * NULL. */
 void http_client_free(struct http_client *client);
 
 /* Sends a request; `done` is called once, unless it is cancelled. ERR(INVALID) if the URL, the method or a header is
- * not one that can be sent: then it is not called. */
+ * not one that can be sent, ERR(UNSUPPORTED) without libcurl: then it is not called. */
 int http_client_send(struct http_client *client, const struct http_request *request, http_done *done, void *data,
 		     struct http_call **ret_call, struct wf_error *err);
+/* Drops it: `done` will not be called, wherever the request or its answer is. */
 void http_call_cancel(struct http_call *call);
-/* Requests under way. */
+/* Requests whose `done` has neither been called nor cancelled. */
 uint32_t http_client_running(const struct http_client *client);
 
 /* The value of the first header of that name, whatever its case; ptr NULL if there is none. */

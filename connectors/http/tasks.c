@@ -77,7 +77,7 @@ int http_tasks_init(struct http_tasks *tasks, const struct connector_class *clas
 	if (r == 0)
 		r = read_connections(config, &options.connections_per_host_max, err);
 	if (r == 0)
-		r = http_client_new(host->loop, &options, &tasks->client, err);
+		r = http_client_new(host->loop, host->io, &options, &tasks->client, err);
 	if (r == 0)
 		tasks->connector = (struct connector){ class, host };
 	return r;
