@@ -29,7 +29,7 @@ static const char *shape_of(const struct graph_node *node)
 		return "octagon";
 	case STATE_PARALLEL:
 	case STATE_MAP:
-		return "plaintext";
+		return node->collapsed ? "box3d" : "plaintext";
 	case STATE_TASK:
 	case STATE_PASS:
 	case STATE_WAIT:

@@ -1,6 +1,7 @@
 /* fold.c: arrows, and wide fans. See fold.h. */
 #include "visualizer/fold.h"
 #include "base/hash.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include <stdlib.h>
 
@@ -57,6 +58,7 @@ struct decider {
 	const struct arrows *arrows;
 	struct folding *folding;
 	uint32_t fan_max;
+	struct str_map collapsed; /* names of containers to collapse */
 	uint32_t *sources;       /* for each state: how many other states lead to it */
 	uint32_t *stamp, stamps; /* states seen in the walk that has this number */
 	uint32_t *exits, exits_count;
@@ -143,11 +145,11 @@ static int compare_ways(const void *a, const void *b)
 	return (x->order > y->order) - (x->order < y->order);
 }
 
-static uint32_t fold_add(struct decider *d, uint32_t scope, uint32_t owner, uint32_t count)
+static uint32_t fold_add(struct decider *d, struct fold fold)
 {
 	struct folding *folding = d->folding;
 	MEM_GROW(folding->folds, folding->folds_capacity, folding->folds_count + 1);
-	folding->folds[folding->folds_count++] = (struct fold){ .scope = scope, .owner = owner, .count = count };
+	folding->folds[folding->folds_count++] = fold;
 	return folding->folds_count;
 }
 
@@ -157,7 +159,7 @@ static void fold_ways(struct decider *d, uint32_t scope, const struct way *ways,
 	if (count <= d->fan_max)
 		return;
 	uint32_t shown = d->fan_max - 1;
-	uint32_t fold = fold_add(d, scope, STATE_NONE, count - shown);
+	uint32_t fold = fold_add(d, (struct fold){ .scope = scope, .owner = STATE_NONE, .count = count - shown });
 	for (uint32_t i = shown; i < count; i++) {
 		for (uint32_t state = ways[i].first, next; state != STATE_NONE; state = next) {
 			next = way_next(d, state);
@@ -194,14 +196,21 @@ static void fold_fan(struct decider *d, uint32_t state)
 
 /* ---- scopes --------------------------------------------------------------------------------- */
 
+/* All of them when the container is collapsed, the last ones when they are too many. */
 static void fold_branches(struct decider *d, const struct state *state)
 {
-	if (state->type != STATE_PARALLEL || state->parallel.branches_count <= d->fan_max)
+	uint32_t count;
+	const uint32_t *scopes = graph_branches(state, &count);
+	bool collapsed = count && str_map_get(&d->collapsed, state->name);
+	uint32_t shown = collapsed ? 0 : count > d->fan_max ? d->fan_max - 1 : count;
+	if (shown == count)
 		return;
-	uint32_t count = state->parallel.branches_count, shown = d->fan_max - 1;
-	uint32_t fold = fold_add(d, state->scope, state->index, count - shown);
+	uint32_t fold = fold_add(d, (struct fold){ .scope = state->scope,
+						   .owner = state->index,
+						   .count = count - shown,
+						   .collapsed = collapsed });
 	for (uint32_t i = shown; i < count; i++)
-		d->folding->of_scope[state->parallel.branches[i]] = fold;
+		d->folding->of_scope[scopes[i]] = fold;
 }
 
 static void decide_scope(struct decider *d, uint32_t index)
@@ -223,8 +232,8 @@ static void decide_scope(struct decider *d, uint32_t index)
 			fold_branches(d, &d->program->states[s]);
 }
 
-void folding_decide(const struct program *program, const struct arrows *arrows, uint32_t fan_max, struct arena *arena,
-		    struct folding *ret_folding)
+void folding_decide(const struct program *program, const struct arrows *arrows, const struct graph_options *options,
+		    struct arena *arena, struct folding *ret_folding)
 {
 	_cleanup_(arena_done) struct arena scratch = { 0 };
 	*ret_folding = (struct folding){ .of_state = ARENA_ARRAY(arena, uint32_t, program->states_count),
@@ -232,9 +241,11 @@ void folding_decide(const struct program *program, const struct arrows *arrows, 
 	struct decider d = { .program = program,
 			     .arrows = arrows,
 			     .folding = ret_folding,
-			     .fan_max = fan_max,
+			     .fan_max = options->fan_max,
 			     .sources = ARENA_ARRAY(&scratch, uint32_t, program->states_count),
 			     .stamp = ARENA_ARRAY(&scratch, uint32_t, program->states_count) };
+	for (uint32_t i = 0; i < options->collapsed_count; i++)
+		str_map_put(&d.collapsed, options->collapsed[i], &d);
 	count_sources(&d);
 	for (uint32_t i = 0; i < program->scopes_count; i++) /* an owner's scope comes before those inside of it */
 		decide_scope(&d, i);
@@ -243,6 +254,7 @@ void folding_decide(const struct program *program, const struct arrows *arrows, 
 		memcpy(folds, ret_folding->folds, ret_folding->folds_count * sizeof *folds);
 	free(ret_folding->folds);
 	ret_folding->folds = folds;
+	str_map_done(&d.collapsed);
 	free(d.exits);
 	free(d.ways);
 }

@@ -34,6 +34,34 @@ const char *graph_edge_kind_name(enum graph_edge_kind kind)
 	return names[kind];
 }
 
+const uint32_t *graph_branches(const struct state *state, uint32_t *ret_count)
+{
+	bool parallel = state->type == STATE_PARALLEL;
+	*ret_count = parallel ? state->parallel.branches_count : state->type == STATE_MAP;
+	return parallel ? state->parallel.branches : &state->map.processor;
+}
+
+void graph_read_collapsed(struct str text, struct arena *arena, struct graph_options *options)
+{
+	uint32_t count = text.len > 0;
+	for (size_t i = 0; i < text.len; i++)
+		count += text.ptr[i] == ',';
+	struct str *names = ARENA_ARRAY(arena, struct str, count + 1);
+	char *out = arena_alloc(arena, text.len + 1);
+	count = 0;
+	for (size_t i = 0; i < text.len; i++, count++) {
+		names[count] = (struct str){ out, 0 };
+		for (; i < text.len && text.ptr[i] != ','; i++) {
+			if (text.ptr[i] == '\\' && i + 1 < text.len)
+				i++;
+			*out++ = text.ptr[i];
+		}
+		names[count].len = (size_t)(out - names[count].ptr);
+	}
+	options->collapsed = names;
+	options->collapsed_count = count;
+}
+
 struct maker {
 	const struct program *program;
 	struct arena *arena, scratch;
@@ -55,7 +83,9 @@ static bool scope_is_shown(const struct maker *m, uint32_t scope)
 /* What will be drawn, before anything is made of it. */
 static uint64_t count_nodes(const struct maker *m)
 {
-	uint64_t count = 2 + m->folding.folds_count;
+	uint64_t count = 2;
+	for (uint32_t i = 0; i < m->folding.folds_count; i++)
+		count += !m->folding.folds[i].collapsed;
 	for (uint32_t i = 0; i < m->program->scopes_count; i++)
 		count += scope_is_shown(m, i);
 	for (uint32_t i = 0; i < m->program->states_count; i++)
@@ -104,6 +134,11 @@ static void state_add(struct maker *m, uint32_t index, int32_t parent)
 static void fold_add(struct maker *m, uint32_t index, int32_t parent)
 {
 	const struct fold *fold = &m->folding.folds[index];
+	if (fold->collapsed) {
+		m->graph->nodes[parent].collapsed = true;
+		m->node_of_fold[index] = parent;
+		return;
+	}
 	struct graph_node *node = node_add(m, GRAPH_FOLD, parent, arena_format(m->arena, "… %u more", fold->count));
 	if (fold->owner != STATE_NONE)
 		node->detail = STR("branches");
@@ -114,8 +149,8 @@ static void fold_add(struct maker *m, uint32_t index, int32_t parent)
 static void branches_add(struct maker *m, int32_t owner, uint32_t *fold)
 {
 	const struct state *state = m->graph->nodes[owner].state;
-	const uint32_t *scopes = state->type == STATE_PARALLEL ? state->parallel.branches : &state->map.processor;
-	uint32_t count = state->type == STATE_PARALLEL ? state->parallel.branches_count : 1;
+	uint32_t count;
+	const uint32_t *scopes = graph_branches(state, &count);
 	int32_t first = (int32_t)m->graph->nodes_count;
 	for (uint32_t i = 0; i < count && scope_is_shown(m, scopes[i]); i++) {
 		struct graph_node *branch = node_add(m, GRAPH_BRANCH, owner, m->program->scopes[scopes[i]].comment);
@@ -181,8 +216,9 @@ static void folds_fill(struct maker *m)
 	for (uint32_t i = 0; i < m->folding.folds_count; i++) {
 		struct graph_node *node = &graph->nodes[m->node_of_fold[i]];
 		node->folded = ARENA_ARRAY(m->arena, uint32_t, node->folded_count);
-		if (m->folding.folds[i].owner == STATE_NONE)
-			node->detail = arena_format(m->arena, "%u state%s", node->folded_count,
+		if (m->folding.folds[i].owner == STATE_NONE || node->collapsed)
+			node->detail = arena_format(m->arena, "%.*s%s%u state%s", STR_FMT(node->detail),
+						    node->detail.len ? " · " : "", node->folded_count,
 						    node->folded_count == 1 ? "" : "s");
 		node_texts(m, node);
 		node->folded_count = 0;
@@ -367,12 +403,13 @@ static int make_nodes(struct maker *m, struct wf_error *err)
 int graph_make(const struct program *program, const struct graph_options *options, struct arena *arena,
 	       struct graph **ret_graph, struct wf_error *err)
 {
-	uint32_t fan_max = options && options->fan_max ? options->fan_max : GRAPH_FAN_MAX;
+	struct graph_options used = options ? *options : (struct graph_options){ 0 };
+	used.fan_max = !used.fan_max ? GRAPH_FAN_MAX : used.fan_max < 2 ? 2 : used.fan_max;
 	struct maker m = { .program = program, .arena = arena, .graph = ARENA_NEW(arena, struct graph) };
 	m.graph->program = program;
-	m.graph->direction = options ? options->direction : GRAPH_DOWN;
+	m.graph->direction = used.direction;
 	arrows_collect(program, &m.scratch, &m.arrows);
-	folding_decide(program, &m.arrows, fan_max < 2 ? 2 : fan_max, &m.scratch, &m.folding);
+	folding_decide(program, &m.arrows, &used, &m.scratch, &m.folding);
 	int result = make_nodes(&m, err);
 	if (result == 0)
 		result = make_edges(&m, err);

@@ -16,6 +16,8 @@
  * that the program must outlive the graph. Coordinates are whole pixels from the top left corner of the picture, boxes
  * of inner nodes too.
  *
+ * A container can be collapsed by its state's name: it is a box like another state's then, `folded` has what is inside.
+ *
  * Definitions are hostile: a fan wider than `fan_max` folds, and the work is bounded by GRAPH_NODES_MAX,
  * GRAPH_EDGES_MAX and a budget for the bends of long edges (an edge beyond it ends in a label that names its target).
  * Nothing recurses without bound.
@@ -89,8 +91,9 @@ struct graph_node {
 	int64_t retry_attempts;            /* the most that a retrier allows; 0: it never retries */
 	struct str retry;                  /* the retriers in words, a line each; empty if there are none */
 	int32_t first_child, children;     /* a container's branches and fold; a branch's group of states */
-	uint32_t *folded, folded_count;    /* FOLD: the states in it, those nested inside them too */
-	uint32_t folded_transitions;       /* FOLD: transitions that begin and end inside of it */
+	bool collapsed;                    /* STATE: a container without its branches: they are in `folded` */
+	uint32_t *folded, folded_count;    /* FOLD, collapsed: the states in it, those nested inside them too */
+	uint32_t folded_transitions;       /* FOLD, collapsed: transitions that begin and end inside of it */
 	struct graph_box box;
 };
 
@@ -137,15 +140,24 @@ struct graph {
 	uint32_t edges_count;
 	struct graph_group *groups; /* an outer one before those inside of it */
 	uint32_t groups_count;
-	int32_t *node_of;      /* for each state of the program: its node, or the fold that it is in */
-	uint32_t folded_count; /* states in folds */
+	int32_t *node_of;      /* for each state of the program: its node, or that of the fold or collapsed state it is in */
+	uint32_t folded_count; /* states that have no node of their own */
 	int32_t width, height;
 };
 
 struct graph_options {
 	enum graph_direction direction;
 	uint32_t fan_max; /* like neighbours shown before they fold; 0: GRAPH_FAN_MAX; UINT32_MAX: never fold */
+	const struct str *collapsed; /* names of Parallel and Map states to collapse; other names mean nothing */
+	uint32_t collapsed_count;
 };
+
+/* Reads "Name,Other name" into options->collapsed (in the arena, the names too). A comma or a backslash that belongs to a
+ * name has a backslash before it. Any text is one: nothing fails. */
+void graph_read_collapsed(struct str text, struct arena *arena, struct graph_options *options);
+
+/* The scopes inside of a Parallel or Map, in order; of another state: none. */
+const uint32_t *graph_branches(const struct state *state, uint32_t *ret_count);
 
 /* Makes the graph of a program. `options` may be NULL. 0, or ERR(LIMIT) when it is too large to draw even folded. */
 int graph_make(const struct program *program, const struct graph_options *options, struct arena *arena,

@@ -2,7 +2,7 @@
  *
  *     { "direction": "down",             or "right"
  *       "width": 800, "height": 600,     of the picture; all coordinates are whole pixels from its top left corner
- *       "states": 12, "folded": 0,       in the definition; of those, in folds
+ *       "states": 12, "folded": 0,       in the definition; of those, in folds and collapsed containers
  *       "nodes": [ {
  *           "id": 3,                     its place in this list; an outer node stands before those inside of it
  *           "kind": "state",             start, end, state, branch (inside of Parallel and Map), fold ("… 12 more")
@@ -18,7 +18,8 @@
  *           "source": [120, 340],        state: offset and length of its object in the definition's text, bytes
  *           "branch": 0,                 branch: which
  *           "container": true,           Parallel and Map: "parent" of what is inside leads here
- *           "folded": ["A", "B"]         fold: names of the states in it
+ *           "collapsed": true,           … but what is inside is not shown
+ *           "folded": ["A", "B"]         fold, collapsed: names of the states in it
  *       } ],
  *       "edges": [ {
  *           "from": 2, "to": 3,          ids
@@ -74,8 +75,10 @@ static void write_state(const struct graph_node *node, struct buffer *out)
 	}
 	write_string("comment", state->comment, out);
 	buffer_printf(out, ",\"source\":[%zu,%zu]", state->offset, state->length);
-	if (node->children)
+	if (node->children || node->collapsed)
 		buffer_addz(out, ",\"container\":true");
+	if (node->collapsed)
+		buffer_addz(out, ",\"collapsed\":true");
 }
 
 static void write_folded(const struct graph *graph, const struct graph_node *node, struct buffer *out)
@@ -106,7 +109,7 @@ static void write_node(const struct graph *graph, uint32_t index, struct buffer 
 		write_state(node, out);
 	else if (node->kind == GRAPH_BRANCH)
 		buffer_printf(out, ",\"branch\":%u", node->branch);
-	else if (node->kind == GRAPH_FOLD)
+	if (node->kind == GRAPH_FOLD || node->collapsed)
 		write_folded(graph, node, out);
 	buffer_byte(out, '}');
 }

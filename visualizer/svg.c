@@ -218,10 +218,21 @@ static void write_texts(struct picture *p, const struct graph_node *node, const 
 	write_lines(p, detail, x, y + DETAIL_BASE, DETAIL_LINE, &node->subtitle);
 }
 
+/* What a box with something folded inside stands on. */
+static void write_behind(struct picture *p, const struct graph_node *node)
+{
+	struct graph_box behind = node->box;
+	behind.x += 4;
+	behind.y += 4;
+	write_rect(p, "f", &behind, 8);
+}
+
 static void write_state(struct picture *p, const struct graph_node *node)
 {
 	buffer_addz(p->out, "<g>");
 	write_state_title(p, node);
+	if (node->collapsed)
+		write_behind(p, node);
 	if (node->children)
 		write_rect(p, "c", &node->box, 10);
 	else
@@ -242,10 +253,7 @@ static void write_marker(struct picture *p, const struct graph_node *node)
 
 static void write_fold(struct picture *p, const struct graph_node *node)
 {
-	struct graph_box behind = node->box;
-	behind.x += 4;
-	behind.y += 4;
-	write_rect(p, "f", &behind, 8);
+	write_behind(p, node);
 	write_rect(p, "f", &node->box, 8);
 	write_texts(p, node, "t m", "d m", node->box.x + node->box.w / 2);
 	buffer_byte(p->out, '\n');

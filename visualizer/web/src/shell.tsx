@@ -17,8 +17,8 @@ const NAVIGATION: { screen: ScreenName[]; path: string; label: string }[] = [
 	{ screen: ['letters'], path: '/dlq', label: 'Dead letters' },
 	{ screen: ['machines', 'machine'], path: '/machines', label: 'Machines' },
 ];
-const THEME_WORDS: Record<Theme, string> = { system: 'System theme', light: 'Light', dark: 'Dark' };
-const TIME_WORDS: Record<TimeMode, string> = { relative: 'Relative times', local: 'Local times', utc: 'UTC times' };
+const THEME_WORDS: Record<Theme, string> = { system: 'System', light: 'Light', dark: 'Dark' };
+const TIME_WORDS: Record<TimeMode, string> = { relative: 'Relative', local: 'Local', utc: 'UTC' };
 
 function LiveChip() {
 	const state = liveState.value;
@@ -103,7 +103,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
 			</a>
 			<header class="top">
 				<a class="brand" href={href('/')}>
-					<span aria-hidden="true">⋄</span> Ratchet
+					<span aria-hidden="true">⋄</span> <span class="brand-word">Ratchet</span>
 				</a>
 				<nav aria-label="Screens">
 					{NAVIGATION.map((item) => (
@@ -115,7 +115,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
 				<span class="grow" />
 				<LiveChip />
 				<button type="button" class="jump-button" onClick={openJump}>
-					Jump to <kbd>Ctrl K</kbd>
+					Jump <kbd>Ctrl K</kbd>
 				</button>
 				<Choice label="Times" value={timeMode.value} words={TIME_WORDS} choices={TIME_MODES} set={setTimeMode} />
 				<Choice label="Theme" value={theme.value} words={THEME_WORDS} choices={THEMES} set={setTheme} />

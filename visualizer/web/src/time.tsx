@@ -30,10 +30,18 @@ export function formatDuration(ms: number): string {
 	return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
+// No finer than what one reads at a glance: seconds, minutes, hours, days.
+function formatRough(ms: number): string {
+	const minutes = Math.floor(ms / 60_000);
+	if (minutes < 1) return `${Math.floor(ms / 1000)} s`;
+	if (minutes < 60) return `${minutes} min`;
+	return minutes < 2 * 1440 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 1440)} days`;
+}
+
 export function formatRelative(ms: number, nowMs: number): string {
 	const since = nowMs - ms;
 	if (Math.abs(since) < 2000) return 'just now';
-	return since > 0 ? `${formatDuration(Math.floor(since / 1000) * 1000)} ago` : `in ${formatDuration(-since)}`;
+	return since > 0 ? `${formatRough(since)} ago` : `in ${formatRough(-since)}`;
 }
 
 export function formatUtc(ms: number): string {
@@ -67,5 +75,5 @@ export function Moment({ ms }: { ms: number }) {
 
 // How long something took, or takes until now.
 export function Duration({ from, to }: { from: number; to?: number }) {
-	return <span class="number">{formatDuration((to ?? now.value) - from)}</span>;
+	return <span class="number">{formatDuration(Math.max(0, (to ?? now.value) - from))}</span>;
 }

@@ -51,7 +51,6 @@ export interface Completion {
 export interface RunningTask {
 	task: number;
 	state: string;
-	path?: string;
 	progress?: number;
 	started_ms: number;
 	eta_ms?: number;
@@ -102,8 +101,9 @@ export interface GraphNode {
 	retry?: { attempts: number; text: string };
 	comment?: string;
 	branch?: number;
-	container?: boolean;
-	folded?: string[];
+	container?: boolean; // Parallel and Map …
+	collapsed?: boolean; // … of which the inside is not shown
+	folded?: string[]; // the states in a fold, or in what is collapsed
 }
 export interface GraphEdge {
 	from: number;

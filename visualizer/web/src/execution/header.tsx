@@ -9,6 +9,7 @@ import { Heading } from '../shell';
 import { StatusPill } from '../status';
 import { Duration, Moment } from '../time';
 import type { Execution, Json } from '../types';
+import { causeSentence } from './cause';
 import { chooseState } from './view-state';
 
 async function inputOf(execution: Execution): Promise<Json> {
@@ -59,12 +60,12 @@ export function ExecutionHeader({ execution, onRedrive, onChanged }: { execution
 					Stop …
 				</button>
 			)}
-			{!running && (
+			{!running && execution.status !== 'SUCCEEDED' && (
 				<button
 					type="button"
 					class="primary"
 					disabled={!!denied || !execution.redrivable}
-					title={denied ?? (execution.redrivable ? undefined : 'Only an execution that failed, timed out or was aborted can be redriven')}
+					title={denied ?? (execution.redrivable ? undefined : 'It ended too long ago to be redriven')}
 					onClick={onRedrive}
 				>
 					Redrive …
@@ -96,7 +97,7 @@ export function Banner({ execution }: { execution: Execution }) {
 				)}
 				{(execution.attempts ?? 0) > 1 && ` after ${execution.attempts} attempts`}
 				{others > 0 && ` — ${others} other ${others === 1 ? 'execution' : 'executions'} failed here with this error in the last hour`}
-				{execution.cause && <div class="banner-cause clip" title={execution.cause.slice(0, 2000)}>{execution.cause.slice(0, 400)}</div>}
+				{execution.cause && <div class="banner-cause clip" title={execution.cause.slice(0, 2000)}>{causeSentence(execution.cause).slice(0, 400)}</div>}
 			</div>
 			<a class="button" href={href('/dlq', { machine: execution.machine, error: execution.error, state })}>
 				Open dead letters

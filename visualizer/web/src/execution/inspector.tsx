@@ -11,6 +11,7 @@ import { formatDuration, Moment, now } from '../time';
 import type { Execution, GraphNode, HistoryEvent, Inspection, StateAt } from '../types';
 import { EventsTab } from './events';
 import { LogTab } from './log';
+import { Summary } from './summary';
 import { DefinitionTab, ErrorTab, FlowTab, InputTab, OutputTab } from './tabs';
 import { TABS, type Tab, type ViewState } from './view-state';
 
@@ -96,7 +97,7 @@ function Facts({ visit, node, timeMs }: { visit: Inspection; node: GraphNode | u
 			</div>
 			<div>
 				<dt>Duration</dt>
-				<dd class="number">{formatDuration((visit.stop_ms ?? timeMs) - visit.start_ms)}</dd>
+				<dd class="number">{formatDuration(Math.max(0, (visit.stop_ms ?? timeMs) - visit.start_ms))}</dd>
 			</div>
 			{attempts > 0 && (
 				<div>
@@ -166,14 +167,7 @@ function Inspected(props: InspectorProps) {
 	const tab: Tab = view.tab ?? (failed ? 'error' : visit?.outcome === 'running' && visit.type === 'Task' ? 'log' : 'input');
 	const timeMs = view.ev === null ? now.value : (at?.time_ms ?? now.value);
 	if (!state)
-		return (
-			<section class="pane inspector" aria-label="Inspector">
-				<div class="empty">
-					<p>Choose a state in the graph or in the outline to see its input, output and errors.</p>
-				</div>
-				<EventsTab arn={arn} last={props.execution.events} heard={heard} state="" ev={view.ev} />
-			</section>
-		);
+		return <Summary arn={arn} execution={props.execution} view={view} heard={heard} />;
 	const outcome: Outcome = visit?.outcome ?? (figures ? lookOf([figures]).outcome : 'pending');
 	return (
 		<section class="pane inspector" aria-label="Inspector">

@@ -11,8 +11,11 @@ import { theme } from '../preferences';
 import { Axis } from './timeline';
 import { chooseItem } from './view-state';
 
-const ROW_HEIGHT = 30;
-const LEFT = 8; // pixels before the axis begins
+export const ITEM_ROW_HEIGHT = 30;
+export const SLOT_HEIGHT = 20;
+const LEFT = 52; // pixels before the axis begins: the slots' names stand there
+const RIGHT = 8;
+const FAILED_LEAST = 3; // pixels: a failure is seen, however short
 const COLOURS: Record<string, string> = { succeeded: '--ok', failed: '--bad', aborted: '--idle', running: '--run' };
 
 type ItemOutcome = MapItem[4];
@@ -55,19 +58,24 @@ function drawItems(canvas: HTMLCanvasElement, answer: MapTimeline, chosen: numbe
 	const style = getComputedStyle(canvas);
 	const { origin, span } = spanOf(answer);
 	const slots = Math.max(1, answer.slots);
-	const rowHeight = Math.min(18, (height - 4) / slots);
+	const rowHeight = Math.min(SLOT_HEIGHT, (height - 4) / slots);
 	const bar = Math.max(1, rowHeight - (rowHeight > 4 ? 2 : 0.5));
-	const x = (ms: number) => LEFT + ((ms - origin) / span) * (width - 2 * LEFT);
+	const x = (ms: number) => LEFT + ((ms - origin) / span) * (width - LEFT - RIGHT);
 	const end = moment ?? origin + span;
 	const started = performance.now();
+	context.fillStyle = style.getPropertyValue('--muted');
+	context.font = `11px ${style.fontFamily}`;
+	// The first and the last slot have their names, all of them where there is room.
+	for (let slot = 0; slot < slots; slot += rowHeight >= 12 ? 1 : Math.max(1, slots - 1)) context.fillText(`slot ${slot + 1}`, 8, 2 + slot * rowHeight + Math.max(8, rowHeight / 2 + 3), LEFT - 12);
 	// One colour after the other: changing it is what costs.
 	for (const outcome of ['succeeded', 'running', 'aborted', 'failed'] as ItemOutcome[]) {
 		context.fillStyle = style.getPropertyValue(COLOURS[outcome] ?? '--idle');
+		const least = outcome === 'failed' ? FAILED_LEAST : 1;
 		for (const one of answer.items) {
 			const item = itemAt(one, moment);
 			if (!item || item[4] !== outcome) continue;
 			const left = x(item[2]);
-			context.fillRect(left, 2 + item[1] * rowHeight, Math.max(1, x(Math.min(end, item[3] || end)) - left - 0.5), bar);
+			context.fillRect(left, 2 + item[1] * rowHeight, Math.max(least, x(Math.min(end, item[3] || end)) - left - 0.5), bar);
 		}
 	}
 	const marked = answer.items.find(([index]) => index === chosen);
@@ -83,9 +91,9 @@ function drawItems(canvas: HTMLCanvasElement, answer: MapTimeline, chosen: numbe
 function itemAtPoint(answer: MapTimeline, canvas: HTMLCanvasElement, px: number, py: number): number {
 	const { origin, span } = spanOf(answer);
 	const slots = Math.max(1, answer.slots);
-	const rowHeight = Math.min(18, (canvas.clientHeight - 4) / slots);
+	const rowHeight = Math.min(SLOT_HEIGHT, (canvas.clientHeight - 4) / slots);
 	const slot = Math.floor((py - 2) / rowHeight);
-	const perPixel = span / (canvas.clientWidth - 2 * LEFT);
+	const perPixel = span / (canvas.clientWidth - LEFT - RIGHT);
 	const ms = origin + (px - LEFT) * perPixel;
 	let best = -1;
 	let nearest = 6 * perPixel; // a short item is hit from six pixels away
@@ -169,7 +177,7 @@ export function ItemsTable({ of, item, prefix, moment }: ItemsProps) {
 						<VirtualList
 							label="Items"
 							count={rows.length}
-							rowHeight={ROW_HEIGHT}
+							rowHeight={ITEM_ROW_HEIGHT}
 							follow={rows.findIndex(([index]) => index === chosen)}
 							empty={<p class="empty">{by === 'failed' ? 'No item failed.' : 'No item was started yet.'}</p>}
 							head={

@@ -1,14 +1,22 @@
-// What a task writes while it runs: the kept end of its log, then each line as it comes.
+// What a task writes while it runs: the kept end of its log, then each line as it comes. Lines that only tell the progress
+// are shown as such.
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { executionApi } from '../api';
 import { useLive, type LiveEvent } from '../live/client';
+import { Progress } from '../figures';
 import { VirtualList } from '../list';
 import { Loaded, useResource } from '../resource';
 import type { Inspection } from '../types';
 
 const LINES_MOST = 5000;
 const ROW_HEIGHT = 20;
+
+// 0 … 1, of a line that holds nothing else.
+function progressOf(line: string): number | null {
+	const found = /^\{"progress":\s*([\d.]+)\}$/.exec(line);
+	return found ? Math.min(1, Number(found[1])) : null;
+}
 
 export function LogTab({ arn, visit }: { arn: string; visit: Inspection }) {
 	const attempts = visit.attempts ?? [];
@@ -34,6 +42,10 @@ export function LogTab({ arn, visit }: { arn: string; visit: Inspection }) {
 		},
 		refresh,
 	);
+	const written = kept.data.value?.log.replace(/\n$/, '') ?? '';
+	const all = [...(written ? written.split('\n') : []), ...came.value];
+	const lines = all.filter((line) => progressOf(line) === null).slice(-LINES_MOST);
+	const share = progress.value ?? all.map(progressOf).filter((one) => one !== null).at(-1) ?? null;
 	if (visit.type !== 'Task') return <p class="muted">Only tasks write a log.</p>;
 	if (task === null) return <p class="muted">No attempt was made yet.</p>;
 	return (
@@ -50,27 +62,24 @@ export function LogTab({ arn, visit }: { arn: string; visit: Inspection }) {
 					</select>
 				</label>
 			)}
-			{progress.value !== null && <p class="number">{Math.round(progress.value * 100)} %</p>}
+			{share !== null && visit.outcome === 'running' && <Progress label="Progress" parts={[{ tone: 'run', share }]} text={`${Math.round(share * 100)} %`} />}
 			<Loaded of={kept} lines={6}>
-				{({ log }) => {
-					const lines = [...(log ? log.replace(/\n$/, '').split('\n') : []), ...came.value].slice(-LINES_MOST);
-					return (
-						<VirtualList
-							label="Log"
-							role="list"
-							class="log-lines"
-							count={lines.length}
-							rowHeight={ROW_HEIGHT}
-							stickToEnd
-							empty={<p class="empty">{visit.outcome === 'running' ? 'It has written nothing yet.' : 'It wrote nothing.'}</p>}
-							row={(index) => (
-								<div role="listitem" class="log-line" key={index} title={lines[index]?.slice(0, 2000)}>
-									{lines[index]}
-								</div>
-							)}
-						/>
-					);
-				}}
+				{() => (
+					<VirtualList
+						label="Log"
+						role="list"
+						class="log-lines"
+						count={lines.length}
+						rowHeight={ROW_HEIGHT}
+						stickToEnd
+						empty={<p class="empty">{visit.outcome === 'running' ? 'It has written nothing yet.' : 'It wrote nothing.'}</p>}
+						row={(index) => (
+							<div role="listitem" class="log-line" key={index} title={lines[index]?.slice(0, 2000)}>
+								{lines[index]}
+							</div>
+						)}
+					/>
+				)}
 			</Loaded>
 		</div>
 	);

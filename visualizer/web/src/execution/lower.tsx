@@ -8,12 +8,20 @@ import { executionApi } from '../api';
 import { still } from '../still';
 import { setQuery } from '../router';
 import type { Execution, GraphNode, HistoryEvent, MapTimeline, StateAt, Timeline } from '../types';
-import { ItemsPicture, ItemsTable } from './items';
-import { TimelineRows } from './timeline';
-import { type LowerView, type ViewState } from './view-state';
+import { ITEM_ROW_HEIGHT, ItemsPicture, ItemsTable, SLOT_HEIGHT } from './items';
+import { TIMELINE_ROW_HEIGHT, TimelineRows } from './timeline';
+import { LOWER_VIEWS, type LowerView, type ViewState } from './view-state';
 
 const VISITS_MOST = 5000;
 const ITEMS_MOST = 20000;
+const VIEW_WORDS: Record<LowerView, string> = { timeline: 'States', items: 'Items', table: 'Items as table' };
+
+// As high as what is in it, within bounds (execution.css): what it does not need is the graph's.
+function contentHeight(shown: LowerView, visits: Timeline | null, items: MapTimeline | null): number {
+	if (shown === 'timeline') return 80 + (visits?.visits.length ?? 0) * TIMELINE_ROW_HEIGHT;
+	if (shown === 'items') return 84 + (items?.slots ?? 0) * SLOT_HEIGHT;
+	return 150 + (items?.items.length ?? 0) * ITEM_ROW_HEIGHT;
+}
 
 interface LowerProps {
 	arn: string;
@@ -43,7 +51,7 @@ function Panes({ arn, execution, at, map, heard, view, selected, handle }: Lower
 	const answer = items.data.value;
 	const prefix = map && handle.current ? handle.current.model.pathOf(map, view.item) : mapName;
 	return (
-		<section class="pane lower" aria-label="Timeline">
+		<section class="pane lower" aria-label="Timeline" style={{ '--content': `${contentHeight(shown, visits.data.value, answer)}px` }}>
 			<div class="pane-bar">
 				<h2>{shown === 'timeline' ? 'Timeline' : mapName}</h2>
 				{answer && shown !== 'timeline' && (
@@ -52,24 +60,18 @@ function Panes({ arn, execution, at, map, heard, view, selected, handle }: Lower
 					</span>
 				)}
 				<span class="grow" />
-				<div class="chips" role="group" aria-label="What is shown">
-					<button type="button" aria-pressed={shown === 'timeline'} onClick={() => choose('timeline')}>
-						States
-					</button>
-					{mapName && (
-						<>
-							<button type="button" aria-pressed={shown === 'items'} onClick={() => choose('items')}>
-								Items
+				{mapName && (
+					<div class="chips" role="group" aria-label="What is shown">
+						{LOWER_VIEWS.map((one) => (
+							<button type="button" key={one} aria-pressed={shown === one} onClick={() => choose(one)}>
+								{VIEW_WORDS[one]}
 							</button>
-							<button type="button" aria-pressed={shown === 'table'} onClick={() => choose('table')}>
-								Items as table
-							</button>
-						</>
-					)}
-				</div>
+						))}
+					</div>
+				)}
 			</div>
 			{shown === 'timeline' ? (
-				<TimelineRows of={visits} item={view.item} selected={selected} moment={moment} />
+				<TimelineRows of={visits} item={view.item} selected={selected} moment={moment} maps={at?.maps ?? {}} />
 			) : shown === 'items' ? (
 				<ItemsPicture of={items} item={view.item} prefix={prefix} moment={moment} />
 			) : (

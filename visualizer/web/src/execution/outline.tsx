@@ -2,13 +2,14 @@
 // thousand states.
 import { useSignal, type Signal } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
+import { toggleCollapsed } from '../graph/collapse';
 import { GraphModel, lookOf, nodeName } from '../graph/model';
 import { describeNode } from '../graph/node';
 import { VirtualList } from '../list';
 import { Skeleton } from '../resource';
 import { OUTCOME_LOOK } from '../status';
 import { still } from '../still';
-import type { Graph, StateAt } from '../types';
+import type { Graph, GraphNode, StateAt } from '../types';
 
 const ROW_HEIGHT = 28;
 
@@ -19,19 +20,39 @@ interface OutlineProps {
 	onSelect: (state: string) => void;
 }
 
+// For the pointer; keys have the arrows to the left and right.
+function Fold({ node }: { node: GraphNode }) {
+	const does = `${node.collapsed ? 'Unfold' : 'Fold'} ${nodeName(node)}`;
+	const fold = (event: MouseEvent) => {
+		event.stopPropagation();
+		toggleCollapsed(nodeName(node));
+	};
+	return (
+		<button type="button" class="quiet outline-fold" tabIndex={-1} aria-label={does} title={does} onClick={fold}>
+			{node.collapsed ? `▸ ${node.folded?.length ?? 0}` : '▾'}
+		</button>
+	);
+}
+
 function Tree({ graph, at, selected, onSelect }: OutlineProps) {
 	const wanted = useSignal('');
 	const model = useMemo(() => graph && new GraphModel(graph), [graph]);
 	const looks = model?.looks(at.value) ?? [];
 	const text = wanted.value.toLowerCase();
 	const rows = (model?.outline ?? []).filter(({ node }) => !text || (node.kind !== 'branch' && nodeName(node).toLowerCase().includes(text)));
-	const chosen = rows.findIndex(({ node }) => node.kind === 'state' && nodeName(node) === selected);
+	const chosen = rows.findIndex(({ node }) => node === model?.byState.get(selected));
 	const select = (index: number) => {
 		const node = rows[index]?.node;
 		if (node?.kind === 'state') onSelect(nodeName(node));
 		else if (node?.folded?.[0]) onSelect(node.folded[0]);
 	};
 	const onKey = (event: KeyboardEvent) => {
+		const node = rows[chosen]?.node;
+		const wanted = event.key === 'ArrowRight' ? 'open' : event.key === 'ArrowLeft' ? 'closed' : '';
+		if (wanted && node?.container && (wanted === 'open') === !!node.collapsed) {
+			event.preventDefault();
+			toggleCollapsed(nodeName(node));
+		}
 		const by = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
 		if (!by) return;
 		event.preventDefault();
@@ -72,6 +93,7 @@ function Tree({ graph, at, selected, onSelect }: OutlineProps) {
 									aria-posinset={row.place}
 									aria-setsize={row.siblings}
 									aria-selected={index === chosen}
+									aria-expanded={node.container ? !node.collapsed : undefined}
 									style={{ paddingLeft: `${10 + row.depth * 14}px` }}
 									onClick={() => select(index)}
 								>
@@ -83,6 +105,7 @@ function Tree({ graph, at, selected, onSelect }: OutlineProps) {
 												{shown.icon}
 											</span>
 											<span class="clip">{nodeName(node)}</span>
+											{node.container && <Fold node={node} />}
 											<span class="off-screen">{describeNode(node, look).slice(nodeName(node).length)}</span>
 											<span class="grow" />
 											<span class="outline-counts number" aria-hidden="true">

@@ -1,15 +1,25 @@
 // What runs now: progress of tasks that tell it, counts of Maps, and how long it will take.
 import type { Signal } from '@preact/signals';
+import { executionApi } from '../api';
 import { Progress } from '../figures';
+import { useResource } from '../resource';
 import { formatDuration, now } from '../time';
-import type { Execution, MapFigures, RunningTask, StateAt } from '../types';
+import { itemNumber } from './path';
+import type { EventsPage, Execution, MapFigures, RunningTask, StateAt } from '../types';
 
 const TASKS_MOST = 4;
+const ETA_LEAST = 0.05; // done: before that the time left is a guess
 
 // From what was done and how long it took; nothing until something is done.
 export function etaOf(map: MapFigures, sinceMs: number): number | null {
 	const done = map.succeeded + map.failed + map.aborted;
 	return done ? (sinceMs / done) * (map.length - done) : null;
+}
+
+// Slow work is counted by the minute.
+function rateWords(perSecond: number): string {
+	if (perSecond >= 1) return `${perSecond >= 10 ? perSecond.toFixed(0) : perSecond.toFixed(1)} a second`;
+	return `${(perSecond * 60).toFixed(perSecond * 60 >= 10 ? 0 : 1)} a minute`;
 }
 
 function MapRow({ name, map, sinceMs }: { name: string; map: MapFigures; sinceMs: number }) {
@@ -21,7 +31,7 @@ function MapRow({ name, map, sinceMs }: { name: string; map: MapFigures; sinceMs
 		`${done} of ${map.length}`,
 		map.failed ? `${map.failed} failed` : '',
 		`${map.running} running`,
-		rate ? `${rate >= 10 ? rate.toFixed(0) : rate.toFixed(2)} a second` : '',
+		rate ? `${rateWords(rate)}` : '',
 		eta !== null ? `about ${formatDuration(Math.max(1000, Math.round(eta / 1000) * 1000))} left` : '',
 	];
 	return (
@@ -36,11 +46,14 @@ function MapRow({ name, map, sinceMs }: { name: string; map: MapFigures; sinceMs
 	);
 }
 
-function TaskRow({ task }: { task: RunningTask }) {
+// Which of several it is: the iteration that its scheduling belongs to, asked once.
+function TaskRow({ arn, task, maps }: { arn: string; task: RunningTask; maps: StateAt['maps'] }) {
+	const scheduled = useResource<EventsPage>(executionApi(arn, '/events', { from: task.task, limit: 1 }));
+	const path = scheduled.data.value?.events[0]?.path ?? '';
 	const share = task.progress ?? 0;
-	const eta = task.eta_ms === undefined ? '' : ` · about ${formatDuration(Math.max(1000, Math.round(task.eta_ms / 1000) * 1000))} left`;
+	const eta = task.eta_ms === undefined || share < ETA_LEAST ? '' : ` · about ${formatDuration(Math.max(1000, Math.round(task.eta_ms / 1000) * 1000))} left`;
 	const text = task.progress === undefined ? `for ${formatDuration(Math.max(0, now.value - task.started_ms))}` : `${Math.round(share * 100)} %${eta}`;
-	return <Progress label={task.path ? `${task.state} · ${task.path}` : task.state} parts={[{ tone: 'run', share }]} text={text} />;
+	return <Progress label={task.state + itemNumber(path, maps)} parts={[{ tone: 'run', share }]} text={text} />;
 }
 
 export function RunningNow({ execution, at }: { execution: Execution; at: Signal<StateAt | null> | null }) {
@@ -55,7 +68,7 @@ export function RunningNow({ execution, at }: { execution: Execution; at: Signal
 				<MapRow key={name} name={name} map={map} sinceMs={Math.max(0, now.value - (moment?.states[name]?.first_ms ?? now.value))} />
 			))}
 			{tasks.slice(0, TASKS_MOST).map((task) => (
-				<TaskRow key={task.task} task={task} />
+				<TaskRow key={task.task} arn={execution.arn} task={task} maps={moment?.maps ?? {}} />
 			))}
 			{tasks.length > TASKS_MOST && <span class="muted">and {tasks.length - TASKS_MOST} more tasks</span>}
 		</section>

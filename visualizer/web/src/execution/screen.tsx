@@ -6,6 +6,7 @@ import { announce } from '../announce';
 import { openRedrive } from '../actions';
 import { executionApi } from '../api';
 import { GraphView, type GraphHandle } from '../graph/view';
+import { collapsedQuery, toggleAround } from '../graph/collapse';
 import { isStateLike, nodeName } from '../graph/model';
 import { offerStates } from '../jump';
 import { useKeys } from '../keys';
@@ -52,9 +53,11 @@ function GraphBar(props: { handle: { current: GraphHandle | null }; graph: Graph
 			<button type="button" aria-label="Zoom out" onClick={() => viewport()?.zoom(0.8)}>
 				−
 			</button>
-			<button type="button" disabled={!props.failed.length} onClick={props.onNextFailure}>
-				Next failure <kbd>!</kbd>
-			</button>
+			{props.failed.length > 0 && (
+				<button type="button" onClick={props.onNextFailure}>
+					Next failure <kbd>!</kbd>
+				</button>
+			)}
 			<span class="grow" />
 			{props.item && (
 				<button type="button" aria-pressed="true" title="Show all items again" onClick={() => chooseItem(null)}>
@@ -69,7 +72,7 @@ function GraphBar(props: { handle: { current: GraphHandle | null }; graph: Graph
 export function ExecutionScreen({ subject: arn }: { subject: string }) {
 	const view = readView();
 	const info = useResource<Execution>(executionApi(arn));
-	const graph = useResource<Graph>(executionApi(arn, '/graph', { fold: LIKE_BRANCHES }));
+	const graph = useResource<Graph>(executionApi(arn, '/graph', { fold: LIKE_BRANCHES, collapse: collapsedQuery() }), arn);
 	const at = useResource<StateAt>(executionApi(arn, '/state', { event: view.ev, path: view.item }), `${arn} ${view.item}`);
 	const handle = useRef<GraphHandle | null>(null);
 	const heard = useSignal<HistoryEvent | null>(null); // the newest of the stream
@@ -93,7 +96,7 @@ export function ExecutionScreen({ subject: arn }: { subject: string }) {
 	const execution = info.data.value;
 	const model = useMemo(() => graph.data.value && new Map(graph.data.value.nodes.map((node) => [nodeName(node), node])), [graph.data.value]);
 	useEffect(() => {
-		offerStates(graph.data.value?.nodes.filter((node) => node.kind === 'state').map(nodeName) ?? []);
+		offerStates(graph.data.value?.nodes.flatMap((node) => [...(node.kind === 'state' ? [nodeName(node)] : []), ...(node.folded ?? [])]) ?? []);
 		return () => offerStates([]);
 	}, [graph.data.value]);
 
@@ -133,6 +136,7 @@ export function ExecutionScreen({ subject: arn }: { subject: string }) {
 	useKeys('Execution', [
 		{ key: 'j', does: 'next state', run: () => walk(1) },
 		{ key: 'k', does: 'state before', run: () => walk(-1) },
+		{ key: 'c', does: 'fold or unfold what is around the state', run: () => toggleAround(handle.current?.model, selected) },
 		{ key: 'f', does: 'fit the graph', run: () => handle.current?.viewport.fit() },
 		{ key: '!', does: 'next failure', run: nextFailure },
 		{ key: '[', does: 'event before', run: () => step(-1) },

@@ -2,21 +2,7 @@
 import { JsonTree, PayloadView } from '../json';
 import { formatDuration } from '../time';
 import type { Attempt, GraphNode, Inspection, Json } from '../types';
-
-// A cause is often JSON in a text.
-function causeOf(text: string): Json | null {
-	if (!/^\s*[[{]/.test(text)) return null;
-	try {
-		return JSON.parse(text) as Json;
-	} catch {
-		return null;
-	}
-}
-
-function Cause({ text }: { text: string }) {
-	const parsed = causeOf(text);
-	return parsed === null ? <pre class="cause">{text}</pre> : <JsonTree value={parsed} label="cause" />;
-}
+import { Cause, causeSentence } from './cause';
 
 function AttemptRow({ attempt, number }: { attempt: Attempt; number: number }) {
 	const took = attempt.ended_ms === undefined ? '' : formatDuration(attempt.ended_ms - (attempt.started_ms ?? attempt.scheduled_ms));
@@ -27,7 +13,7 @@ function AttemptRow({ attempt, number }: { attempt: Attempt; number: number }) {
 			<td class="number">{took}</td>
 			<td>
 				{attempt.error && <code>{attempt.error}</code>}
-				{attempt.cause && <div class="muted clip-2" title={attempt.cause.slice(0, 2000)}>{attempt.cause.slice(0, 300)}</div>}
+				{attempt.cause && <div class="muted clip-2" title={attempt.cause.slice(0, 2000)}>{causeSentence(attempt.cause).slice(0, 300)}</div>}
 			</td>
 			<td class="number">{attempt.retry_ms === undefined ? '' : formatDuration(attempt.retry_ms - (attempt.ended_ms ?? attempt.retry_ms))}</td>
 		</tr>

@@ -3,11 +3,12 @@ import { VirtualList } from '../list';
 import { Loaded, type Resource } from '../resource';
 import { OUTCOME_LOOK } from '../status';
 import { formatDuration, now } from '../time';
-import type { SegmentKind, Timeline, Visit } from '../types';
+import type { SegmentKind, StateAt, Timeline, Visit } from '../types';
+import { itemNumber } from './path';
 import { chooseState } from './view-state';
 import { setQuery } from '../router';
 
-const ROW_HEIGHT = 28;
+export const TIMELINE_ROW_HEIGHT = 28;
 const SEGMENT_WORDS: Record<SegmentKind, string> = { queued: 'queued', run: 'ran', wait: 'waited', retry: 'waited to retry' };
 
 // What a visit was at a moment: what came later is not there yet.
@@ -39,7 +40,17 @@ function Bar({ visit, origin, span, end }: { visit: Visit; origin: number; span:
 	);
 }
 
-function Row({ visit, index, origin, span, end, chosen }: { visit: Visit; index: number; origin: number; span: number; end: number; chosen: boolean }) {
+interface RowProps {
+	visit: Visit;
+	index: number;
+	origin: number;
+	span: number;
+	end: number;
+	chosen: boolean;
+	maps: StateAt['maps'];
+}
+
+function Row({ visit, index, origin, span, end, chosen, maps }: RowProps) {
 	const stop = Math.min(visit.stop_ms ?? end, end);
 	const look = OUTCOME_LOOK[visit.outcome];
 	const kinds = visit.segments.map(([kind, from, to]) => `${SEGMENT_WORDS[kind]} ${formatDuration(Math.max(0, (to || stop) - from))}`);
@@ -57,7 +68,7 @@ function Row({ visit, index, origin, span, end, chosen }: { visit: Visit; index:
 				>
 					{visit.state}
 				</button>
-				{visit.path && <span class="muted"> {visit.path}</span>}
+				<span class="muted number">{itemNumber(visit.path ?? '', maps)}</span>
 			</span>
 			<span role="cell" class="timeline-outcome">
 				<span aria-hidden="true">{look.icon}</span> {look.word}
@@ -76,8 +87,8 @@ function Row({ visit, index, origin, span, end, chosen }: { visit: Visit; index:
 export function Axis({ span }: { span: number }) {
 	return (
 		<span class="axis">
-			{(span < 8 ? [0] : [0, 0.25, 0.5, 0.75]).map((part) => (
-				<span class="number" key={part} style={{ left: `${part * 100}%` }}>
+			{(span < 8 ? [0] : [0, 0.5]).map((part) => (
+				<span class={`number ${part ? 'axis-between' : ''}`} key={part} style={{ left: `${part * 100}%` }}>
 					{formatDuration(span * part)}
 				</span>
 			))}
@@ -86,7 +97,15 @@ export function Axis({ span }: { span: number }) {
 	);
 }
 
-export function TimelineRows({ of, item, selected, moment }: { of: Resource<Timeline>; item: string; selected: string; moment: number | null }) {
+interface TimelineRowsProps {
+	of: Resource<Timeline>;
+	item: string;
+	selected: string;
+	moment: number | null;
+	maps: StateAt['maps'];
+}
+
+export function TimelineRows({ of, item, selected, moment, maps }: TimelineRowsProps) {
 	return (
 		<Loaded of={of} lines={5}>
 			{(timeline) => {
@@ -104,7 +123,7 @@ export function TimelineRows({ of, item, selected, moment }: { of: Resource<Time
 						label="Visits of states"
 						class="timeline-list"
 						count={visits.length}
-						rowHeight={ROW_HEIGHT}
+						rowHeight={TIMELINE_ROW_HEIGHT}
 						follow={visits.findIndex((visit) => visit.state === selected)}
 						empty={<p class="empty">{item ? `Nothing of ${item} was entered yet.` : 'No state was entered yet.'}</p>}
 						head={
@@ -120,7 +139,7 @@ export function TimelineRows({ of, item, selected, moment }: { of: Resource<Time
 						}
 						row={(index) => {
 							const visit = visits[index];
-							return visit && <Row key={visit.event} visit={visit} index={index} origin={timeline.origin_ms} span={span} end={end} chosen={visit.state === selected} />;
+							return visit && <Row key={visit.event} visit={visit} index={index} origin={timeline.origin_ms} span={span} end={end} chosen={visit.state === selected} maps={maps} />;
 						}}
 					/>
 				);

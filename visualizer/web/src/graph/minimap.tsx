@@ -1,7 +1,7 @@
 // The whole graph in a corner, and where the window is. For the pointer: the outline does the same for keys.
 import { effect, type Signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import type { GraphModel, NodeLook } from './model';
+import { isOpenContainer, type GraphModel, type NodeLook } from './model';
 import type { Viewport } from './viewport';
 
 const WIDTH = 150;
@@ -32,7 +32,7 @@ export function Minimap({ model, viewport, looks }: { model: GraphModel; viewpor
 				context.setTransform(2, 0, 0, 2, 0, 0);
 				context.clearRect(0, 0, WIDTH, HEIGHT);
 				for (const node of model.graph.nodes) {
-					if (node.container || node.kind === 'branch') continue;
+					if (isOpenContainer(node) || node.kind === 'branch') continue;
 					context.fillStyle = colours[looks[node.id]?.value.outcome ?? 'pending'] ?? 'grey';
 					context.fillRect(node.x * scale, node.y * scale, Math.max(1, node.w * scale), Math.max(1, node.h * scale));
 				}

@@ -35,6 +35,9 @@ export const PENDING: NodeLook = { outcome: 'pending', entered: 0, retries: 0, r
 export function isStateLike(node: GraphNode): boolean {
 	return node.kind === 'state' || node.kind === 'fold';
 }
+export function isOpenContainer(node: GraphNode): boolean {
+	return !!node.container && !node.collapsed;
+}
 export function nodeName(node: GraphNode): string {
 	return node.name ?? '';
 }
@@ -131,7 +134,7 @@ export class GraphModel {
 	// The states of a node: its own name, those of a fold, '' for the start.
 	private namesOf(id: number): string[] {
 		const node = this.node(id);
-		return node.folded ?? [node.kind === 'start' ? '' : nodeName(node)];
+		return node.kind === 'fold' ? (node.folded ?? []) : [node.kind === 'start' ? '' : nodeName(node)];
 	}
 
 	// In reading order; a branch is no row of its own unless it has siblings.
@@ -153,8 +156,10 @@ export class GraphModel {
 		const states = at?.states ?? {};
 		const of = (name: string) => (Object.hasOwn(states, name) ? [states[name] as StateFigures] : []);
 		return this.graph.nodes.map((node) => {
-			if (node.kind === 'state') return lookOf(of(nodeName(node)));
-			return node.folded ? lookOf(node.folded.flatMap(of)) : PENDING;
+			const inside = lookOf((node.folded ?? []).flatMap(of));
+			if (node.kind !== 'state') return inside;
+			const own = lookOf(of(nodeName(node)));
+			return node.collapsed ? { ...own, running: inside.running, failed: inside.failed, retries: inside.retries } : own;
 		});
 	}
 
@@ -200,6 +205,22 @@ export class GraphModel {
 		return null;
 	}
 
+	// The container that is folded in one of the two graphs and not in the other: as it was, as it is.
+	changedFold(next: GraphModel): [GraphNode, GraphNode] | null {
+		for (const node of next.graph.nodes) {
+			const old = node.container ? this.byState.get(nodeName(node)) : undefined;
+			if (old && old.name === node.name && !old.collapsed !== !node.collapsed) return [old, node];
+		}
+		return null;
+	}
+
+	// The Parallel or Map that the node is, or the innermost around it.
+	containerOf(node: GraphNode | undefined): GraphNode | null {
+		for (let at: GraphNode | undefined = node; at; at = at.parent === null ? undefined : this.node(at.parent))
+			if (at.kind === 'state' && at.container) return at;
+		return null;
+	}
+
 	// Where an arrow key leads from a node: along an edge, or to the nearest neighbour beside it.
 	walk(from: GraphNode, key: string): GraphNode | null {
 		const down = this.graph.direction === 'down';
@@ -218,7 +239,7 @@ export class GraphModel {
 
 	private along(from: GraphNode, forward: boolean): GraphNode | null {
 		// Into a container first; out of it when its inside has no way on.
-		if (forward && from.container) {
+		if (forward && isOpenContainer(from)) {
 			const first = this.children(from.id).flatMap((branch) => this.children(branch.id))[0];
 			if (first) return first;
 		}

@@ -3,7 +3,7 @@ import type { ReadonlySignal } from '@preact/signals';
 import { OUTCOME_LOOK } from '../status';
 import type { GraphNode } from '../types';
 import { TYPE_ICONS } from './icons';
-import { isStateLike, nodeName, type NodeLook } from './model';
+import { isOpenContainer, isStateLike, nodeName, type NodeLook } from './model';
 
 // Measures of the server's layout (visualizer/layout.c, svg.c): a box is as high as its texts.
 const TITLE_LINE = 16;
@@ -13,16 +13,24 @@ const TEXT_AT = 40;
 
 export function describeNode(node: GraphNode, look: NodeLook): string {
 	const parts = [nodeName(node), node.type ? `${node.type} state` : 'folded states', OUTCOME_LOOK[look.outcome].word];
+	if (node.collapsed) parts.push(`folded, ${node.folded?.length ?? 0} states inside`);
 	if (look.entered > 1) parts.push(`entered ${look.entered} times`);
-	if (look.failed > 1) parts.push(`${look.failed} failed`);
+	if (look.failed > (node.collapsed ? 0 : 1)) parts.push(`${look.failed} failed`);
 	if (look.retries) parts.push(`${look.retries} retries`);
 	if (look.error) parts.push(look.error);
 	return parts.join(', ');
 }
 
+function insideWords(node: GraphNode, look: NodeLook): string {
+	const states = node.folded?.length ?? 0;
+	const parts = [`${states} ${states === 1 ? 'state' : 'states'}`, look.failed ? `${look.failed} failed` : '', look.running ? `${look.running} run` : ''];
+	return parts.filter(Boolean).join(' · ');
+}
+
 // Under the name: what it is, until there is something to tell of it.
 function detailOf(node: GraphNode, look: NodeLook): string {
 	if (node.kind === 'fold') return look.failed ? `${look.failed} failed` : look.entered ? `×${look.entered}` : '';
+	if (node.collapsed) return insideWords(node, look);
 	if (look.outcome === 'pending') return node.detail ?? node.type ?? '';
 	if (look.entered === 1) return OUTCOME_LOOK[look.outcome].word;
 	if (look.running) return `×${look.entered} · ${look.running} run`;
@@ -41,9 +49,26 @@ interface NodeProps {
 	reachable: boolean; // by Tab
 	near: boolean; // large enough for icons and small print
 	onSelect: (node: GraphNode) => void;
+	onFold: (name: string) => void;
 }
 
-export function NodeView({ node, look, selected, reachable, near, onSelect }: NodeProps) {
+// In a container's upper right corner. For the pointer; keys have `c`, and the outline.
+function FoldControl({ node, onFold }: { node: GraphNode; onFold: (name: string) => void }) {
+	const does = node.collapsed ? 'Unfold' : 'Fold';
+	const fold = (event: MouseEvent) => {
+		event.stopPropagation();
+		onFold(nodeName(node));
+	};
+	return (
+		<g class="g-fold-control" role="button" aria-label={`${does} ${nodeName(node)}`} aria-expanded={!node.collapsed} tabindex={-1} transform={`translate(${node.w - 32} 8)`} onClick={fold}>
+			<title>{`${does} (c)`}</title>
+			<rect width="24" height="24" rx="6" />
+			<path d={node.collapsed ? 'M7 12h10M12 7v10' : 'M7 12h10'} />
+		</g>
+	);
+}
+
+export function NodeView({ node, look, selected, reachable, near, onSelect, onFold }: NodeProps) {
 	if (node.kind === 'branch') return <rect class="g-branch" x={node.x} y={node.y} width={node.w} height={node.h} rx={8} />;
 	const lines = node.lines ?? [nodeName(node)];
 	if (!isStateLike(node))
@@ -57,7 +82,7 @@ export function NodeView({ node, look, selected, reachable, near, onSelect }: No
 		);
 	const now = look.value;
 	const head = 2 * MARGIN + lines.length * TITLE_LINE + DETAIL_LINE;
-	const kind = node.container ? 'g-container' : node.kind === 'fold' ? 'g-fold' : 'g-state';
+	const kind = isOpenContainer(node) ? 'g-container' : node.kind === 'fold' || node.collapsed ? 'g-fold' : 'g-state';
 	const icon = TYPE_ICONS[node.type ?? ''];
 	return (
 		<g
@@ -89,6 +114,7 @@ export function NodeView({ node, look, selected, reachable, near, onSelect }: No
 					{clip(detailOf(node, now), node.w)}
 				</text>
 			)}
+			{near && node.container && <FoldControl node={node} onFold={onFold} />}
 			{now.outcome !== 'pending' && (
 				<>
 					<circle class="g-disc" cx={2} cy={2} r={8.5} />
@@ -97,7 +123,7 @@ export function NodeView({ node, look, selected, reachable, near, onSelect }: No
 					</text>
 				</>
 			)}
-			{near && now.retries > 0 && (
+			{near && now.retries > 0 && !node.container && (
 				<>
 					<rect class="g-badge" x={node.w - 40} y={-9} width={34} height={17} rx={8.5} />
 					<text class="g-badge-text" aria-hidden="true" x={node.w - 23} y={3.5}>

@@ -8,8 +8,9 @@ import type { Graph, GraphNode, StateAt } from '../types';
 import { type Outcome } from '../status';
 import { still } from '../still';
 import { Minimap } from './minimap';
-import { GraphModel, isStateLike, nodeName, PENDING, sameLook, type NodeLook } from './model';
+import { GraphModel, isOpenContainer, isStateLike, nodeName, PENDING, sameLook, type NodeLook } from './model';
 import { NodeView } from './node';
+import { toggleCollapsed } from './collapse';
 import { overlaps, Viewport } from './viewport';
 
 const READABLE = 0.85; // the least zoom at which a graph opens: labels of 13 px are 11 px then
@@ -86,7 +87,7 @@ function Far({ model, looks }: { model: GraphModel; looks: Signal<NodeLook>[] })
 	const groups = new Map<Outcome | 'container', GraphNode[]>();
 	for (const node of model.graph.nodes) {
 		if (node.kind === 'branch') continue;
-		const key = node.container ? 'container' : (looks[node.id]?.value.outcome ?? 'pending');
+		const key = isOpenContainer(node) ? 'container' : (looks[node.id]?.value.outcome ?? 'pending');
 		const group = groups.get(key);
 		if (group) group.push(node);
 		else groups.set(key, [node]);
@@ -130,6 +131,7 @@ function Nodes({ model, viewport, looks, selected, onSelect }: NodesProps) {
 					reachable={node === entry}
 					near={near}
 					onSelect={onSelect}
+					onFold={toggleCollapsed}
 				/>
 			))}
 		</g>
@@ -167,7 +169,12 @@ function Drawn(props: GraphViewProps) {
 	};
 	if (props.handle) props.handle.current = { model, viewport, show };
 
-	// Opens at what matters, once; afterwards only the viewer moves it.
+	// Opens at what matters, once; afterwards only the viewer moves it. A chosen state that was in view stays so when the
+	// pane gets smaller.
+	const modelNow = useRef(model);
+	modelNow.current = model;
+	const selectedNow = useRef(selected);
+	selectedNow.current = selected;
 	useLayoutEffect(() => {
 		const element = svg.current;
 		if (!element) return;
@@ -177,10 +184,25 @@ function Drawn(props: GraphViewProps) {
 		if (viewport.fitsReadably()) viewport.fit();
 		else if (node) viewport.center(node, READABLE);
 		else viewport.head(model.graph.nodes[0] ?? { x: 0, y: 0, w: 0, h: 0 });
-		const observer = new ResizeObserver(measure);
+		const observer = new ResizeObserver(() => {
+			const shown = modelNow.current.byState.get(selectedNow.current);
+			const inView = shown && viewport.shows(shown);
+			measure();
+			if (inView) viewport.reveal(shown);
+		});
 		observer.observe(element);
 		return () => observer.disconnect();
 	}, []);
+
+	// What was folded or unfolded stays where it is in the window; the rest moves around it.
+	const before = useRef(model);
+	useLayoutEffect(() => {
+		const old = before.current;
+		before.current = model;
+		if (old === model) return;
+		const changed = old.changedFold(model);
+		if (changed) viewport.keep(...changed);
+	}, [model]);
 
 	// A state that was chosen elsewhere comes into view.
 	const first = useRef(true);
@@ -291,7 +313,7 @@ function Containers({ model, viewport }: { model: GraphModel; viewport: Viewport
 	return (
 		<g>
 			{model.graph.nodes
-				.filter((node) => node.container && overlaps(node, window))
+				.filter((node) => isOpenContainer(node) && overlaps(node, window))
 				.map((node) => (
 					<rect class="g-ground" key={node.id} x={node.x} y={node.y} width={node.w} height={node.h} rx={10} />
 				))}

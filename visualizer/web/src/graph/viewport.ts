@@ -58,6 +58,20 @@ export class Viewport {
 		this.view.value = { k: 1, x: this.size.peek().w / 2 - (start.x + start.w / 2), y: 12 - start.y };
 	}
 
+	// The middle of a box's upper edge stays where it is in the window, though the picture is another.
+	keep(old: Box, now: Box): void {
+		const { k, x, y } = this.view.peek();
+		this.view.value = { k, x: x + (old.x + old.w / 2 - now.x - now.w / 2) * k, y: y + (old.y - now.y) * k };
+	}
+
+	// Whether the head of a box is in the window.
+	shows(box: Box): boolean {
+		const { k, x, y } = this.view.peek();
+		const { w, h } = this.size.peek();
+		const [left, top] = [box.x * k + x, box.y * k + y];
+		return left >= 0 && left < w && top >= 0 && top + Math.min(box.h, 46) * k <= h;
+	}
+
 	// Moves no more than it must.
 	reveal(box: Box): void {
 		const { k, x, y } = this.view.peek();

@@ -40,30 +40,29 @@ function GroupRow({ group, chosen, current, reload }: GroupRowProps) {
 					</span>{' '}
 					{group.error ?? group.status}
 				</button>
+				<div class="muted">{group.state ? `in ${group.state}` : 'before its first state'}</div>
 			</td>
-			<td>{group.state ?? '–'}</td>
 			<td>
 				{group.stateMachineName}
-				<span class="muted">
-					{' '}
+				<div class="muted">
 					{group.version ? `version ${group.version}` : `definition ${group.revision}`}
 					{!group.newest && ', not the newest'}
-				</span>
+				</div>
 			</td>
 			<td class="right number">{group.count}</td>
 			<td>
-				<Moment ms={group.firstSeen} />
-			</td>
-			<td>
 				<Moment ms={group.lastSeen} />
+				<div class="muted">
+					first <Moment ms={group.firstSeen} />
+				</div>
 			</td>
-			<td>
+			<td class="wide-only">
 				<Sparkline hours={group.hourly.map((count): [number, number] => [0, count])} />
 			</td>
-			<td>
-				<a href={href(executionPath(group.sampleExecutionArn))}>sample</a>
-			</td>
-			<td class="right nowrap">
+			<td class="right actions">
+				<a class="button" href={href(executionPath(group.sampleExecutionArn))} aria-label={`Open the newest: ${name}`}>
+					Open one
+				</a>{' '}
 				<button
 					type="button"
 					class="primary"
@@ -251,19 +250,18 @@ export function LettersScreen() {
 						</div>
 					) : (
 						<div class="pane table-scroll" role="region" aria-label="Groups" tabIndex={0}>
-							<table>
+							<table class="stacks">
 								<thead>
 									<tr>
 										<th scope="col">Error</th>
-										<th scope="col">State</th>
 										<th scope="col">Machine</th>
 										<th scope="col" class="right">
 											Count
 										</th>
-										<th scope="col">First</th>
 										<th scope="col">Last</th>
-										<th scope="col">24 hours</th>
-										<th scope="col">Look at</th>
+										<th scope="col" class="wide-only">
+											24 hours
+										</th>
 										<th scope="col">
 											<span class="off-screen">Actions</span>
 										</th>

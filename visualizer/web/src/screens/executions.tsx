@@ -14,10 +14,12 @@ import { Heading } from '../shell';
 import { StatusPill } from '../status';
 import { Duration, Moment } from '../time';
 import type { ExecutionRow, ExecutionsPage } from '../types';
+import { narrow } from '../narrow';
 import { QueryBar } from './query';
 
 const PAGE = 100;
 const ROW_HEIGHT = 36;
+const NARROW_ROW_HEIGHT = 58; // two lines (execution.css)
 const PROBE_MS = 700;
 const VIEWS: { label: string; q: string }[] = [
 	{ label: 'All', q: '' },
@@ -76,24 +78,24 @@ class Pages {
 function Row({ row, index, current }: { row: ExecutionRow; index: number; current: boolean }) {
 	return (
 		<div role="row" aria-rowindex={index + 2} class={`list-row executions-grid ${current ? 'current' : ''}`} data-index={index}>
-			<span role="cell" class="clip">
+			<span role="cell" class="clip cell-name">
 				<a href={href(executionPath(row.arn))} title={row.arn}>
 					{row.name}
 				</a>
 			</span>
-			<span role="cell">
+			<span role="cell" class="cell-status">
 				<StatusPill status={row.status} />
 			</span>
-			<span role="cell" class="clip">
+			<span role="cell" class="clip cell-machine">
 				{row.machine}
 			</span>
-			<span role="cell" class="clip muted">
+			<span role="cell" class="clip muted cell-started">
 				<Moment ms={row.start_ms} />
 			</span>
-			<span role="cell" class="clip">
+			<span role="cell" class="clip cell-duration">
 				<Duration from={row.start_ms} {...(row.stop_ms ? { to: row.stop_ms } : {})} />
 			</span>
-			<span role="cell" class="clip muted" title={[row.state, row.error].filter(Boolean).join(' · ')}>
+			<span role="cell" class="clip muted cell-failure" title={[row.state, row.error].filter(Boolean).join(' · ')}>
 				{[row.state, row.error].filter(Boolean).join(' · ')}
 				{row.redrives > 0 && ` ↻ redriven ${row.redrives} ×`}
 			</span>
@@ -119,11 +121,12 @@ function Empty({ q }: { q: string }) {
 	);
 }
 
+const COLUMNS = { name: 'Execution', status: 'Status', machine: 'Machine', started: 'Started', duration: 'Duration', failure: 'Failure' };
 const HEAD = (
 	<div role="row" aria-rowindex={1} class="list-head executions-grid">
-		{['Execution', 'Status', 'Machine', 'Started', 'Duration', 'Failure'].map((name) => (
-			<span role="columnheader" key={name}>
-				{name}
+		{Object.entries(COLUMNS).map(([name, word]) => (
+			<span role="columnheader" class={`cell-${name}`} key={name}>
+				{word}
 			</span>
 		))}
 	</div>
@@ -247,7 +250,7 @@ export function ExecutionsScreen() {
 					<VirtualList
 						label="Executions"
 						count={rows.length}
-						rowHeight={ROW_HEIGHT}
+						rowHeight={narrow.value ? NARROW_ROW_HEIGHT : ROW_HEIGHT}
 						head={HEAD}
 						follow={current.value}
 						onNearEnd={() => void shown?.more()}

@@ -7,7 +7,9 @@ import { machineApi, apiPath } from '../api';
 import { openStart } from '../actions';
 import { CopyButton, CopyCli } from '../cli';
 import { diffLines, type DiffLine } from '../diff';
+import { collapsedQuery, toggleAround } from '../graph/collapse';
 import { GraphView, type GraphHandle } from '../graph/view';
+import { indentJson } from '../indent';
 import { JsonTree } from '../json';
 import { useKeys } from '../keys';
 import { useLive } from '../live/client';
@@ -26,10 +28,13 @@ const DIFF_SIGN: Record<DiffLine['kind'], string> = { same: '  ', added: '+ ', r
 const NO_EXECUTION = signal<StateAt | null>(null);
 
 function GraphTab({ name }: { name: string }) {
-	const graph = useResource<Graph>(machineApi(name, '/graph'));
+	const graph = useResource<Graph>(machineApi(name, '/graph', { collapse: collapsedQuery() }), name);
 	const selected = queryValue('state');
 	const handle = useMemo<{ current: GraphHandle | null }>(() => ({ current: null }), []);
-	useKeys('Graph', [{ key: 'f', does: 'fit the graph', run: () => handle.current?.viewport.fit() }]);
+	useKeys('Graph', [
+		{ key: 'f', does: 'fit the graph', run: () => handle.current?.viewport.fit() },
+		{ key: 'c', does: 'fold or unfold what is around the state', run: () => toggleAround(handle.current?.model, selected) },
+	]);
 	return (
 		<section class="pane machine-graph" aria-label="Graph">
 			<Loaded of={graph} lines={10}>
@@ -50,13 +55,6 @@ function GraphTab({ name }: { name: string }) {
 	);
 }
 
-function pretty(text: string): string {
-	try {
-		return JSON.stringify(JSON.parse(text), null, 2);
-	} catch {
-		return text;
-	}
-}
 
 function DefinitionTab({ machine }: { machine: Machine }) {
 	return (
@@ -69,7 +67,7 @@ function DefinitionTab({ machine }: { machine: Machine }) {
 				<CopyButton text={machine.definition} label="Copy" title="Copy the definition" />
 			</div>
 			<pre class="source" tabIndex={0}>
-				{machine.definition}
+				{/\n/.test(machine.definition) ? machine.definition : indentJson(machine.definition)}
 			</pre>
 		</section>
 	);
@@ -84,7 +82,7 @@ function Versions({ machine }: { machine: Machine }) {
 	const after = useResource<Machine>(to ? machineApi(machine.name, '', { version: to }) : null);
 	const lines = useMemo(() => {
 		const right = to ? after.data.value?.definition : machine.definition;
-		return before.data.value && right !== undefined ? diffLines(pretty(before.data.value.definition), pretty(right)) : null;
+		return before.data.value && right !== undefined ? diffLines(indentJson(before.data.value.definition), indentJson(right)) : null;
 	}, [before.data.value, after.data.value, machine.definition, to]);
 	if (!versions.length)
 		return (

@@ -56,8 +56,12 @@ export function MachinesScreen() {
 								<thead>
 									<tr>
 										<th scope="col">Machine</th>
-										<th scope="col">Type</th>
-										<th scope="col">Created</th>
+										<th scope="col" class="wide-only">
+											Type
+										</th>
+										<th scope="col" class="wide-only">
+											Created
+										</th>
 										<th scope="col">Updated</th>
 										<th scope="col">
 											<span class="off-screen">Actions</span>
@@ -71,8 +75,8 @@ export function MachinesScreen() {
 												<a href={href(machinePath(machine.name))}>{machine.name}</a>
 												{machine.status !== 'ACTIVE' && <span class="muted"> {machine.status.toLowerCase()}</span>}
 											</td>
-											<td>{machine.type.toLowerCase()}</td>
-											<td>
+											<td class="wide-only">{machine.type.toLowerCase()}</td>
+											<td class="wide-only">
 												<Moment ms={machine.created_ms} />
 											</td>
 											<td>

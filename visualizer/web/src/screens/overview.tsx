@@ -13,6 +13,7 @@ import type { Tone } from '../status';
 import { formatDuration, Duration } from '../time';
 import type { MachineFigures, Overview } from '../types';
 import { useEffect, useRef } from 'preact/hooks';
+import { NewestFailures } from './failures';
 
 function Figure(props: { label: string; value: string | number; to: string; tone?: Tone; long?: boolean; note?: string }) {
 	return (
@@ -41,13 +42,13 @@ function MachineFiguresRow({ machine }: { machine: MachineFigures }) {
 					{machine.failed_last_hour}
 				</a>
 			</td>
-			<td class="right number">
+			<td class="right number wide-only">
 				{machine.failed_24h} of {machine.ended_24h}
 			</td>
-			<td class="right number">{machine.p50_ms === undefined ? '–' : formatDuration(machine.p50_ms)}</td>
-			<td class="right number">{machine.p95_ms === undefined ? '–' : formatDuration(machine.p95_ms)}</td>
+			<td class="right number wide-only">{machine.p50_ms === undefined ? '–' : formatDuration(machine.p50_ms)}</td>
+			<td class="right number wide-only">{machine.p95_ms === undefined ? '–' : formatDuration(machine.p95_ms)}</td>
 			<td>{machine.sparkline && <Sparkline hours={machine.sparkline} />}</td>
-			<td class="right">
+			<td class="right wide-only">
 				<button
 					type="button"
 					disabled={!!refusal('operate')}
@@ -73,6 +74,11 @@ function NoMachines() {
 	);
 }
 
+function failingMost(machines: MachineFigures[]): string {
+	const worst = machines.reduce<MachineFigures | null>((most, one) => (one.failed_last_hour > (most?.failed_last_hour ?? 0) ? one : most), null);
+	return worst ? `${worst.failed_last_hour} of ${worst.name}` : 'none';
+}
+
 function Figures({ overview }: { overview: Overview }) {
 	const oldest = overview.oldest_running;
 	return (
@@ -83,8 +89,9 @@ function Figures({ overview }: { overview: Overview }) {
 				value={overview.failed_last_hour}
 				to={href('/executions', { q: 'status:failed,timed_out started<1h' })}
 				tone={overview.failed_last_hour ? 'bad' : 'ok'}
+				note={failingMost(overview.machines)}
 			/>
-			<Figure label="Dead letters" value={overview.dead_letters} to={href('/dlq')} tone={overview.dead_letters ? 'bad' : 'ok'} note="waiting to be redriven or discarded" />
+			<Figure label="Dead letters" value={overview.dead_letters} to={href('/dlq')} tone={overview.dead_letters ? 'bad' : 'ok'} note={overview.dead_letters ? 'to be redriven or discarded' : 'nothing waits to be redriven'} />
 			{oldest ? (
 				<a class="pane figure" href={href(executionPath(oldest.arn))}>
 					<span class="muted">Oldest that runs</span>
@@ -129,6 +136,7 @@ export function OverviewScreen() {
 					<>
 						<Figures overview={data} />
 						<SearchNote search={data.search} />
+						{data.search.enabled && <NewestFailures />}
 						{data.machines.length === 0 ? (
 							<NoMachines />
 						) : (
@@ -143,17 +151,17 @@ export function OverviewScreen() {
 											<th scope="col" class="right">
 												Failed, 1 h
 											</th>
-											<th scope="col" class="right">
+											<th scope="col" class="right wide-only">
 												Failed, 24 h
 											</th>
-											<th scope="col" class="right">
+											<th scope="col" class="right wide-only">
 												p50
 											</th>
-											<th scope="col" class="right">
+											<th scope="col" class="right wide-only">
 												p95
 											</th>
 											<th scope="col">Ended, 24 h</th>
-											<th scope="col">
+											<th scope="col" class="wide-only">
 												<span class="off-screen">Actions</span>
 											</th>
 										</tr>
