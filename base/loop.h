@@ -4,6 +4,7 @@
  * callback only translates what happened into an input and queues it (see engine/turn.h).
  * engine/loop_libev.c is the real one; tests and the simulator bring their own. */
 #pragma once
+#include "base/error.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -50,6 +51,9 @@ struct loop {
 	void (*set_turn)(struct loop *loop, bool (*callback)(void *data), void *data);
 	/* Runs until stop / makes run return after the current iteration. */
 	void (*run)(struct loop *loop);
+	/* For a loop with a thread of its own: starts the thread, unless it runs, and whoever posts to the loop calls it
+	 * first. NULL: whoever made the loop runs it. */
+	int (*start)(struct loop *loop, struct wf_error *err);
 	void (*stop)(struct loop *loop);
 	/* Frees the loop; nothing may be armed. */
 	void (*free)(struct loop *loop);

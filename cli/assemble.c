@@ -6,6 +6,7 @@
 #include "connectors/secret.h"
 #include "engine/dead_letters.h"
 #include "engine/loop_libev.h"
+#include "server/function_events.h"
 #include "server/function_records.h"
 #include <errno.h>
 #include <ftw.h>
@@ -83,12 +84,14 @@ static int add_functions(struct assembly *assembly, const struct config *config,
 	_cleanup_free_ char *here = folder[0] == '/' ? NULL : getcwd(NULL, 0);
 	_cleanup_free_ char *full = here ? mem_printf("%s/%s", here, folder) : mem_strdup(folder);
 	assembly->records = function_records_new(assembly->engine);
+	assembly->events = function_events_new(assembly->engine);
 	struct functions_options options = { .host = engine_host(assembly->engine),
 					     .config = config->functions,
 					     .region = engine_region(assembly->engine),
 					     .account = engine_account(assembly->engine),
 					     .folder = full,
 					     .records = assembly->records,
+					     .events = assembly->events,
 					     .next = behind };
 	int code = connector_function_new(&options, &assembly->functions, &connector, err);
 	if (code)
@@ -143,6 +146,7 @@ static void warn_of_logs(void *data, const char *message)
 static int add_logs(struct assembly *assembly, const struct config *config, struct wf_error *err)
 {
 	struct logs_options options = { .loop = assembly->loop,
+					.io = assembly->io,
 					.clock = clock_system(),
 					.config = config->logs,
 					.endpoint = getenv("AWS_ENDPOINT_URL_LOGS"),
@@ -191,6 +195,7 @@ int assemble(struct assembly *assembly, const struct config *config, double time
 	*assembly = (struct assembly){ 0 };
 	raise_descriptor_limit();
 	assembly->loop = loop_libev_new(on_signal, data);
+	assembly->io = loop_libev_new_threaded("ratchet-http");
 	_cleanup_free_ char *locks = NULL, *notes = NULL;
 	char *work = NULL;
 	int code = open_store(assembly, config, err);
@@ -206,6 +211,7 @@ int assemble(struct assembly *assembly, const struct config *config, double time
 		notes = mem_printf("%s/crash-notes", work);
 		struct engine_options options = {
 			.loop = assembly->loop,
+			.io = assembly->io,
 			.clock = clock_system(),
 			.store = assembly->store,
 			.limits = config->limits,
@@ -259,6 +265,8 @@ void assembly_done(struct assembly *assembly)
 	if (assembly->engine)
 		engine_free(assembly->engine);
 	logs_free(assembly->logs);
+	if (assembly->io)
+		assembly->io->free(assembly->io);
 	if (assembly->store)
 		store_close(assembly->store);
 	if (assembly->loop) {
@@ -268,6 +276,7 @@ void assembly_done(struct assembly *assembly)
 	if (assembly->scratch)
 		nftw(assembly->scratch, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 	free(assembly->records);
+	free(assembly->events);
 	free(assembly->work);
 	free(assembly->scratch);
 	*assembly = (struct assembly){ 0 };

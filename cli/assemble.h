@@ -5,12 +5,13 @@
 #include "server/config.h"
 
 struct assembly {
-	struct loop *loop;
+	struct loop *loop, *io; /* io: the connectors', with a thread of its own */
 	struct store *store;
 	struct engine *engine;
 	struct logs *logs; /* NULL: executions are not logged */
 	struct functions *functions;      /* of the engine's connectors */
 	struct function_records *records; /* theirs */
+	struct function_events *events;   /* theirs too */
 	char *work;                       /* folder of work folders */
 	char *scratch; /* a temporary folder of its own, removed at the end; NULL: none */
 };

@@ -5,11 +5,14 @@
 #include "cli/cli.h"
 #include "connectors/http/curl_library.h"
 #include "server/sigv4.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ANSWER_BYTES_MAX ((size_t)1 << 30)
 #define SILENCE_S_MAX 60L /* no call here waits that long for its answer */
+#define STREAM_SILENCE_US_MAX 40000000 /* a server says each 15 s that it is still there */
+#define MESSAGE_BYTES_MAX ((size_t)16 << 20)
 
 struct client {
 	CURL *easy;     /* made by the first request */
@@ -153,22 +156,17 @@ static int prepare(struct client *client, struct wf_error *err)
 	return code == 0 && !client->easy ? error_set(err, ERR(INTERNAL), "libcurl cannot be initialized") : code;
 }
 
-/* `lines` are headers, "Name: value", up to a NULL. */
-static int perform(struct client *client, const char *method, const char *path, const char *const *lines, const char *body,
-		   struct value **ret_answer, struct wf_error *err)
+/* Sets up a request. `lines` are headers, "Name: value", up to a NULL; `body` is borrowed until it is done. The headers are the caller's to
+ * free, behind it. */
+static struct curl_slist *set_request(struct client *client, CURL *easy, const char *method, const char *path,
+				      const char *const *lines, const char *body)
 {
-	int code = prepare(client, err);
-	if (code)
-		return code;
-	_cleanup_(buffer_done) struct buffer text = { 0 };
 	_cleanup_free_ char *url = mem_printf("%s%s", client->endpoint, path);
 	_cleanup_free_ char *direct = without_proxy();
 	_cleanup_(arena_done) struct arena arena = { 0 };
 	const char *prefix;
 	struct str host = host_of(client->endpoint, &prefix);
 	char *host_text = arena_strdup(&arena, host);
-	char curl_message[CURL_ERROR_SIZE] = "";
-	CURL *easy = client->easy;
 	struct curl_slist *headers = NULL;
 	while (*lines)
 		headers = curl.slist_append(headers, *lines++);
@@ -179,13 +177,8 @@ static int perform(struct client *client, const char *method, const char *path, 
 	curl.easy_setopt(easy, CURLOPT_URL, url);
 	curl.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl.easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-	curl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_bytes);
-	curl.easy_setopt(easy, CURLOPT_WRITEDATA, &text);
-	curl.easy_setopt(easy, CURLOPT_ERRORBUFFER, curl_message);
 	curl.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl.easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, 10L);
-	curl.easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	curl.easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, SILENCE_S_MAX);
 	curl.easy_setopt(easy, CURLOPT_NOPROXY, direct);
 	curl.easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	if (variable("RATCHET_CA_FILE"))
@@ -194,6 +187,24 @@ static int perform(struct client *client, const char *method, const char *path, 
 		curl.easy_setopt(easy, CURLOPT_POSTFIELDS, body);
 	if (strcmp(method, body ? "POST" : "GET") != 0)
 		curl.easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
+	return headers;
+}
+
+static int perform(struct client *client, const char *method, const char *path, const char *const *lines, const char *body,
+		   struct value **ret_answer, struct wf_error *err)
+{
+	int code = prepare(client, err);
+	if (code)
+		return code;
+	_cleanup_(buffer_done) struct buffer text = { 0 };
+	char curl_message[CURL_ERROR_SIZE] = "";
+	CURL *easy = client->easy;
+	struct curl_slist *headers = set_request(client, easy, method, path, lines, body);
+	curl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_bytes);
+	curl.easy_setopt(easy, CURLOPT_WRITEDATA, &text);
+	curl.easy_setopt(easy, CURLOPT_ERRORBUFFER, curl_message);
+	curl.easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl.easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, SILENCE_S_MAX);
 	CURLcode failed = curl.easy_perform(easy);
 	curl.slist_free_all(headers);
 	if (failed == CURLE_PEER_FAILED_VERIFICATION || failed == CURLE_SSL_CACERT_BADFILE)
@@ -243,6 +254,117 @@ int client_send(struct client *client, const char *method, const char *path, con
 		text = mem_strndup(json.ptr, json.len);
 	}
 	return perform(client, method, path, headers, text, ret_answer, err);
+}
+
+/* ---- streams ------------------------------------------------------------------------------------ */
+
+struct client_stream {
+	CURLM *multi;
+	CURL *easy;
+	struct curl_slist *headers;
+	struct buffer text;
+	size_t taken;       /* of it, in messages that were given */
+	int64_t heard_us;   /* when the last bytes came */
+	char last_id[64];
+};
+
+static size_t take_stream(char *bytes, size_t size, size_t count, void *data)
+{
+	struct client_stream *stream = data;
+	if (stream->text.len - stream->taken + size * count > MESSAGE_BYTES_MAX)
+		return 0;
+	buffer_append(&stream->text, bytes, size * count);
+	stream->heard_us = clock_system()->monotonic_us(clock_system());
+	return size * count;
+}
+
+struct client_stream *client_stream_open(struct client *client, const char *path, const char *last_id)
+{
+	struct client_stream *stream = NEW(struct client_stream);
+	struct wf_error err = { 0 };
+	_cleanup_free_ char *last = last_id && *last_id ? mem_printf("Last-Event-ID: %s", last_id) : NULL;
+	const char *const lines[] = { "Accept: text/event-stream", last, NULL };
+	if (prepare(client, &err) != 0)
+		return stream; /* the first client_stream_next says that it has ended */
+	snprintf(stream->last_id, sizeof stream->last_id, "%s", last_id ? last_id : "");
+	stream->easy = curl.easy_init();
+	stream->multi = curl.multi_init();
+	stream->headers = set_request(client, stream->easy, "GET", path, lines, NULL);
+	curl.easy_setopt(stream->easy, CURLOPT_WRITEFUNCTION, take_stream);
+	curl.easy_setopt(stream->easy, CURLOPT_WRITEDATA, stream);
+	curl.multi_add_handle(stream->multi, stream->easy);
+	stream->heard_us = clock_system()->monotonic_us(clock_system());
+	return stream;
+}
+
+void client_stream_close(struct client_stream *stream)
+{
+	if (!stream)
+		return;
+	if (stream->multi) {
+		curl.multi_remove_handle(stream->multi, stream->easy);
+		curl.easy_cleanup(stream->easy);
+		curl.multi_cleanup(stream->multi);
+		curl.slist_free_all(stream->headers);
+	}
+	buffer_done(&stream->text);
+	free(stream);
+}
+
+const char *client_stream_last_id(const struct client_stream *stream)
+{
+	return stream->last_id;
+}
+
+/* Takes the next whole message; its event is empty when it has only an id. False: there is none yet. */
+static bool take_message(struct client_stream *stream, struct str *ret_event)
+{
+	for (;;) {
+		struct str rest = str_sub(buffer_str(&stream->text), stream->taken, stream->text.len);
+		const char *end = rest.len ? memmem(rest.ptr, rest.len, "\n\n", 2) : NULL;
+		if (!end)
+			return false;
+		bool told = false;
+		*ret_event = STR_EMPTY;
+		for (const char *line = rest.ptr, *next; line < end; line = next + 1) {
+			next = memchr(line, '\n', (size_t)(end - line) + 1);
+			struct str text = { line, (size_t)(next - line) };
+			if (str_starts(text, STR("event: ")))
+				*ret_event = str_sub(text, 7, text.len);
+			else if (str_starts(text, STR("id: ")))
+				snprintf(stream->last_id, sizeof stream->last_id, "%.*s", STR_FMT(str_sub(text, 4, text.len)));
+			told |= *line != ':'; /* a comment */
+		}
+		stream->taken += (size_t)(end - rest.ptr) + 2;
+		if (told)
+			return true;
+	}
+}
+
+int client_stream_next(struct client_stream *stream, int timeout_ms, struct str *ret_event)
+{
+	int running = 0, messages;
+	if (take_message(stream, ret_event))
+		return 1;
+	buffer_consume(&stream->text, stream->taken);
+	stream->taken = 0;
+	if (!stream->multi)
+		return ERR(INVALID);
+	curl.multi_perform(stream->multi, &running);
+	bool came = take_message(stream, ret_event);
+	if (running && !came) {
+		curl.multi_poll(stream->multi, NULL, 0, timeout_ms, NULL);
+		curl.multi_perform(stream->multi, &running);
+		came = take_message(stream, ret_event);
+	}
+	long status = 0;
+	curl.easy_getinfo(stream->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (status && status != 200)
+		return ERR(INVALID);
+	if (came)
+		return 1;
+	int64_t silent_us = clock_system()->monotonic_us(clock_system()) - stream->heard_us;
+	return !running || curl.multi_info_read(stream->multi, &messages) || silent_us > STREAM_SILENCE_US_MAX ? ERR(UNREACHABLE) : 0;
 }
 
 int client_exit_status(int code)

@@ -24,6 +24,16 @@ int client_send(struct client *client, const char *method, const char *path, con
 /* GET of a JSON document ("/v1/info"). */
 int client_get(struct client *client, const char *path, struct value **ret_answer, struct wf_error *err);
 
+/* Server-sent events ("/v1/events?topics=…"). `last_id` is where to go on (client_stream_last_id of the stream that ended); NULL: from now. Never
+ * fails; the first client_stream_next may. The client must outlive it, and can be used for calls meanwhile. */
+struct client_stream;
+struct client_stream *client_stream_open(struct client *client, const char *path, const char *last_id);
+void client_stream_close(struct client_stream *stream);
+/* 1: a message of this event came (empty: the stream has begun); 0: none did in that time, or earlier; ERR(UNREACHABLE): the stream has
+ * ended, or nothing was heard of the server for long; ERR(INVALID): it was refused. */
+int client_stream_next(struct client_stream *stream, int timeout_ms, struct str *ret_event);
+const char *client_stream_last_id(const struct client_stream *stream);
+
 /* Percent-encodes a part of a path or a query (search.c). */
 void client_escape(struct str text, struct buffer *out);
 

@@ -43,6 +43,33 @@ static int fold_option(const struct command_line *line, uint32_t *ret_fan_max)
 	return 0;
 }
 
+static bool is_container(const struct program *program, struct str name)
+{
+	for (uint32_t i = 0; i < program->states_count; i++) {
+		uint32_t branches;
+		graph_branches(&program->states[i], &branches);
+		if (branches && str_eq(program->states[i].name, name))
+			return true;
+	}
+	return false;
+}
+
+/* 0, or -1 after a message. */
+static int collapse_option(const struct command_line *line, const struct program *program, struct arena *arena,
+			   struct graph_options *options)
+{
+	const char *value = line_option(line, "collapse");
+	if (value)
+		graph_read_collapsed(str_of(value), arena, options);
+	for (uint32_t i = 0; i < options->collapsed_count; i++)
+		if (!is_container(program, options->collapsed[i])) {
+			cli_failf(EXIT_USAGE, "--collapse: there is no Parallel or Map state named '%.*s'",
+				  STR_FMT(options->collapsed[i]));
+			return -1;
+		}
+	return 0;
+}
+
 static int print_graph(const struct program *program, const struct graph_options *options, enum graph_format format,
 		       enum graph_theme theme)
 {
@@ -91,7 +118,9 @@ static int run_graph(struct command_line *line)
 		check_definition(path, &definition, NULL); /* says what is wrong */
 		return EXIT_USAGE;
 	}
-	int status = print_graph(program, &options, (enum graph_format)format, (enum graph_theme)theme);
+	int status = EXIT_USAGE;
+	if (collapse_option(line, program, &arena, &options) == 0)
+		status = print_graph(program, &options, (enum graph_format)format, (enum graph_theme)theme);
 	program_unref(program);
 	return status;
 }
@@ -110,6 +139,9 @@ const struct subcommand command_graph = {
 		{ .name = "fold",
 		  .argument = "N",
 		  .help = "fold what is more than N like ways or branches; 0: never (12)" },
+		{ .name = "collapse",
+		  .argument = "NAMES",
+		  .help = "show these Parallel and Map states as one box each (a comma between them)" },
 		{ 0 },
 	    },
 	.arguments_min = 1,

@@ -1,7 +1,8 @@
 /* watch.c: `ratchet watch`: one execution as it runs: a line for each state, folded to the screen's height, failures first.
  *
  * The server folds the history (/v1/executions/ARN/state), so what is asked for and shown does not grow with the number of events:
- * a Map of 100,000 items is one line. */
+ * a Map of 100,000 items is one line. Its stream (/v1/events) says when to ask again; a server that refuses the stream is asked
+ * four times a second. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/cli.h"
@@ -12,8 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define POLL_MS 250
-#define PATIENCE_POLLS 240 /* a server that is started again is waited for */
+#define PAUSE_MS 250        /* between two looks at the server */
+#define REDRAW_MS 1000      /* durations grow while nothing happens */
+#define PATIENCE_MS 60000   /* a server that is started again is waited for */
 
 struct line {
 	struct str name, error;
@@ -169,23 +171,122 @@ static void draw(const struct buffer *screen, unsigned columns, unsigned before)
 	fflush(stdout);
 }
 
-static int fetch(struct client *client, const char *path, const char *rest, struct value **ret_answer,
-		 struct wf_error *err)
+struct watching {
+	struct client *client;
+	struct clock_source *clock;
+	struct buffer path; /* /v1/executions/ARN */
+	struct value *header, *state;
+	struct buffer topics; /* /v1/events?topics=… */
+	struct client_stream *stream; /* NULL: the server does not give one */
+	bool on_terminal;
+	unsigned drawn; /* lines on the terminal */
+};
+
+static int fetch(struct watching *watching, const char *rest, struct value **place, struct wf_error *err)
 {
-	_cleanup_free_ char *whole = mem_printf("%s%s", path, rest);
-	return client_get(client, whole, ret_answer, err);
+	struct value *answer;
+	_cleanup_free_ char *whole = mem_printf("%s%s", watching->path.data, rest);
+	int code = client_get(watching->client, whole, &answer, err);
+	if (code)
+		return code;
+	value_unref(*place);
+	*place = answer;
+	return 0;
 }
 
-static int finish(struct command_line *line, const struct value *header, const struct value *state, bool live,
-		  int64_t now_ms)
+static int look(struct watching *watching, struct wf_error *err)
 {
+	int code = fetch(watching, "", &watching->header, err);
+	return code ? code : fetch(watching, "/state", &watching->state, err);
+}
+
+static void redraw(struct watching *watching)
+{
+	_cleanup_(buffer_done) struct buffer screen = { 0 };
+	unsigned columns, rows = screen_rows(&columns);
+	unsigned lines = put_screen(watching->header, watching->state, rows, watching->clock->wall_ms(watching->clock), &screen);
+	draw(&screen, columns, watching->drawn);
+	watching->drawn = lines;
+}
+
+static void open_stream(struct watching *watching, const char *last_id)
+{
+	watching->stream = client_stream_open(watching->client, watching->topics.data, last_id);
+}
+
+static void sleep_ms(int ms)
+{
+	nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L }, NULL);
+}
+
+/* Up to that time; true as soon as something has happened, or may have. A stream that broke off goes on where it was. */
+static bool wait_for_news(struct watching *watching, int ms)
+{
+	struct str event;
+	int came = watching->stream ? client_stream_next(watching->stream, ms, &event) : 0;
+	if (!watching->stream)
+		sleep_ms(ms < PAUSE_MS ? ms : PAUSE_MS);
+	if (came >= 0)
+		return came || !watching->stream;
+	struct client_stream *old = TAKE(watching->stream);
+	if (came == ERR(UNREACHABLE)) {
+		open_stream(watching, client_stream_last_id(old));
+		sleep_ms(PAUSE_MS);
+	}
+	client_stream_close(old);
+	return true;
+}
+
+static int64_t now_ms(const struct watching *watching)
+{
+	return watching->clock->monotonic_us(watching->clock) / 1000;
+}
+
+/* What comes within the pause is one look; on a terminal the durations grow meanwhile. */
+static void wait_for_look(struct watching *watching)
+{
+	int64_t began_ms = now_ms(watching);
+	bool news = false;
+	while (!news) {
+		news = wait_for_news(watching, REDRAW_MS);
+		if (!news && watching->on_terminal && watching->header && watching->state)
+			redraw(watching);
+	}
+	for (int64_t left_ms; (left_ms = began_ms + PAUSE_MS - now_ms(watching)) > 0;)
+		wait_for_news(watching, (int)left_ms);
+}
+
+/* Until it has ended. */
+static int watch(struct watching *watching, struct wf_error *err)
+{
+	int64_t heard_ms = now_ms(watching);
+	for (;;) {
+		int code = look(watching, err);
+		if (code == 0)
+			heard_ms = now_ms(watching);
+		else if (code != ERR(UNREACHABLE) || now_ms(watching) - heard_ms > PATIENCE_MS)
+			return code;
+		if (code == 0 && watching->on_terminal)
+			redraw(watching);
+		if (code == 0 && cli_number(watching->header, "stop_ms") &&
+		    !str_eqz(cli_text(watching->header, "status"), "RUNNING"))
+			return 0;
+		if (code)
+			sleep_ms(PAUSE_MS);
+		else
+			wait_for_look(watching);
+	}
+}
+
+static int finish(const struct command_line *line, const struct watching *watching)
+{
+	const struct value *header = watching->header;
+	_cleanup_(buffer_done) struct buffer out = { 0 };
 	if (line_option(line, "json")) {
-		_cleanup_(buffer_done) struct buffer out = { 0 };
 		value_write_pretty(header, &out);
 		printf("%s\n", out.data);
-	} else if (!live) {
-		_cleanup_(buffer_done) struct buffer out = { 0 };
-		put_screen(header, state, 100000, now_ms, &out);
+	} else if (!watching->on_terminal) {
+		put_screen(header, watching->state, 100000, watching->clock->wall_ms(watching->clock), &out);
 		fputs(out.data, stdout);
 	}
 	if (str_eqz(cli_text(header, "status"), "SUCCEEDED"))
@@ -200,37 +301,25 @@ static int run_watch(struct command_line *line)
 	struct wf_error err = { 0 };
 	_cleanup_(client_freep) struct client *client = client_new(line_option(line, "endpoint"));
 	_cleanup_free_ char *arn = NULL;
-	_cleanup_(buffer_done) struct buffer path = { 0 };
-	struct clock_source *clock = clock_system();
-	bool live = isatty(STDOUT_FILENO) && !line_option(line, "json");
-	unsigned before = 0, silent = 0;
+	struct watching watching = { .client = client,
+				     .clock = clock_system(),
+				     .on_terminal = isatty(STDOUT_FILENO) && !line_option(line, "json") };
 	int code = client_execution_arn(client, line_argument(line, 0), &arn, &err);
 	if (code)
 		return cli_fail(client_exit_status(code), &err);
-	buffer_addz(&path, "/v1/executions/");
-	client_escape(str_of(arn), &path);
-	for (;;) {
-		_cleanup_(value_unrefp) struct value *header = NULL, *state = NULL;
-		code = fetch(client, path.data, "", &header, &err);
-		if (code == 0)
-			code = fetch(client, path.data, "/state", &state, &err);
-		if (code && (code != ERR(UNREACHABLE) || ++silent > PATIENCE_POLLS))
-			return cli_fail(client_exit_status(code), &err);
-		if (code == 0) {
-			silent = 0;
-			bool ended = cli_number(header, "stop_ms") && !str_eqz(cli_text(header, "status"), "RUNNING");
-			if (live) {
-				_cleanup_(buffer_done) struct buffer screen = { 0 };
-				unsigned columns, rows = screen_rows(&columns);
-				unsigned drawn = put_screen(header, state, rows, clock->wall_ms(clock), &screen);
-				draw(&screen, columns, before);
-				before = drawn;
-			}
-			if (ended)
-				return finish(line, header, state, live, clock->wall_ms(clock));
-		}
-		nanosleep(&(struct timespec){ .tv_nsec = POLL_MS * 1000000L }, NULL);
-	}
+	buffer_addz(&watching.path, "/v1/executions/");
+	client_escape(str_of(arn), &watching.path);
+	buffer_printf(&watching.topics, "/v1/events?topics=execution%%3A%s%%2Clog%%3A%s", watching.path.data + strlen("/v1/executions/"),
+		      watching.path.data + strlen("/v1/executions/"));
+	open_stream(&watching, NULL);
+	code = watch(&watching, &err);
+	int status = code ? cli_fail(client_exit_status(code), &err) : finish(line, &watching);
+	client_stream_close(watching.stream);
+	value_unref(watching.header);
+	value_unref(watching.state);
+	buffer_done(&watching.path);
+	buffer_done(&watching.topics);
+	return status;
 }
 
 const struct subcommand command_watch = {

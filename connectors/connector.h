@@ -52,6 +52,9 @@ struct task_result {
 /* The engine's side. */
 struct connector_host {
 	struct loop *loop;
+	/* Where connectors may do what would take the loop's time (http/client.h): a loop with a thread of its own, the
+	 * same loop, or NULL, which means the same loop. */
+	struct loop *io;
 	const struct limits *limits;
 	void (*finished)(struct connector_host *host, struct task_key key, const struct task_result *result);
 	void (*heartbeat)(struct connector_host *host, struct task_key key);

@@ -85,6 +85,8 @@ struct dead_letters {
 	int64_t depths_ms, housekeeping_ms, warned_ms; /* when next */
 	bool depths_asked, filling, filled, expiring;
 	uint64_t fill_before;
+	engine_dead_moved_fn *moved;
+	void *moved_data;
 	struct notify *notify; /* NULL: no targets */
 };
 

@@ -227,11 +227,31 @@ void dead_step(struct engine *engine, struct store_batch *batch, struct release 
 	notify_step(engine, batch, release);
 }
 
-void dead_released(struct engine *engine, const struct release *release)
+const char *dead_move_name(enum dead_move move)
+{
+	static const char *const names[] = { "entered", "redriven", "discarded", "expired" };
+	return names[move];
+}
+
+void engine_on_dead_moved(struct engine *engine, engine_dead_moved_fn *told, void *data)
+{
+	engine->dead->moved = told;
+	engine->dead->moved_data = data;
+}
+
+static void moved(struct engine *engine, enum dead_move move, uint64_t count, struct str arn)
 {
 	struct dead_stats *stats = &engine->dead->stats;
-	stats->in += release->letter;
-	stats->redriven += release->reopened;
+	uint64_t *const counts[] = { &stats->in, &stats->redriven, &stats->discarded, &stats->expired };
+	*counts[move] += count;
+	if (count && engine->dead->moved)
+		engine->dead->moved(engine->dead->moved_data, &(struct dead_moved){ move, count, arn });
+}
+
+void dead_released(struct engine *engine, const struct release *release)
+{
+	moved(engine, DEAD_REDRIVEN, release->reopened, release->resident->arn);
+	moved(engine, DEAD_ENTERED, release->letter, release->resident->arn);
 	redrive_released(engine, release);
 	notify_released(engine, release);
 }
@@ -304,7 +324,7 @@ void dead_change_done(struct engine *engine, struct dead_change *change, bool co
 		return;
 	struct dead_stats *stats = &engine->dead->stats;
 	if (committed && change->kind == DEAD_CHANGE_FORGET) {
-		*(change->expired ? &stats->expired : &stats->discarded) += change->ids_count;
+		moved(engine, change->expired ? DEAD_EXPIRED : DEAD_DISCARDED, change->ids_count, STR_EMPTY);
 		if (change->counted)
 			change->counted(change->data, &(struct engine_error){ .code = ENGINE_OK, .message = STR_EMPTY },
 					change->ids_count);

@@ -163,6 +163,20 @@ typedef void engine_outcomes_fn(void *data, const struct engine_error *error,
 void engine_list_redrive_outcomes(struct engine *engine, uint64_t number, int outcome, struct str cursor,
 				  uint32_t limit, engine_outcomes_fn *done, void *data);
 
+/* ---- what came and went ------------------------------------------------------------------------------ */
+
+/* Letters that a batch which is durable has put into the queue or taken out of it. */
+enum dead_move { DEAD_ENTERED, DEAD_REDRIVEN, DEAD_DISCARDED, DEAD_EXPIRED };
+const char *dead_move_name(enum dead_move move); /* "entered" */
+struct dead_moved {
+	enum dead_move move;
+	uint64_t count;
+	struct str arn; /* ENTERED, REDRIVEN: of the one execution; else empty */
+};
+typedef void engine_dead_moved_fn(void *data, const struct dead_moved *moved);
+/* One for an engine, NULL: none. Told within a commit: it must not call the engine. Executions that are purged with their letters are not told. */
+void engine_on_dead_moved(struct engine *engine, engine_dead_moved_fn *told, void *data);
+
 /* ---- figures ----------------------------------------------------------------------------------------- */
 
 struct dead_stats {

@@ -577,6 +577,7 @@ void engine_each_task(struct engine *engine, struct str execution_arn, engine_ta
 void dispatch_init(struct engine *engine)
 {
 	engine->dispatch.host = (struct connector_host){ .loop = engine->loop,
+							 .io = engine->io,
 							 .limits = &engine->limits,
 							 .finished = on_finished,
 							 .heartbeat = on_heartbeat,

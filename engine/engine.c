@@ -69,6 +69,7 @@ int engine_new(const struct engine_options *options, struct engine **ret_engine,
 {
 	struct engine *engine = NEW(struct engine);
 	*engine = (struct engine){ .loop = options->loop,
+				   .io = options->io,
 				   .clock = options->clock,
 				   .store = options->store,
 				   .limits = options->limits,

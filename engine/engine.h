@@ -74,6 +74,7 @@ typedef void engine_done_fn(void *data, const struct engine_error *error);
 
 struct engine_options {
 	struct loop *loop;
+	struct loop *io; /* for connectors: connector.h; NULL: the same loop */
 	struct clock_source *clock;
 	struct store *store; /* opened; the engine acquires the lease; the caller closes it after engine_free */
 	struct limits limits;
@@ -269,9 +270,11 @@ struct journal_request {
 };
 void engine_journal(struct engine *engine, const struct journal_request *request, engine_execution_fn *done, void *data);
 
-/* Calls `event` for each public event of an execution as it becomes durable, from now on, and `log` for its tasks' live log lines and progress (fraction < 0: none). For `ratchet run`, `watch` and server-sent events. */
+/* Calls `event` for each public event of an execution as it becomes durable, from now on, `record` for each record of its journal (private events and
+ * all), and `log` for its tasks' live log lines and progress (fraction < 0: none). Each may be NULL. For `ratchet run` and server-sent events. */
 struct engine_watcher {
 	void (*event)(struct engine_watcher *watcher, const struct event *event);
+	void (*record)(struct engine_watcher *watcher, const struct store_record *record);
 	void (*log)(struct engine_watcher *watcher, uint64_t task_id, struct str line, double fraction);
 	void *data;
 	struct engine_watcher *next; /* the engine's */

@@ -2,13 +2,16 @@
  *
  * The turn runs in a prepare watcher: after an iteration's events were handled, before the loop sleeps. When it says
  * that it has more to do, an idle watcher is kept active, and the loop polls without sleeping. Posts from threads go
- * into a list under a mutex; an async watcher wakes the loop, which takes the whole list at once. */
+ * into a list under a mutex; an async watcher wakes the loop, which takes the whole list at once.
+ *
+ * A loop with a thread of its own has, until it is started, neither the thread nor anything of libev's. */
 #include "engine/loop_libev.h"
 #include "base/mem.h"
 #include <assert.h>
 #include <ev.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 struct loop_libev {
@@ -25,6 +28,9 @@ struct loop_libev {
 	void *signal_data;
 	pthread_mutex_t mutex; /* guards the posts */
 	struct loop_post *posts, **posts_tail;
+	const char *thread_name; /* NULL: it has no thread of its own */
+	pthread_t thread;        /* once `ev` is there */
+	struct loop_post end;
 };
 
 /* A watch's or timer's half of libev; the owner's struct points at it with `impl`. */
@@ -173,22 +179,86 @@ static void libev_stop(struct loop *loop)
 	ev_break(of(loop)->ev, EVBREAK_ALL);
 }
 
-static void libev_free(struct loop *loop)
+static void open_ev(struct loop_libev *self)
 {
-	struct loop_libev *self = of(loop);
+	self->ev = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
+	assert(self->ev);
+	ev_prepare_init(&self->prepare, on_prepare);
+	self->prepare.data = self;
+	ev_prepare_start(self->ev, &self->prepare);
+	ev_idle_init(&self->idle, on_idle);
+	ev_async_init(&self->async, on_async);
+	self->async.data = self;
+	ev_async_start(self->ev, &self->async);
+}
+
+static void close_ev(struct loop_libev *self)
+{
 	ev_prepare_stop(self->ev, &self->prepare);
 	ev_idle_stop(self->ev, &self->idle);
 	ev_async_stop(self->ev, &self->async);
 	for (int i = 0; self->has_signals && i < 2; i++)
 		ev_signal_stop(self->ev, &self->signals[i]);
 	ev_loop_destroy(self->ev);
+}
+
+/* ---- a thread of its own ---- */
+
+static void *run_thread(void *data)
+{
+	struct loop_libev *self = data;
+	ev_run(self->ev, 0);
+	return NULL;
+}
+
+static int libev_start(struct loop *loop, struct wf_error *err)
+{
+	struct loop_libev *self = of(loop);
+	if (self->ev)
+		return 0;
+	open_ev(self);
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int failed = pthread_create(&self->thread, NULL, run_thread, self);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (failed) {
+		close_ev(self);
+		self->ev = NULL;
+		return error_errno(err, failed, "cannot start the thread %s", self->thread_name);
+	}
+	pthread_setname_np(self->thread, self->thread_name);
+	return 0;
+}
+
+static void on_end(struct loop_post *post)
+{
+	struct loop_libev *self = (struct loop_libev *)((char *)post - offsetof(struct loop_libev, end));
+	ev_break(self->ev, EVBREAK_ALL);
+}
+
+static void end_thread(struct loop_libev *self)
+{
+	if (!self->ev)
+		return;
+	self->end.callback = on_end;
+	loop_post(&self->loop, &self->end);
+	pthread_join(self->thread, NULL);
+}
+
+static void libev_free(struct loop *loop)
+{
+	struct loop_libev *self = of(loop);
+	if (self->thread_name)
+		end_thread(self);
+	if (self->ev)
+		close_ev(self);
 	pthread_mutex_destroy(&self->mutex);
 	free(self);
 }
 
-struct loop *loop_libev_new(void (*signal_callback)(void *data, int signal), void *data)
+static struct loop_libev *loop_new(void)
 {
-	static const int signals[2] = { SIGINT, SIGTERM };
 	struct loop_libev *self = NEW(struct loop_libev);
 	self->loop = (struct loop){ .watch = libev_watch,
 				    .unwatch = libev_unwatch,
@@ -199,17 +269,24 @@ struct loop *loop_libev_new(void (*signal_callback)(void *data, int signal), voi
 				    .run = libev_run,
 				    .stop = libev_stop,
 				    .free = libev_free };
-	self->ev = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
-	assert(self->ev);
 	pthread_mutex_init(&self->mutex, NULL);
 	self->posts_tail = &self->posts;
-	ev_prepare_init(&self->prepare, on_prepare);
-	self->prepare.data = self;
-	ev_prepare_start(self->ev, &self->prepare);
-	ev_idle_init(&self->idle, on_idle);
-	ev_async_init(&self->async, on_async);
-	self->async.data = self;
-	ev_async_start(self->ev, &self->async);
+	return self;
+}
+
+struct loop *loop_libev_new_threaded(const char *name)
+{
+	struct loop_libev *self = loop_new();
+	self->loop.start = libev_start;
+	self->thread_name = name;
+	return &self->loop;
+}
+
+struct loop *loop_libev_new(void (*signal_callback)(void *data, int signal), void *data)
+{
+	static const int signals[2] = { SIGINT, SIGTERM };
+	struct loop_libev *self = loop_new();
+	open_ev(self);
 	if (signal_callback) {
 		self->on_signal = signal_callback;
 		self->signal_data = data;

@@ -4,7 +4,8 @@
  * What is to be told is a message of the store, in the batch of the change itself: so nothing is told that was not
  * committed, and nothing is forgotten. It holds what the change was; the input and the output, which do not change any
  * more, are read when it is sent. A message is deleted when its target has taken it: at least once, therefore, and the
- * same `id` again for a repeat. A target that refuses is asked again after 1 s, 2 s, … 5 min, until give_up_hours have
+ * same `id` again for a repeat. The changes of one execution are told one after the other, in their order; those of different executions at the same time.
+ * A target that refuses is asked again after 1 s, 2 s, … 5 min, until give_up_hours have
  * passed.
  *
  *     the batch of a change ─► message ─► row, description ─► HTTP or exec, through the connectors ─► deleted
@@ -42,6 +43,7 @@ struct delivery {
 	unsigned attempts;
 	int64_t due_ms;
 	bool sending;
+	bool behind; /* a change of the same execution before this one is not told yet */
 	char *arn;
 	struct engine *engine;
 };
@@ -255,8 +257,19 @@ void notify_released(struct engine *engine, const struct release *release)
 
 /* ---- sending ----------------------------------------------------------------------------------------- */
 
+/* The first change of that execution from there on that waits to be told; NULL: there is none. */
+static struct delivery *first_of(struct delivery *from, uint64_t sender)
+{
+	while (from && from->key.sender != sender)
+		from = from->next;
+	return from;
+}
+
 static void drop(struct target_config *target, struct delivery *delivery)
 {
+	struct delivery *next = first_of(delivery->next, delivery->key.sender);
+	if (next)
+		next->behind = false;
 	for (struct delivery **at = &target->first; *at; at = &(*at)->next)
 		if (*at == delivery) {
 			*at = delivery->next;
@@ -559,6 +572,7 @@ static void on_messages(void *data, const struct store_message *messages, uint32
 					       .target = target,
 					       .key = { messages[i].target_id, messages[i].sender_id,
 							messages[i].sender_event },
+					       .behind = first_of(target->first, messages[i].sender_id),
 					       .bytes = mem_strndup(messages[i].bytes.ptr, messages[i].bytes.len),
 					       .len = messages[i].bytes.len };
 		*target->tail = delivery;
@@ -583,7 +597,7 @@ static void run_target(struct engine *engine, struct target_config *target, int6
 	}
 	for (struct delivery *delivery = target->first; delivery && target->sending < SENDING_MAX;
 	     delivery = delivery->next) {
-		if (delivery->sending || delivery->due_ms > now_ms)
+		if (delivery->sending || delivery->behind || delivery->due_ms > now_ms)
 			continue;
 		delivery->sending = true;
 		target->sending++;
@@ -612,7 +626,7 @@ int64_t notify_next_ms(const struct engine *engine)
 			next_ms = target->read_due_ms;
 		for (const struct delivery *delivery = target->first; delivery && target->sending < SENDING_MAX;
 		     delivery = delivery->next)
-			if (!delivery->sending && delivery->due_ms < next_ms)
+			if (!delivery->sending && !delivery->behind && delivery->due_ms < next_ms)
 				next_ms = delivery->due_ms;
 	}
 	return next_ms;

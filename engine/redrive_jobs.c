@@ -527,6 +527,8 @@ static void on_page(void *data, const struct store_outcome *outcomes, uint32_t c
 		job->page[i] = outcomes[i].execution_id;
 	job->page_count = count;
 	job->page_at = 0;
+	if (!count && !job->after && !job->flying)
+		job->counted = false; /* there are none, whatever was counted */
 	job->after = count ? outcomes[count - 1].execution_id : UINT64_MAX; /* at the end */
 }
 

@@ -663,7 +663,7 @@ struct engine *errand_done(struct errand *errand, void **ret_data);
 /* ---- the engine itself (engine.c) ------------------------------------------------------------------------------- */
 
 struct engine {
-	struct loop *loop;
+	struct loop *loop, *io;
 	struct clock_source *clock;
 	struct store *store;
 	struct limits limits;

@@ -306,7 +306,7 @@ static uint32_t step_execution(struct engine *engine, struct batch *batch, struc
 	timers_set(&engine->timers, resident->id, runs ? execution_wake_ms(resident->execution) : INT64_MAX);
 	cache_touch(engine, resident);
 	mailbox_ready(engine, resident); /* inputs beyond inputs_max */
-	if (!runs && !resident->uncommitted)
+	if (!runs && !resident->uncommitted && !cache_redrive_waits(resident))
 		resident->state = RESIDENT_ENDED; /* it was loaded to be redriven, and was not */
 	if (!resident->uncommitted)
 		cache_release(engine, resident, false);

@@ -39,10 +39,23 @@ void engine_unwatch(struct engine *engine, struct engine_watcher *watcher)
 	}
 }
 
-static void tell(struct engine *engine, const struct resident *resident, const struct store_record *stored)
+static void tell_record(struct engine *engine, const struct resident *resident, const struct store_record *stored)
 {
-	struct engine_watcher *watchers = str_map_get(&engine->watchers, resident->arn);
-	if (!watchers)
+	struct engine_watcher *next;
+	for (struct engine_watcher *watcher = str_map_get(&engine->watchers, resident->arn); watcher; watcher = next) {
+		next = watcher->next;
+		watcher->execution_id = resident->id;
+		if (watcher->record)
+			watcher->record(watcher, stored);
+	}
+}
+
+static void tell_events(struct engine *engine, const struct resident *resident, const struct store_record *stored)
+{
+	bool wanted = false;
+	for (struct engine_watcher *watcher = str_map_get(&engine->watchers, resident->arn); watcher; watcher = watcher->next)
+		wanted |= watcher->event != NULL;
+	if (!wanted)
 		return;
 	_cleanup_(arena_done) struct arena arena = { 0 };
 	struct record record = stored_record(stored);
@@ -73,8 +86,10 @@ void watch_committed(struct engine *engine, const struct store_batch *batch)
 		if (op->kind != STORE_APPEND_RECORD)
 			continue;
 		const struct resident *resident = cache_find(engine, op->record.execution_id);
-		if (resident)
-			tell(engine, resident, &op->record);
+		if (resident) {
+			tell_record(engine, resident, &op->record);
+			tell_events(engine, resident, &op->record);
+		}
 	}
 }
 

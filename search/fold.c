@@ -651,7 +651,8 @@ int fold_record(struct fold *fold, uint32_t number, const struct record *record,
 	uint32_t seen = 0;
 	if (number != fold->next_record)
 		return number < fold->next_record ? 0 : ERR(CORRUPT);
-	int code = record_open_bare(record, &arena, &reader, NULL);
+	int code = fold->observer.payloads ? record_open(record, &arena, &reader, NULL)
+					   : record_open_bare(record, &arena, &reader, NULL);
 	fold->record = number;
 	while (code >= 0 && (code = record_next(&reader, &event, NULL)) > 0) {
 		if (event.id > last)

@@ -60,6 +60,7 @@ struct fold_observer {
 	/* Every public event, with the state and path it belongs to (state empty: none); `visit` NULL: none. After it was folded. */
 	void (*event)(void *data, const struct event *event, struct str state, struct str path,
 		      const struct fold_visit *visit);
+	bool payloads; /* fold_record's events have their values; else they are NULL */
 	void *data;
 };
 

@@ -259,6 +259,7 @@ static enum MHD_Result begin_route(struct exchange *exchange, const char *method
 				     .engine = exchange->server->engine,
 				     .identity = *identity,
 				     .body = buffer_str(&exchange->body),
+				     .query_text = exchange->query ? exchange->query : "",
 				     .query = route_query_text,
 				     .header = route_header_text,
 				     .gone = route_gone,
@@ -345,7 +346,7 @@ static void *on_line(void *data, const char *uri, struct MHD_Connection *connect
 	exchange->peer = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 	size_t length = strcspn(uri, "?");
 	exchange->path = mem_strndup(uri, length);
-	if (exchange->server->services.auth)
+	if (exchange->server->services.auth || uri[length])
 		exchange->query = mem_strdup(uri[length] ? uri + length + 1 : "");
 	return exchange;
 }

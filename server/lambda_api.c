@@ -142,13 +142,10 @@ static void invoke(struct route_call *call)
 					  .dry_run = dry };
 	struct invoking *invoking = ARENA_NEW(&call->arena, struct invoking);
 	*invoking = (struct invoking){ .call = call, .with_log = log && strcmp(log, "Tail") == 0 };
-	if (!event) {
+	if (event)
+		functions_invoke_event(functions, &request, on_invoked, invoking);
+	else
 		functions_invoke(functions, &request, on_invoked, invoking);
-		return;
-	}
-	/* Accepted when there is such a function; it goes on by itself. */
-	if (!functions_invoke_event(functions, &request, on_invoked, invoking))
-		route_answer_status(call, 202);
 }
 
 /* ---- what there is --------------------------------------------------------------------------------------- */

@@ -3,6 +3,8 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "engine/dead_letters.h"
+#include "engine/stored.h"
+#include "search/fold.h"
 #include "server/v1.h"
 #include <stdlib.h>
 
@@ -12,15 +14,20 @@ struct message {
 	size_t length;
 };
 
-/* An execution that is watched, or its log. */
+/* An execution that is watched, or its log. An execution's journal is folded, for only the fold knows to which state and branch
+ * an event belongs; what was committed before the first record that is told here is read from the store. */
 struct watched {
 	struct engine_watcher watcher;
 	struct live *live;
 	char *topic;
 	struct str arn; /* in it */
 	unsigned listeners;
-	uint64_t since;      /* what was told before this number is not in the ring */
-	int64_t left_ms;     /* when the last listener left */
+	uint64_t since;  /* what was told before this number is not in the ring */
+	int64_t left_ms; /* when the last listener left */
+	struct fold *fold;
+	uint32_t first;     /* the record from which on events are told */
+	uint32_t committed; /* records that are known to be there */
+	uint32_t reading;   /* records that the read under way will reach at least: it must not be forgotten; 0: none */
 	struct watched *next;
 };
 
@@ -48,13 +55,16 @@ struct live {
 	size_t ring_first, ring_count, ring_bytes;
 	struct listener *listeners;
 	unsigned listeners_count;
-	struct watched *watched;
+	struct watched *watched; /* newest first */
+	unsigned watched_count;
 	struct loop_timer beat, overview;
 	bool draining, overview_due;
-	int64_t overview_ms;        /* told last */
-	int64_t second;             /* of the rows that were counted */
-	unsigned rows;
-	bool burst_told;
+	int64_t overview_ms; /* told last */
+	struct burst {
+		int64_t second;
+		unsigned count; /* in it */
+		bool told;
+	} rows, letters;
 };
 
 static int64_t now_ms(const struct live *live)
@@ -151,67 +161,135 @@ static void on_overview(struct loop_timer *timer)
 	tell_overview(timer->data);
 }
 
-static void tell_row(struct live *live, const struct search_row *row)
+/* At most once a second. */
+static void overview_changes(struct live *live)
 {
-	_cleanup_(buffer_done) struct buffer text = { 0 };
-	v1_put_row(live->engine, row, &text);
-	live_tell(live, STR("executions"), "executions", str_sub(buffer_str(&text), 1, text.len - 2));
-	bool dead = row->status == EXECUTION_FAILED_ || row->status == EXECUTION_TIMED_OUT_;
-	if (dead || (row->redrives && row->status == EXECUTION_RUNNING)) {
-		buffer_clear(&text);
-		buffer_byte(&text, '{');
-		v1_put_arn(live->engine, "arn", row->machine, row->name, &text);
-		api_put_flag(&text, "entered", dead);
-		live_tell(live, STR("dead-letters"), "dead-letters", str_sub(buffer_str(&text), 1, text.len - 1));
-	}
-}
-
-/* Nobody reads so many rows a second: who shows a list fetches it anew. */
-static void tell_burst(struct live *live)
-{
-	if (live->burst_told)
-		return;
-	live->burst_told = true;
-	live_tell(live, STR("executions"), "resync", STR("\"reason\":\"gap\""));
-	live_tell(live, STR("dead-letters"), "resync", STR("\"reason\":\"gap\""));
-}
-
-static void on_changed(void *data, const struct search_row *rows, uint32_t count, bool more)
-{
-	struct live *live = data;
-	int64_t second = now_ms(live) / 1000;
-	if (second != live->second) {
-		live->second = second;
-		live->rows = 0;
-		live->burst_told = false;
-	}
-	live->rows += count;
-	if (more || live->rows > LIVE_ROWS_A_SECOND)
-		tell_burst(live);
-	else
-		for (uint32_t i = 0; i < count; i++)
-			tell_row(live, &rows[i]);
 	int64_t since_ms = now_ms(live) - live->overview_ms;
-	if (since_ms >= 1000)
+	if (since_ms >= 1000) {
 		tell_overview(live);
-	else if (!live->overview_due) {
+	} else if (!live->overview_due) {
 		live->overview_due = true;
 		loop_timer_set(live->loop, &live->overview, 1000 - since_ms);
 	}
 }
 
+/* Nobody reads so many messages a second: who shows them is told once to fetch anew. False: more of this second are not told. */
+static bool is_bearable(struct live *live, struct burst *burst, unsigned count, bool more, struct str topic)
+{
+	int64_t second = now_ms(live) / 1000;
+	if (second != burst->second)
+		*burst = (struct burst){ .second = second };
+	burst->count += count;
+	if (!more && burst->count <= LIVE_ROWS_A_SECOND)
+		return true;
+	if (!burst->told)
+		live_tell(live, topic, "resync", STR("\"reason\":\"gap\""));
+	burst->told = true;
+	return false;
+}
+
+static void on_changed(void *data, const struct search_row *rows, uint32_t count, bool more)
+{
+	struct live *live = data;
+	_cleanup_(buffer_done) struct buffer text = { 0 };
+	bool bearable = is_bearable(live, &live->rows, count, more, STR("executions"));
+	for (uint32_t i = 0; i < count && bearable; i++) {
+		buffer_clear(&text);
+		v1_put_row(live->engine, &rows[i], &text);
+		live_tell(live, STR("executions"), "executions", str_sub(buffer_str(&text), 1, text.len - 2));
+	}
+	overview_changes(live);
+}
+
+static void on_dead_moved(void *data, const struct dead_moved *moved)
+{
+	struct live *live = data;
+	_cleanup_(buffer_done) struct buffer text = { 0 };
+	overview_changes(live);
+	if (!is_bearable(live, &live->letters, 1, false, STR("dead-letters")))
+		return;
+	buffer_byte(&text, '{');
+	if (moved->arn.len)
+		api_put_text(&text, "arn", moved->arn);
+	api_put_flag(&text, "entered", moved->move == DEAD_ENTERED);
+	api_put_text(&text, "change", str_of(dead_move_name(moved->move)));
+	api_put_number(&text, "count", (int64_t)moved->count);
+	live_tell(live, STR("dead-letters"), "dead-letters", str_sub(buffer_str(&text), 1, text.len));
+}
+
 /* ---- executions that are watched --------------------------------------------------------------------- */
 
-static void on_event(struct engine_watcher *watcher, const struct event *event)
+static void on_event(void *data, const struct event *event, struct str state, struct str path, const struct fold_visit *visit)
+{
+	struct watched *watched = data;
+	_cleanup_(buffer_done) struct buffer text = { 0 };
+	if (fold_next_record(watched->fold) < watched->first)
+		return; /* before it was watched */
+	buffer_addz(&text, "\"event\":");
+	v1_put_event(event, state, path, false, &text);
+	live_tell(watched->live, str_of(watched->topic), "execution", buffer_str(&text));
+}
+
+/* Its journal cannot be read or folded now: who listens must fetch, and the next record begins anew. */
+static void lose(struct watched *watched)
+{
+	fold_free(TAKE(watched->fold));
+	live_tell(watched->live, str_of(watched->topic), "resync", STR("\"reason\":\"gap\""));
+}
+
+static bool fold_stored(struct watched *watched, const struct store_record *stored)
+{
+	struct record record = stored_record(stored);
+	return fold_record(watched->fold, stored->number, &record, UINT64_MAX) == 0;
+}
+
+static bool on_read_record(void *data, const struct execution_info *info, const struct store_record *stored)
+{
+	return fold_stored(data, stored);
+}
+
+static void on_read(void *data, const struct engine_error *error, const struct execution_info *info);
+
+static void read_journal(struct watched *watched)
+{
+	watched->reading = watched->committed;
+	engine_journal(watched->live->engine,
+		       &(struct journal_request){ .execution_arn = watched->arn,
+						  .first = fold_next_record(watched->fold),
+						  .each = on_read_record },
+		       on_read, watched);
+}
+
+/* What was committed while it was read may be missing still. */
+static void on_read(void *data, const struct engine_error *error, const struct execution_info *info)
+{
+	struct watched *watched = data;
+	uint32_t reached = fold_next_record(watched->fold), wanted = watched->reading;
+	watched->reading = 0;
+	if (error->code || reached < wanted)
+		lose(watched);
+	else if (reached < watched->committed)
+		read_journal(watched);
+}
+
+static void on_record(struct engine_watcher *watcher, const struct store_record *stored)
 {
 	struct watched *watched = watcher->data;
-	_cleanup_(buffer_done) struct buffer text = { 0 };
-	buffer_addz(&text, "\"event\":");
-	history_event_json(event, false, &text);
-	text.len--;
-	api_put_number(&text, "timestamp_ms", event->timestamp_ms);
-	buffer_byte(&text, '}');
-	live_tell(watched->live, str_of(watched->topic), "execution", buffer_str(&text));
+	if (!stored->number && !watched->reading)
+		fold_free(TAKE(watched->fold)); /* of one that had the same name and was purged */
+	if (!watched->fold) {
+		watched->fold = fold_new(STR_EMPTY);
+		watched->first = stored->number;
+		fold_observe(watched->fold,
+			     &(struct fold_observer){ .event = on_event, .payloads = true, .data = watched });
+	}
+	watched->committed = stored->number + 1;
+	if (watched->reading)
+		return;
+	if (fold_next_record(watched->fold) != stored->number)
+		read_journal(watched);
+	else if (!fold_stored(watched, stored))
+		lose(watched);
 }
 
 static void on_log(struct engine_watcher *watcher, uint64_t task_id, struct str line, double fraction)
@@ -231,9 +309,23 @@ static void forget(struct live *live, struct watched **place)
 {
 	struct watched *watched = *place;
 	*place = watched->next;
+	live->watched_count--;
 	engine_unwatch(live->engine, &watched->watcher);
+	fold_free(watched->fold);
 	free(watched->topic);
 	free(watched);
+}
+
+/* Makes room: the one that was begun longest ago of those to which nobody listens. */
+static bool forget_one(struct live *live)
+{
+	struct watched **oldest = NULL;
+	for (struct watched **place = &live->watched; *place; place = &(*place)->next)
+		if (!(*place)->listeners && !(*place)->reading)
+			oldest = place;
+	if (oldest)
+		forget(live, oldest);
+	return oldest;
 }
 
 /* The topic of an execution, watched from now on if it was not; NULL: it names none. */
@@ -243,12 +335,14 @@ static struct watched *watch(struct live *live, struct str topic)
 	for (struct watched *watched = live->watched; watched; watched = watched->next)
 		if (str_eqz(topic, watched->topic))
 			return watched;
+	if (live->watched_count == LIVE_WATCHED_MOST && !forget_one(live))
+		return NULL;
 	struct watched *watched = NEW(struct watched);
 	watched->live = live;
 	watched->topic = mem_strndup(topic.ptr, topic.len);
 	watched->arn = str_sub(str_of(watched->topic), log ? 4 : 10, topic.len);
 	watched->since = live->number;
-	watched->watcher = (struct engine_watcher){ .event = log ? NULL : on_event, .log = log ? on_log : NULL, .data = watched };
+	watched->watcher = (struct engine_watcher){ .record = log ? NULL : on_record, .log = log ? on_log : NULL, .data = watched };
 	if (engine_watch(live->engine, watched->arn, &watched->watcher) != 0) {
 		free(watched->topic);
 		free(watched);
@@ -256,6 +350,7 @@ static struct watched *watch(struct live *live, struct str topic)
 	}
 	watched->next = live->watched;
 	live->watched = watched;
+	live->watched_count++;
 	return watched;
 }
 
@@ -294,7 +389,7 @@ static void on_beat(struct loop_timer *timer)
 	if (engine_dead_count(live->engine) != live->dead_letters)
 		tell_overview(live); /* letters were discarded, or have expired: no execution changed */
 	for (struct watched **place = &live->watched; *place;)
-		if (!(*place)->listeners && now_ms(live) - (*place)->left_ms > LIVE_LINGER_MS)
+		if (!(*place)->listeners && !(*place)->reading && now_ms(live) - (*place)->left_ms > LIVE_LINGER_MS)
 			forget(live, place);
 		else
 			place = &(*place)->next;
@@ -432,6 +527,7 @@ struct live *live_new(const struct live_options *options)
 	live->beat = (struct loop_timer){ .callback = on_beat, .data = live };
 	live->overview = (struct loop_timer){ .callback = on_overview, .data = live };
 	loop_timer_set(live->loop, &live->beat, LIVE_HEARTBEAT_MS);
+	engine_on_dead_moved(live->engine, on_dead_moved, live);
 	if (live->search)
 		search_on_change(live->search, on_changed, live);
 	return live;
@@ -448,6 +544,7 @@ void live_free(struct live *live)
 {
 	if (!live)
 		return;
+	engine_on_dead_moved(live->engine, NULL, NULL);
 	if (live->search)
 		search_on_change(live->search, NULL, NULL);
 	while (live->watched)

@@ -1,7 +1,8 @@
 /* live.h: what changes, told to who listens: topics, a bounded ring of what was told, and listeners who may come back.
  *
- *     search rows changed ──► overview, executions, dead-letters ─┐
- *     engine's watchers   ──► execution:ARN, log:ARN            ──┴─► ring ─► listeners
+ *     search rows changed  ──► overview, executions   ─┐
+ *     dead letters moved   ──► overview, dead-letters ─┤
+ *     engine's watchers    ──► execution:ARN, log:ARN ─┴─► ring ─► listeners
  *
  * Every message has the next number of one sequence, whose epoch is new with each process. A listener that comes back says the
  * last number it has seen: it gets what was told since, or `resync` when that is not known any more. One that does not
@@ -17,8 +18,9 @@ enum {
 	LIVE_RING_MESSAGES = 4096,
 	LIVE_RING_BYTES = 8 << 20,
 	LIVE_WAITING_BYTES = 1 << 20,
-	LIVE_ROWS_A_SECOND = 200, /* of the executions' topic; more are one resync */
+	LIVE_ROWS_A_SECOND = 200, /* of the topic executions, and of dead-letters; more are one resync */
 	LIVE_HEARTBEAT_MS = 15000, /* and whoever may not read any more is let go */
+	LIVE_WATCHED_MOST = 10000, /* executions and logs, those included that linger */
 	LIVE_LINGER_MS = 60000, /* an execution is watched on so long after its last listener has gone */
 };
 

@@ -1,13 +1,16 @@
 /* route.c: finding the row of a request, and answering it (route.h). */
 #include "server/route.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "server/api.h"
 #include <assert.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const struct route *const tables[] = { routes_v1_stream, routes_v1_timeline, routes_v1_inspect, routes_v1_overview, routes_v1_executions, routes_v1_execution, routes_v1_machines, routes_dead_letters, routes_redrive_jobs, routes_console, routes_functions, routes_keys, routes_lambda, routes_pages };
+#define QUERY_MEMBERS_MOST 32
+
+static const struct route *const tables[] = { routes_v1_stream, routes_v1_timeline, routes_v1_inspect, routes_v1_overview, routes_v1_executions, routes_v1_execution, routes_v1_machines, routes_v1_views, routes_dead_letters, routes_redrive_jobs, routes_console, routes_functions, routes_keys, routes_lambda, routes_pages };
 
 /* ---- finding ---------------------------------------------------------------------------------- */
 
@@ -109,15 +112,74 @@ bool route_number(struct str text, int64_t *ret_number)
 	return true;
 }
 
+/* What is wrong with a text of the path or the query; NULL: nothing. */
+static const char *text_problem(struct str text)
+{
+	if (memchr(text.ptr, 0, text.len))
+		return "holds a NUL (%00)";
+	return utf8_is_valid(text) ? NULL : "is not UTF-8";
+}
+
+static bool is_name_known(const struct str *names, unsigned count, struct str name)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (str_eq(names[i], name))
+			return true;
+	return false;
+}
+
+/* "a=1&b=2": every member once, and all of it text. The transport reads the first of two members, and ends a text at a NUL. */
+static bool refuse_query(struct route_call *call)
+{
+	struct str names[QUERY_MEMBERS_MOST];
+	unsigned count = 0;
+	for (const char *at = call->query_text; *at;) {
+		size_t length = strcspn(at, "&"), name_length = strcspn(at, "=&");
+		struct str name = decode(&call->arena, at, name_length), whole = decode(&call->arena, at, length);
+		const char *problem = text_problem(whole);
+		at += length + (at[length] == '&');
+		if (!length)
+			continue;
+		if (problem)
+			route_refuse(call, 400, "InvalidRequest", "a member of the query %s", problem);
+		else if (is_name_known(names, count, name))
+			route_refuse(call, 400, "InvalidRequest", "the query has '%.*s' twice", STR_FMT(str_sub(name, 0, 60)));
+		else if (count == QUERY_MEMBERS_MOST)
+			route_refuse(call, 400, "InvalidRequest", "the query has more than %d members", QUERY_MEMBERS_MOST);
+		if (call->status)
+			return true;
+		names[count++] = name;
+	}
+	return false;
+}
+
+static bool refuse_parts(struct route_call *call)
+{
+	for (unsigned i = 0; i < call->parts_count; i++) {
+		const char *problem = text_problem(call->parts[i]);
+		if (problem) {
+			route_refuse(call, 400, "InvalidRequest", "a part of the path %s", problem);
+			return true;
+		}
+	}
+	return false;
+}
+
 /* One rule for all lists (docs/console-api.md): a page has at least one row; each list has its own most. */
-void route_handle(struct route_call *call)
+static bool refuse_limit(struct route_call *call)
 {
 	struct str limit = route_query(call, "limit");
 	int64_t number;
-	bool ours = strncmp(call->route->pattern, "/v1/", 4) == 0;
-	if (ours && limit.ptr && (!route_number(limit, &number) || number < 1))
+	bool good = !limit.ptr || (route_number(limit, &number) && number >= 1);
+	if (!good)
 		route_refuse(call, 400, "InvalidRequest", "limit must be a number from 1 on");
-	else
+	return !good;
+}
+
+void route_handle(struct route_call *call)
+{
+	bool ours = strncmp(call->route->pattern, "/v1/", 4) == 0;
+	if (!ours || (!refuse_parts(call) && !refuse_query(call) && !refuse_limit(call)))
 		call->route->handle(call);
 }
 

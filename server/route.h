@@ -63,6 +63,7 @@ struct route_call {
 	} headers[ROUTE_HEADERS_MOST];
 	unsigned headers_count;
 	/* The transport's. */
+	const char *query_text; /* the whole query as sent */
 	const char *(*query)(struct route_call *call, const char *name);  /* decoded; NULL: absent */
 	const char *(*header)(struct route_call *call, const char *name); /* NULL: absent */
 	bool (*gone)(struct route_call *call);
@@ -79,13 +80,14 @@ extern const struct route routes_dead_letters[]; /* v1_dead_letters.c */
 extern const struct route routes_redrive_jobs[]; /* v1_redrive_jobs.c */
 extern const struct route routes_pages[]; /* pages.c */
 extern const struct route routes_keys[]; /* routes_keys.c */
-extern const struct route routes_v1_overview[], routes_v1_executions[], routes_v1_execution[], routes_v1_machines[], routes_v1_stream[], routes_v1_timeline[], routes_v1_inspect[];
+extern const struct route routes_v1_overview[], routes_v1_executions[], routes_v1_execution[], routes_v1_machines[], routes_v1_stream[], routes_v1_timeline[], routes_v1_inspect[], routes_v1_views[];
 
 /* The row for a request, with call->parts filled; NULL: there is none, and *ret_status is 404 or 405. `path` is as sent
  * (not decoded), without the query. */
 const struct route *routes_find(struct route_call *call, const char *method, const char *path, unsigned *ret_status);
 
-/* Calls the row's handler, unless the query has a `limit` that none can be. */
+/* Calls the row's handler, unless it is one of /v1 and what is asked cannot be: parts of the path or the query that are no text, a member of
+ * the query that is there twice, a `limit` that is none. */
 void route_handle(struct route_call *call);
 
 /* A member of the query: its text (ptr NULL: absent), its number or `otherwise` (also if it is none). */

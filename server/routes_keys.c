@@ -5,6 +5,7 @@
 #include "server/keys.h"
 #include "server/route.h"
 #include "server/sessions.h"
+#include "server/v1.h"
 #include <nettle/memops.h>
 #include <nettle/sha2.h>
 #include <stdio.h>
@@ -230,6 +231,7 @@ static void remove_key(struct route_call *call)
 	struct access_key *key = key_to_change(call, true);
 	if (!key)
 		return;
+	v1_forget_views(call->engine, str_of(key->id));
 	keys_remove(call->services->keys, key, stored, call);
 	buffer_addz(&call->out, "{}");
 }

@@ -31,6 +31,18 @@ void v1_put_arn(struct engine *engine, const char *name, uint64_t machine, struc
 	api_put_text(out, name, buffer_str(&arn));
 }
 
+void v1_put_event(const struct event *event, struct str state, struct str path, bool data, struct buffer *out)
+{
+	history_event_json(event, data, out);
+	out->len--; /* the closing brace */
+	api_put_number(out, "timestamp_ms", event->timestamp_ms);
+	if (state.len)
+		api_put_text(out, "state", state);
+	if (path.len)
+		api_put_text(out, "path", path);
+	buffer_byte(out, '}');
+}
+
 void v1_put_row(struct engine *engine, const struct search_row *row, struct buffer *out)
 {
 	const struct machine_info *info = engine_machine_by_number(engine, row->machine);

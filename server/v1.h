@@ -10,10 +10,14 @@
 const struct machine_info *v1_machine(struct route_call *call, struct str name);
 /* The same, without refusing. */
 const struct machine_info *v1_find_machine(struct route_call *call, struct str name);
+/* An event as one JSON object: as GetExecutionHistory has it, with timestamp_ms, and state and path unless they are empty. */
+void v1_put_event(const struct event *event, struct str state, struct str path, bool data, struct buffer *out);
 /* A row of the executions' list as one JSON object. */
 void v1_put_row(struct engine *engine, const struct search_row *row, struct buffer *out);
 /* The member `name` with an execution's ARN; nothing if its machine is unknown. */
 void v1_put_arn(struct engine *engine, const char *name, uint64_t machine, struct str execution, struct buffer *out);
+/* The saved views of an access key that is no more. */
+void v1_forget_views(struct engine *engine, struct str key_id);
 /* The search file, or NULL after the call was refused. */
 struct search *v1_search(struct route_call *call);
 void v1_refuse_search(struct route_call *call, int code);

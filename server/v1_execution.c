@@ -216,6 +216,7 @@ static void put_graph(struct route_call *call, const struct program *program)
 	int64_t fold = route_query_number(call, "fold", FAN_DEFAULT);
 	options.direction = direction.len && str_eqz(direction, "right") ? GRAPH_RIGHT : GRAPH_DOWN;
 	options.fan_max = fold <= 0 ? UINT32_MAX : fold < 2 ? 2 : fold > 1000000 ? 1000000 : (uint32_t)fold;
+	graph_read_collapsed(route_query(call, "collapse"), &call->arena, &options);
 	if (!program)
 		route_refuse(call, 409, "InvalidDefinition", "the definition does not compile with this version");
 	else if (graph_make(program, &options, &call->arena, &graph, &err) != 0)
@@ -314,13 +315,10 @@ struct events {
 	struct route_call *call;
 	uint64_t from, to; /* ids, both included */
 	bool reverse, data;
-	uint32_t first_record;
 	struct place { /* of ids from..to */
 		struct str state, path;
-		uint32_t record;
 	} *places;
-	struct buffer *texts; /* of each, in the arena */
-	uint32_t count;       /* places known */
+	struct buffer *texts; /* of each */
 	uint64_t newest;
 	struct fold *fold;
 };
@@ -347,14 +345,7 @@ static void write_event(struct events *events, const struct event *event, struct
 	bool small = value_bytes(event->payload) + value_bytes(event->parameters) + value_bytes(event->variables) +
 			 event->raw.len + event->cause.len <=
 		     V1_INLINE_BYTES;
-	history_event_json(event, events->data && small, out);
-	out->len--; /* the closing brace */
-	api_put_number(out, "timestamp_ms", event->timestamp_ms);
-	if (place->state.len)
-		api_put_text(out, "state", place->state);
-	if (place->path.len)
-		api_put_text(out, "path", place->path);
-	buffer_byte(out, '}');
+	v1_put_event(event, place->state, place->path, events->data && small, out);
 }
 
 static bool each_record(void *data, const struct execution_info *info, const struct store_record *stored)

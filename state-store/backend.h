@@ -26,6 +26,7 @@ struct store {
 	/* The loop's thread only. */
 	unsigned batches_waiting, requests_waiting;
 	bool closing;
+	uint64_t epoch; /* that it acquired; 0: none */
 	/* Any thread, under the mutex. */
 	pthread_mutex_t mutex;
 	pthread_cond_t answered;
@@ -87,6 +88,7 @@ struct store_request {
 	} done;
 
 	/* Asked; each kind uses some. */
+	uint64_t epoch; /* of who asks for the sequence; 0: anybody */
 	uint64_t execution_id, machine_id;
 	struct str name; /* execution's name; path of a backup (NUL behind it) */
 	struct store_list_request list;
@@ -117,6 +119,9 @@ struct store_request {
 	struct store_outcome *outcomes;
 	uint64_t outcome_counts[STORE_OUTCOMES];
 };
+
+/* REQUEST_SEQUENCE, by the lease as it is: 0, or ERR(FENCED). */
+int store_sequence_of(const struct store_request *request, const struct store_lease *lease, uint64_t *ret_sequence, struct wf_error *err);
 
 /* ---- the back end -------------------------------------------------------------------------- */
 

@@ -157,7 +157,9 @@ void store_close(struct store *store)
 
 int store_acquire(struct store *store, struct store_lease *ret_lease, struct wf_error *err)
 {
-	return store->backend->acquire(store, ret_lease, err);
+	int code = store->backend->acquire(store, ret_lease, err);
+	store->epoch = code == 0 ? ret_lease->epoch : 0;
+	return code;
 }
 
 int store_each_item(struct store *store, void (*visit)(void *data, const struct store_item *item), void *data, struct wf_error *err)
@@ -314,10 +316,20 @@ static void request_send(struct store *store, struct store_request *request)
 	store_post(store, &request->answer);
 }
 
+int store_sequence_of(const struct store_request *request, const struct store_lease *lease, uint64_t *ret_sequence, struct wf_error *err)
+{
+	if (request->epoch && request->epoch != lease->epoch)
+		return error_set(err, ERR(FENCED), "another owner has the lease: expected epoch %llu, found %llu", (unsigned long long)request->epoch,
+				 (unsigned long long)lease->epoch);
+	*ret_sequence = lease->sequence;
+	return 0;
+}
+
 void store_read_sequence(struct store *store, store_sequence_fn *done, void *data)
 {
 	struct store_request *request = request_new(REQUEST_SEQUENCE, data);
 	request->done.sequence = done;
+	request->epoch = store->epoch;
 	request_send(store, request);
 }
 

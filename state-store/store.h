@@ -20,8 +20,8 @@
  *   the order of submission, so that no old one can slip between new ones. ERR(NO_SPACE), ERR(IO), ERR(BUSY) may pass: wait a
  *   little and try again. ERR(EXISTS), ERR(NOT_FOUND), ERR(INVALID) are the batch's own fault and will not.
  * - After UNKNOWN of number n, call store_read_sequence: its answer comes behind the callbacks of everything submitted before. A sequence
- *   >= n says that it is stored (and those behind it up to the sequence), a smaller one that it never will be: then as after FAILED. If
- *   that read fails too (a sync failed: nobody knows what the disk holds), exit and recover; the store takes no more batches.
+ *   >= n says that it is stored (and those behind it up to the sequence), a smaller one that it never will be: then as after FAILED.
+ *   ERR(FENCED): another owner counts on, and the number says nothing of this one's batches: stop. If that read fails otherwise (a sync failed: nobody knows what the disk holds), exit and recover; the store takes no more batches.
  * - After FENCED, stop: what this owner believes is out of date.
  *
  * Ids are below 2^63. Times may be any int64_t.
@@ -217,7 +217,8 @@ unsigned store_batches_waiting(const struct store *store);
 /* A `limit` above this is taken as this. */
 #define STORE_LIMIT_MAX 100000
 
-/* code: 0, ERR(NOT_FOUND), or another error with *err filled. The sequence is read behind all batches submitted before. */
+/* code: 0, ERR(NOT_FOUND), or another error with *err filled. The sequence is read behind all batches submitted before; ERR(FENCED): it is another
+ * owner's, who came after this one's store_acquire. */
 typedef void store_sequence_fn(void *data, uint64_t sequence, int code, const struct wf_error *err);
 void store_read_sequence(struct store *store, store_sequence_fn *done, void *data);
 

@@ -52,8 +52,9 @@ static struct value *describe_pool(const struct function *function)
 
 static struct value *describe_figures(const struct function *function)
 {
-	struct value *figures = value_new_object(5);
+	struct value *figures = value_new_object(6);
 	add_number(figures, "invocations", (int64_t)function->invocations);
+	add_number(figures, "events", (int64_t)function->events);
 	add_number(figures, "errors", (int64_t)function->errors);
 	add_number(figures, "throttles", (int64_t)function->throttles);
 	add_number(figures, "timeouts", (int64_t)function->timeouts);

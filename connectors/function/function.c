@@ -159,7 +159,7 @@ struct local_task {
 	struct task_key key;
 	struct invocation *invocation;
 	char *function; /* as the task names it */
-	bool plain, no_answer;
+	bool plain;
 };
 
 static struct functions *of(const struct connector *connector)
@@ -188,15 +188,12 @@ static void make_outcome(const struct local_task *task, const struct invoke_resu
 	size_t count = 0;
 	struct str payload = result->payload;
 	if (result->end == INVOKE_REFUSED) {
-		response.status = task->no_answer ? 202 : result->status;
+		response.status = result->status;
 		add(headers, &count, "x-amzn-ErrorType", str_of(result->error));
 		buffer_addz(&body, "{\"Message\":");
 		value_write_string(result->message, &body);
 		buffer_byte(&body, '}');
 		payload = result->status < 300 ? STR_EMPTY : buffer_str(&body);
-	} else if (task->no_answer) {
-		response.status = 202;
-		payload = STR_EMPTY;
 	} else if (result->said.len) {
 		/* A crash or a timeout says nothing of why: what it printed last may. */
 		buffer_append(&body, payload.ptr, payload.len - 1);
@@ -210,7 +207,7 @@ static void make_outcome(const struct local_task *task, const struct invoke_resu
 	add(headers, &count, "Content-Length", str_of(length));
 	add(headers, &count, "X-Amz-Executed-Version", result->version);
 	add(headers, &count, "x-amzn-RequestId", str_of(result->request_id));
-	if (result->end == INVOKE_FAILED && !task->no_answer)
+	if (result->end == INVOKE_FAILED)
 		add(headers, &count, "X-Amz-Function-Error", STR("Unhandled"));
 	response.headers_count = count;
 	response.body = payload;
@@ -253,19 +250,8 @@ static int start_here(struct functions *functions, const struct task_request *re
 					 .trace_parent = request->trace_parent,
 					 .task = request,
 					 .dry_run = str_eqz(type, "DryRun") };
-	if (str_eqz(type, "Event")) {
-		/* The invocation itself is nobody's; that it was accepted is what the task learns. */
-		struct invoke_request look = invoke;
-		task->no_answer = look.dry_run = true;
-		invoke.task = NULL;
-		task->invocation = functions_invoke_event(functions, &invoke, on_invoked, task);
-		if (task->invocation)
-			task->no_answer = false;
-		else
-			task->invocation = functions_invoke(functions, &look, on_invoked, task);
-	} else {
-		task->invocation = functions_invoke(functions, &invoke, on_invoked, task);
-	}
+	task->invocation = str_eqz(type, "Event") ? functions_invoke_event(functions, &invoke, on_invoked, task)
+						  : functions_invoke(functions, &invoke, on_invoked, task);
 	str_map_put(&functions->tasks, task_key_str(&request->key), task);
 	return 0;
 }
@@ -325,6 +311,10 @@ static void free_functions(struct functions *functions)
 			empty_version(version);
 	for (struct invocation *invocation; (invocation = functions->answered.first);) {
 		functions->answered.first = invocation->next;
+		invocation_free(invocation);
+	}
+	for (struct invocation *invocation; (invocation = functions->keeping.first);) {
+		functions->keeping.first = invocation->next;
 		invocation_free(invocation);
 	}
 	runtime_api_free(functions->api);
@@ -404,6 +394,7 @@ int connector_function_new(const struct functions_options *options, struct funct
 	functions->connector = (struct connector){ &function_class, options->host };
 	functions->host = options->host;
 	functions->records = options->records;
+	functions->events = options->events;
 	functions->region = mem_strdup(options->region);
 	functions->account = mem_strdup(options->account);
 	functions->folder = mem_strdup(options->folder);

@@ -26,6 +26,8 @@
  *     queue           invocations that wait at most; default 10000
  *     idle_s          how long a worker without work is kept; default 300
  *     env             {NAME: text, {env: …}, {file: …} or {secret: …}}
+ *     event_retries   of an event that nobody waits for; default 2 (AWS's MaximumRetryAttempts)
+ *     event_age_s     for how long it is tried; default 21600 (MaximumEventAgeInSeconds)
  *     description
  *
  * Everything on the loop's thread. */
@@ -46,6 +48,28 @@ struct function_records {
 	void (*each)(struct function_records *records, void (*visit)(void *data, struct str key, struct str bytes), void *data);
 };
 
+/* ---- events that nobody waits for: kept by the owner ----------------------------------------------------------- */
+
+/* An event (InvocationType Event) and what its function's settings say of it. Borrowed during keep(). */
+struct function_event {
+	struct str id; /* the same event has the same id: a repeat is no second one */
+	struct str function, qualifier; /* names; qualifier empty: none was given */
+	struct str arn; /* of both: a Task's resource */
+	struct str event, trace; /* JSON text; traceparent or X-Amzn-Trace-Id, may be empty */
+	uint32_t retries;
+	int64_t age_ms, timeout_ms; /* timeout_ms: of one invocation */
+};
+
+/* State machines of this prefix are the owner's: their tasks invoke events that were kept, under the events' ids. */
+#define FUNCTION_EVENTS "lambda."
+
+struct function_events {
+	/* Puts an event on disk, from where the function will get it. Calls back once, later (err->code: it is not kept; ERR(LIMIT): it
+	 * is too large), unless the owner ends before. */
+	void (*keep)(struct function_events *events, const struct function_event *event,
+		     void (*done)(void *data, const struct wf_error *err), void *data);
+};
+
 /* ---- life ---------------------------------------------------------------------------------------------------- */
 
 struct functions_options {
@@ -54,6 +78,7 @@ struct functions_options {
 	const char *region, *account;
 	const char *folder;               /* for versions' copies and our runtime clients; made when needed */
 	struct function_records *records; /* NULL: functions are those of the configuration only. Outlives the functions. */
+	struct function_events *events;   /* NULL: events run once, and are lost with the process. Outlives the functions. */
 	struct connector *next;           /* the connector for functions that are not here; taken over on success */
 };
 
@@ -97,11 +122,11 @@ typedef void invoke_done(void *data, const struct invoke_result *result);
 /* Never calls back from within. Returns what functions_cancel takes; valid until the callback. */
 struct invocation *functions_invoke(struct functions *functions, const struct invoke_request *request, invoke_done *done,
 				    void *data);
-/* The same for one whose answer nobody waits for (InvocationType Event): NULL if it was accepted; else `refused` is called,
- * later, and says why not. It is run once, and is not stored: an engine that ends takes it with it. */
+/* The same for one whose answer nobody waits for (InvocationType Event): what `done` gets is INVOKE_REFUSED, with status 202 if
+ * the event was accepted. By then it is on disk (function_events). */
 struct invocation *functions_invoke_event(struct functions *functions, const struct invoke_request *request,
-					  invoke_done *refused, void *data);
-/* Without a callback. One that runs takes its worker with it. */
+					  invoke_done *done, void *data);
+/* Without a callback. One that runs takes its worker with it; an event that is being kept stays. */
 void functions_cancel(struct invocation *invocation);
 /* Whether there is a function that this name or ARN means (whatever its qualifier). */
 bool functions_has(const struct functions *functions, struct str function);

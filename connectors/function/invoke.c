@@ -1,6 +1,7 @@
 /* invoke.c: an invocation from its request to its answer, and the lines that are printed on the way. */
 #include "connectors/function/room.h"
 #include "connectors/text.h"
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,6 +108,17 @@ static char *copy(struct str text)
 	return mem_strndup(text.ptr, text.len);
 }
 
+/* An event that was kept has its id over all attempts, as on AWS: that of the execution that invokes it. */
+static void take_event_id(struct invocation *invocation, const struct task_request *task)
+{
+	struct str id = task->execution_name;
+	bool good = str_starts(task->state_machine_name, STR(FUNCTION_EVENTS)) && id.len == sizeof invocation->request_id - 1;
+	for (size_t i = 0; good && i < id.len; i++)
+		good = isxdigit((unsigned char)id.ptr[i]) || id.ptr[i] == '-';
+	if (good)
+		memcpy(invocation->request_id, id.ptr, id.len);
+}
+
 /* The client context that the caller gave, with what the task adds in its `custom`. */
 static void add_context(struct invocation *invocation, const struct invoke_request *request)
 {
@@ -141,6 +153,7 @@ static void add_context(struct invocation *invocation, const struct invoke_reque
 	invocation->attempt = task->attempt;
 	invocation->of_task = true;
 	invocation->key = task->key;
+	take_event_id(invocation, task);
 }
 
 static void answer_later(struct invocation *invocation)
@@ -171,8 +184,7 @@ static void not_found(struct invocation *invocation, struct target target)
 			  STR_FMT(target.qualifier.len ? target.qualifier : STR(FUNCTION_LATEST)));
 }
 
-struct invocation *functions_invoke(struct functions *functions, const struct invoke_request *request, invoke_done *done,
-				    void *data)
+static struct invocation *invocation_new(struct functions *functions, invoke_done *done, void *data)
 {
 	struct invocation *invocation = NEW(struct invocation);
 	invocation->functions = functions;
@@ -180,37 +192,50 @@ struct invocation *functions_invoke(struct functions *functions, const struct in
 	invocation->data = data;
 	invocation->queued_us = now_us();
 	random_uuid(&functions->random, invocation->request_id);
+	return invocation;
+}
+
+/* The version that is asked for; NULL after it was refused. */
+static struct version *resolve(struct invocation *invocation, const struct invoke_request *request,
+			       struct str *ret_qualifier)
+{
+	struct functions *functions = invocation->functions;
 	struct target target = read_target(functions, request->function);
 	if (request->qualifier.len) {
 		if (target.qualifier.len && !str_eq(target.qualifier, request->qualifier)) {
 			invocation_refuse(invocation, 400, "InvalidParameterValueException",
 					  "The derived qualifier from the function name does not match the specified "
 					  "qualifier.");
-			return invocation;
+			return NULL;
 		}
 		target.qualifier = request->qualifier;
 	}
 	struct function *function = find(functions, target);
 	int64_t number = function ? function_resolve(function, target.qualifier) : -1;
-	if (number < 0) {
+	struct wf_error err = { .code = ERR(NOT_FOUND) };
+	struct version *version = number < 0 ? NULL : function_version(function, (uint64_t)number, &err);
+	if (!version && err.code == ERR(NOT_FOUND))
 		not_found(invocation, target);
-		return invocation;
-	}
-	struct wf_error err = { 0 };
-	struct version *version = function_version(function, (uint64_t)number, &err);
-	if (!version && err.code == ERR(NOT_FOUND)) {
-		not_found(invocation, target);
-		return invocation;
-	}
-	if (!version) {
+	else if (!version)
 		invocation_refuse(invocation, 502, "InvalidRuntimeException", "%s", err.message);
+	*ret_qualifier = target.qualifier;
+	return version;
+}
+
+struct invocation *functions_invoke(struct functions *functions, const struct invoke_request *request, invoke_done *done,
+				    void *data)
+{
+	struct invocation *invocation = invocation_new(functions, done, data);
+	struct str qualifier;
+	struct version *version = resolve(invocation, request, &qualifier);
+	if (!version)
 		return invocation;
-	}
 	if (request->dry_run) {
 		invocation_refuse(invocation, 204, "DryRun", "%s", "");
 		return invocation;
 	}
-	invocation->arn = invoked_arn(function, target.qualifier);
+	struct function *function = version->function;
+	invocation->arn = invoked_arn(function, qualifier);
 	invocation->event = copy(request->event.len ? request->event : STR("{}"));
 	invocation->event_len = request->event.len ? request->event.len : 2;
 	add_trace(invocation, request->trace_parent);
@@ -225,14 +250,65 @@ static void nobody(void *data, const struct invoke_result *result)
 	/* What it printed is in the function's log. */
 }
 
-struct invocation *functions_invoke_event(struct functions *functions, const struct invoke_request *request,
-					  invoke_done *refused, void *data)
+static void keeping_add(struct invocation *invocation)
 {
-	struct invocation *invocation = functions_invoke(functions, request, nobody, NULL);
-	if (invocation->end != INVOKE_REFUSED)
-		return NULL;
-	invocation->done = refused;
-	invocation->data = data;
+	struct functions *functions = invocation->functions;
+	invocation->stage = STAGE_KEEPING;
+	invocation->previous = functions->keeping.last;
+	*(functions->keeping.last ? &functions->keeping.last->next : &functions->keeping.first) = invocation;
+	functions->keeping.last = invocation;
+}
+
+static void keeping_remove(struct invocation *invocation)
+{
+	struct functions *functions = invocation->functions;
+	*(invocation->previous ? &invocation->previous->next : &functions->keeping.first) = invocation->next;
+	*(invocation->next ? &invocation->next->previous : &functions->keeping.last) = invocation->previous;
+	invocation->next = invocation->previous = NULL;
+}
+
+static void on_kept(void *data, const struct wf_error *err)
+{
+	struct invocation *invocation = data;
+	keeping_remove(invocation);
+	if (!err)
+		invocation_refuse(invocation, 202, "Event", "%s", "");
+	else if (err->code == ERR(LIMIT))
+		invocation_refuse(invocation, 413, "RequestTooLargeException", "%s", err->message);
+	else
+		invocation_refuse(invocation, 500, "ServiceException", "The event could not be kept: %s", err->message);
+}
+
+struct invocation *functions_invoke_event(struct functions *functions, const struct invoke_request *request,
+					  invoke_done *done, void *data)
+{
+	struct invocation *invocation = invocation_new(functions, done, data);
+	struct str qualifier;
+	const struct version *version = resolve(invocation, request, &qualifier);
+	if (!version)
+		return invocation;
+	version->function->events++;
+	if (!functions->events) {
+		struct invoke_request once = *request;
+		once.task = NULL;
+		functions_invoke(functions, &once, nobody, NULL);
+		invocation_refuse(invocation, 202, "Event", "%s", "");
+		return invocation;
+	}
+	/* A task that runs again after a crash has sent the same event. */
+	_cleanup_free_ char *arn = invoked_arn(version->function, qualifier);
+	struct function_event event = { .id = request->task ? request->task->idempotency_key
+							    : str_of(invocation->request_id),
+					.function = str_of(version->function->name),
+					.qualifier = qualifier,
+					.arn = str_of(arn),
+					.event = request->event.len ? request->event : STR("{}"),
+					.trace = request->trace_parent,
+					.retries = version->settings.event_retries,
+					.age_ms = version->settings.event_age_ms,
+					.timeout_ms = version->settings.timeout_ms };
+	keeping_add(invocation);
+	functions->events->keep(functions->events, &event, on_kept, invocation);
 	return invocation;
 }
 
@@ -272,6 +348,9 @@ void functions_cancel(struct invocation *invocation)
 		worker->invocation = NULL;
 		worker_kill(worker);
 		break;
+	case STAGE_KEEPING:
+		invocation->done = nobody;
+		return;
 	case STAGE_ANSWERED:
 		unlink_answered(invocation);
 		break;

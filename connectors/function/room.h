@@ -37,7 +37,8 @@ struct settings {
 	int64_t timeout_ms, init_timeout_ms, idle_ms, cpu_s, memory_mb;
 	double cpus; /* 0: not limited */
 	bool memory_limited;
-	uint32_t max_concurrent, reserved, warm, queue_max;
+	uint32_t max_concurrent, reserved, warm, queue_max, event_retries;
+	int64_t event_age_ms;
 	const struct value *env; /* NULL: none */
 	char *description;       /* NULL: none */
 };
@@ -100,7 +101,7 @@ struct function {
 	int64_t created_ms, updated_ms;
 	struct version *versions; /* those with a pool: current ones, and others that still run */
 	uint32_t workers_count, reserved, max_concurrent;
-	uint64_t invocations, errors, throttles, cold_starts, timeouts;
+	uint64_t invocations, events, errors, throttles, cold_starts, timeouts;
 	struct log_line log[LOG_LINES]; /* a ring */
 	uint64_t log_count;             /* ever */
 	struct function *next;          /* of all, removed ones that still run included */
@@ -113,6 +114,7 @@ struct functions {
 	struct connector_host *host;
 	struct connector *next;
 	struct function_records *records;
+	struct function_events *events;
 	char *region, *account, *folder;
 	struct random random;
 	struct str_map by_name;
@@ -127,6 +129,7 @@ struct functions {
 	struct loop_timer schedule_timer, reap_timer, impatience;
 	LIST_OF(struct invocation) answered; /* to be told in the next iteration */
 	struct loop_timer answer_timer;
+	LIST_OF(struct invocation) keeping; /* events on their way to the disk */
 	struct publishing *publishing; /* under way (admin.c) */
 	char *clients; /* folder with our runtime clients; NULL: not written yet */
 	char *cgroup;  /* where workers' groups are made; NULL: none */
@@ -136,10 +139,10 @@ struct functions {
 
 /* ---- invocations (invoke.c) ---------------------------------------------------------------------- */
 
-enum invocation_stage { STAGE_QUEUED, STAGE_RUNNING, STAGE_ANSWERED };
+enum invocation_stage { STAGE_QUEUED, STAGE_RUNNING, STAGE_KEEPING, STAGE_ANSWERED };
 
 struct invocation {
-	struct invocation *next, *previous; /* in its version's queue, or among those that are answered */
+	struct invocation *next, *previous; /* in its version's queue, among those that are answered, or kept */
 	enum invocation_stage stage;
 	struct functions *functions;
 	struct version *version; /* NULL: refused */

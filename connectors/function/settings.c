@@ -76,6 +76,15 @@ static int read_count(void *slot, const struct value *value, struct wf_error *er
 	return 0;
 }
 
+static int read_retries(void *slot, const struct value *value, struct wf_error *err)
+{
+	int64_t number;
+	if (!value_int64(value, &number) || number < 0 || number > 100)
+		return wrong(value, "a whole number from 0 to 100", err);
+	*(uint32_t *)slot = (uint32_t)number;
+	return 0;
+}
+
 static int read_share(void *slot, const struct value *value, struct wf_error *err)
 {
 	double share = value_number(value);
@@ -136,6 +145,8 @@ static const struct setting {
 	{ "queue", offsetof(struct settings, queue_max), read_count },
 	{ "idle_s", offsetof(struct settings, idle_ms), read_seconds },
 	{ "env", offsetof(struct settings, env), read_env },
+	{ "event_retries", offsetof(struct settings, event_retries), read_retries },
+	{ "event_age_s", offsetof(struct settings, event_age_ms), read_seconds },
 	{ "description", offsetof(struct settings, description), read_description },
 };
 
@@ -363,7 +374,9 @@ int settings_init(struct settings *settings, const struct value *source, const c
 				       .idle_ms = 300000,
 				       .memory_mb = 128,
 				       .max_concurrent = default_concurrency(),
-				       .queue_max = 10000 };
+				       .queue_max = 10000,
+				       .event_retries = 2,
+				       .event_age_ms = 6 * 3600000 };
 	int r = read_all(settings, folder, err ? err : &unused);
 	if (r < 0)
 		settings_done(settings);

@@ -443,12 +443,12 @@ void log_cloud_stats(const struct log_cloud *cloud, struct logs_stats *stats)
 	stats->queued_bytes += cloud->queued;
 }
 
-int log_cloud_new(struct loop *loop, struct clock_source *clock, const char *endpoint, size_t queue_bytes,
+int log_cloud_new(struct loop *loop, struct loop *io, struct clock_source *clock, const char *endpoint, size_t queue_bytes,
 		  struct log_warner warner, struct log_cloud **ret_cloud, struct wf_error *err)
 {
 	struct http_client_options options = { .connections_per_host_max = 4 };
 	struct http_client *client = NULL;
-	int r = http_client_new(loop, &options, &client, err);
+	int r = http_client_new(loop, io, &options, &client, err);
 	if (r < 0)
 		return r;
 	struct log_cloud *cloud = NEW(struct log_cloud);

@@ -108,7 +108,7 @@ int logs_new(const struct logs_options *options, struct logs **ret_logs, struct 
 	}
 	if (r == 0 && settings.endpoint.len) {
 		_cleanup_free_ char *endpoint = mem_strndup(settings.endpoint.ptr, settings.endpoint.len);
-		r = log_cloud_new(options->loop, options->clock, endpoint, (size_t)settings.queue_bytes, warner,
+		r = log_cloud_new(options->loop, options->io, options->clock, endpoint, (size_t)settings.queue_bytes, warner,
 				  &logs->cloud, err);
 	}
 	if (r < 0) {

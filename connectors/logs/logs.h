@@ -16,6 +16,7 @@ struct logs;
 
 struct logs_options {
 	struct loop *loop;
+	struct loop *io; /* for requests to the endpoint, as in connector.h; may be NULL */
 	struct clock_source *clock;
 	/* The section `logs` of the configuration, may be NULL:
 	 *
@@ -67,7 +68,7 @@ void log_files_stats(struct log_files *files, struct logs_stats *stats); /* adds
 void log_files_free(struct log_files *files);                           /* after writing what is queued */
 
 struct log_cloud;
-int log_cloud_new(struct loop *loop, struct clock_source *clock, const char *endpoint, size_t queue_bytes,
+int log_cloud_new(struct loop *loop, struct loop *io, struct clock_source *clock, const char *endpoint, size_t queue_bytes,
 		  struct log_warner warner, struct log_cloud **ret_cloud, struct wf_error *err);
 void log_cloud_write(struct log_cloud *cloud, struct str group, const struct log_line *line);
 /* As logs_drain. */

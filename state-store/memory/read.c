@@ -178,7 +178,7 @@ void memory_read(struct memory_store *memory, struct store_request *r)
 	const struct memory_execution *execution;
 	switch (r->kind) {
 	case REQUEST_SEQUENCE:
-		r->number = memory->lease.sequence;
+		r->code = store_sequence_of(r, &memory->lease, &r->number, &r->err);
 		break;
 	case REQUEST_LOAD:
 		read_load(memory, r);

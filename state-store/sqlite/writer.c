@@ -395,7 +395,8 @@ static void run_request(struct sqlite_store *sqlite, struct store_request *reque
 		request->err = writer->failure;
 	} else {
 		request->code = read_lease(&writer->sql, &lease, &request->err);
-		request->number = request->code ? 0 : lease.sequence;
+		if (request->code == 0)
+			request->code = store_sequence_of(request, &lease, &request->number, &request->err);
 	}
 	store_post(&sqlite->store, &request->answer);
 }

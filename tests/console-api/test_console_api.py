@@ -49,8 +49,8 @@ class Server:
             self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def request(self, path, body=None, method=None):
-        request = urllib.request.Request(self.url + path, None if body is None else json.dumps(body).encode(), method=method)
+    def request(self, path, body=None, method=None, headers={}):
+        request = urllib.request.Request(self.url + path, None if body is None else json.dumps(body).encode(), headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:
                 return answer.status, json.loads(answer.read())
@@ -632,6 +632,80 @@ def test_actions_do_what_the_api_does(server):
     assert machine["definition"] and machine["versions"] == [] and machine["tags"] == {}, machine
     graph = server.get("/v1/machines/W/graph", direction="right")
     assert graph["direction"] == "right" and [node["name"] for node in graph["nodes"] if node["kind"] == "state"] == ["W"]
+
+
+def test_containers_collapse_by_name(server):
+    machine = server.machine("Rich", RICH, "Begin")
+    arn = server.run(machine, input={"items": [1]})
+    server.wait_ended(arn)
+    whole, folded = server.of(arn, "/graph"), server.of(arn, "/graph", collapse="Items,Nobody,Guard,Inner")
+    by_name = {node["name"]: node for node in folded["nodes"] if node["kind"] == "state"}
+    assert by_name["Items"]["collapsed"] and by_name["Items"]["folded"] == ["Inner", "X"], by_name["Items"]
+    assert by_name["Guard"]["container"] and by_name["Guard"]["folded"] == ["Bad", "Slow"]
+    assert "collapsed" not in by_name["Both"] and "L" in by_name
+    assert folded["folded"] == 4 and folded["states"] == whole["states"]
+    ends = lambda graph: {(graph["nodes"][e["from"]]["name"], graph["nodes"][e["to"]]["name"]) for e in graph["edges"]}
+    assert ends(folded) <= ends(whole) and ("Items", "Guard") in ends(folded)
+    assert server.get("/v1/machines/Rich/graph", collapse="Items,Nobody,Guard,Inner") == folded
+
+
+def test_views_are_kept_and_bounded(server):
+    put = lambda name, body: server.request("/v1/views/" + urllib.parse.quote(name, safe=""), body, "PUT")
+    assert server.get("/v1/views") == {"views": []}
+    status, view = put("Late / \u2713", {"query": "status:failed duration>1h"})
+    assert status == 200 and view["name"] == "Late / \u2713" and view["shared"] and view["updated_ms"], view
+    assert put("All", {"query": ""})[0] == 200
+    assert put("Late / \u2713", {"query": "status:aborted"})[0] == 200
+    expected = [("All", ""), ("Late / \u2713", "status:aborted")]
+    assert [(view["name"], view["query"]) for view in server.get("/v1/views")["views"]] == expected
+    server.kill()
+    server.start()
+    assert [(view["name"], view["query"]) for view in server.get("/v1/views")["views"]] == expected
+    for name, body, code in (("a" * 101, {"query": ""}, "InvalidRequest"), ("a\nb", {"query": ""}, "InvalidRequest"), ("x", {}, "InvalidRequest"),
+                             ("x", {"query": 5}, "InvalidRequest"), ("x", {"query": "a" * 2001}, "InvalidRequest"),
+                             ("x", {"query": "status:nonsense"}, "InvalidQuery"), ("x", {"query": "", "shared": "yes"}, "InvalidRequest"),
+                             ("x", [1], "InvalidRequest")):
+        status, answer = put(name, body)
+        assert status == 400 and answer["error"]["code"] == code, (name, body, answer)
+    for i in range(98):
+        assert put(f"v{i}", {"query": f"input.n={i}"})[0] == 200
+    status, answer = put("one more", {"query": ""})
+    assert status == 409 and answer["error"]["code"] == "LimitExceeded", answer
+    assert put("v7", {"query": "changed"})[0] == 200
+    for view in server.get("/v1/views")["views"]:
+        assert server.request("/v1/views/" + urllib.parse.quote(view["name"], safe=""), method="DELETE") == (200, {})
+    assert server.get("/v1/views") == {"views": []} and server.request("/v1/views/All", method="DELETE")[0] == 404
+
+
+def test_views_of_ones_own_are_nobody_elses(server):
+    server.stop()
+    with open(f"{server.folder}/config.json", "w") as file:
+        json.dump({"auth": "sigv4", "root_key": {"id": "AKIAROOTROOTROOTROOT", "secret": "a-secret-of-the-root-key"}}, file)
+    server.flags = ("--config", f"{server.folder}/config.json")
+    server.start()
+
+    def sign_in(key, secret):
+        request = urllib.request.Request(server.url + "/v1/session", json.dumps({"accessKeyId": key, "secretAccessKey": secret}).encode())
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            headers = {"Cookie": answer.headers["Set-Cookie"].split(";")[0], "X-Ratchet-Csrf": json.loads(answer.read())["csrf"],
+                       "Origin": server.url}
+        return lambda method, path, body=None: server.request(path, body, method, headers)
+
+    root = sign_in("AKIAROOTROOTROOTROOT", "a-secret-of-the-root-key")
+    keys = [root("POST", "/v1/keys", {"name": f"n{role}", "role": role})[1] for role in ("read", "operate")]
+    reader, operator = [sign_in(key["id"], key["secret"]) for key in keys]
+    assert reader("PUT", "/v1/views/Mine", {"query": "a"})[1]["shared"] is False
+    status, answer = reader("PUT", "/v1/views/Ours", {"query": "b", "shared": True})
+    assert status == 403 and "operate" in answer["error"]["message"], answer
+    assert operator("PUT", "/v1/views/Mine", {"query": "c"})[0] == 200
+    assert operator("PUT", "/v1/views/Mine", {"query": "d", "shared": True})[0] == 200
+    seen = lambda who: [(view["query"], view["shared"]) for view in who("GET", "/v1/views")[1]["views"]]
+    assert seen(reader) == [("a", False), ("d", True)] and seen(operator) == [("c", False), ("d", True)] and seen(root) == [("d", True)]
+    assert reader("DELETE", "/v1/views/Mine?shared=1")[0] == 403
+    assert reader("DELETE", "/v1/views/Mine")[0] == 200 and seen(reader) == [("d", True)]
+    assert operator("DELETE", "/v1/views/Mine?shared=1")[0] == 200 and seen(operator) == [("c", False)]
+    assert root("DELETE", "/v1/keys/" + keys[1]["id"])[0] == 200
+    assert server.request("/v1/views")[0] == 401
 
 
 def test_without_a_search_file_the_rest_is_there(server):

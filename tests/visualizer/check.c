@@ -310,6 +310,20 @@ static int check_direction(const struct program *program, const struct graph_opt
 	return faults;
 }
 
+/* Every second container, an outer one or what is inside of it. */
+static void collapse_some(const struct program *program, struct arena *arena, struct graph_options *options)
+{
+	struct str *names = ARENA_ARRAY(arena, struct str, program->states_count + 1);
+	uint32_t containers = 0;
+	options->collapsed = names;
+	for (uint32_t i = 0; i < program->states_count; i++) {
+		uint32_t branches;
+		graph_branches(&program->states[i], &branches);
+		if (branches && containers++ % 2 == 0)
+			names[options->collapsed_count++] = program->states[i].name;
+	}
+}
+
 int check_definition_graphs(struct str definition, uint32_t fan_max, struct buffer *why)
 {
 	_cleanup_(arena_done) struct arena arena = { 0 };
@@ -321,6 +335,9 @@ int check_definition_graphs(struct str definition, uint32_t fan_max, struct buff
 	int faults = check_direction(program, &options, why);
 	options.direction = GRAPH_RIGHT;
 	faults += check_direction(program, &options, why);
+	collapse_some(program, &arena, &options);
+	if (options.collapsed_count)
+		faults += check_direction(program, &options, why);
 	program_unref(program);
 	return faults;
 }

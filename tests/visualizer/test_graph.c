@@ -202,14 +202,20 @@ struct drawn {
 	struct graph *graph;
 };
 
-static void draw(struct drawn *d, struct str definition, enum graph_direction direction)
+static void draw_collapsed(struct drawn *d, struct str definition, enum graph_direction direction, const char *collapsed)
 {
 	struct diagnostics diagnostics;
 	struct graph_options options = { .direction = direction };
 	*d = (struct drawn){ 0 };
+	graph_read_collapsed(str_of(collapsed), &d->arena, &options);
 	if (program_compile(definition, NULL, &d->arena, &diagnostics, &d->program) != 0)
 		fail_msg("%.*s", STR_FMT(diagnostics.first->message));
 	assert_int_equal(graph_make(d->program, &options, &d->arena, &d->graph, NULL), 0);
+}
+
+static void draw(struct drawn *d, struct str definition, enum graph_direction direction)
+{
+	draw_collapsed(d, definition, direction, "");
 }
 
 static void drawn_done(struct drawn *d)
@@ -266,6 +272,44 @@ static void a_wide_parallel_folds_its_last_branches(void **state)
 	assert_int_equal(fold->parent, parallel - d.graph->nodes);
 	assert_int_equal(fold->folded_count, 2 * 289);
 	assert_int_equal(fold->folded_transitions, 289);
+}
+
+static const char nested[] = "{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"Next\":\"Each, \\\\ all\"},"
+			     "\"Each, \\\\ all\":{\"Type\":\"Map\",\"Next\":\"Z\",\"ItemProcessor\":{\"StartAt\":\"P\",\"States\":{"
+			     "\"P\":{\"Type\":\"Parallel\",\"Next\":\"Q\",\"Branches\":["
+			     "{\"StartAt\":\"B\",\"States\":{\"B\":{\"Type\":\"Pass\",\"Next\":\"C\"},\"C\":{\"Type\":\"Pass\",\"End\":true}}},"
+			     "{\"StartAt\":\"D\",\"States\":{\"D\":{\"Type\":\"Pass\",\"End\":true}}}]},"
+			     "\"Q\":{\"Type\":\"Pass\",\"End\":true}}}},"
+			     "\"Z\":{\"Type\":\"Succeed\"}}}";
+
+static void a_collapsed_container_is_one_box_with_counts(void **state)
+{
+	(void)state;
+	_cleanup_(drawn_done) struct drawn d;
+	_cleanup_(buffer_done) struct buffer json = { 0 };
+	draw_collapsed(&d, STR(nested), GRAPH_DOWN, "P,Nothing,,Q");
+	const struct graph_node *parallel = node_named(d.graph, "P");
+	assert_true(parallel->collapsed && !parallel->children);
+	assert_int_equal(parallel->folded_count, 3);
+	assert_int_equal(parallel->folded_transitions, 1);
+	assert_true(str_eqz(parallel->detail, "2 branches · 3 states"));
+	assert_int_equal(edge_between(d.graph, "P", "Q")->transitions_count, 1);
+	assert_int_equal(d.graph->folded_count, 3);
+	graph_write_json(d.graph, &json);
+	assert_non_null(strstr(json.data, "\"container\":true,\"collapsed\":true,\"folded\":[\"B\",\"C\",\"D\"]"));
+}
+
+static void an_outer_collapsed_container_holds_the_inner_ones(void **state)
+{
+	(void)state;
+	_cleanup_(drawn_done) struct drawn d;
+	draw_collapsed(&d, STR(nested), GRAPH_RIGHT, "P,Each\\, \\\\ all");
+	const struct graph_node *map = node_named(d.graph, "Each, \\ all");
+	assert_true(map->collapsed);
+	assert_int_equal(map->folded_count, 5);
+	assert_int_equal(map->folded_transitions, 2);
+	assert_int_equal(d.graph->nodes_count, 5); /* Start, A, the Map, Z, End */
+	assert_int_equal(d.graph->groups_count, 1);
 }
 
 /* Ways that come out at different states say different things, however many they are. */
@@ -542,6 +586,8 @@ int main(void)
 		cmocka_unit_test(all_shapes_hold_what_every_graph_must),
 		cmocka_unit_test(a_wide_fan_folds_its_last_ways),
 		cmocka_unit_test(a_wide_parallel_folds_its_last_branches),
+		cmocka_unit_test(a_collapsed_container_is_one_box_with_counts),
+		cmocka_unit_test(an_outer_collapsed_container_holds_the_inner_ones),
 		cmocka_unit_test(unlike_ways_do_not_fold),
 		cmocka_unit_test(the_flow_goes_down_or_right),
 		cmocka_unit_test(a_chain_is_straight),

@@ -1,0 +1,8 @@
+/* function_events.h: events of functions that nobody waits for (InvocationType Event), as executions: what lets connectors/function
+ * promise that an accepted event is on disk, is tried again, and can be found, repaired and sent on when it could not be handled. */
+#pragma once
+#include "connectors/function/function.h"
+#include "engine/engine.h"
+
+/* Freed by free(). Outlives the functions. */
+struct function_events *function_events_new(struct engine *engine);
