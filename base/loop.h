@@ -55,7 +55,7 @@ struct loop {
 	 * first. NULL: whoever made the loop runs it. */
 	int (*start)(struct loop *loop, struct wf_error *err);
 	void (*stop)(struct loop *loop);
-	/* Frees the loop; nothing may be armed. */
+	/* Frees the loop; nothing may be armed. What is posted and has not run yet runs now: it may own what it points at. */
 	void (*free)(struct loop *loop);
 };
 

@@ -172,6 +172,61 @@ const char *line_option(const struct command_line *line, const char *name)
 	return NULL;
 }
 
+/* All of it digits, and no more than fit. */
+static bool read_whole(const char *text, int64_t *number)
+{
+	errno = 0;
+	long long read = strtoll(text, NULL, 10);
+	if (!*text || text[strspn(text, "0123456789")] || errno)
+		return false;
+	*number = read;
+	return true;
+}
+
+int line_whole(const struct command_line *line, const char *name, int64_t least, int64_t most, int64_t *number)
+{
+	const char *text = line_option(line, name);
+	int64_t read;
+	if (!text)
+		return 0;
+	if (!read_whole(text, &read) || read < least || read > most)
+		return cli_failf(EXIT_USAGE, "--%s must be a whole number from %lld to %lld, not '%s'", name, (long long)least,
+				 (long long)most, text);
+	*number = read;
+	return 0;
+}
+
+int line_number(const struct command_line *line, const char *name, double most, double *number)
+{
+	const char *text = line_option(line, name);
+	char *rest;
+	if (!text)
+		return 0;
+	double read = strtod(text, &rest);
+	if (text[strspn(text, "0123456789.eE+-")] || *rest || !(read > 0 && read <= most))
+		return cli_failf(EXIT_USAGE, "--%s must be a number above 0 (%g at most), not '%s'", name, most, text);
+	*number = read;
+	return 0;
+}
+
+int line_time(const struct command_line *line, const char *name, int64_t *ms)
+{
+	const char *text = line_option(line, name);
+	if (!text || read_whole(text, ms))
+		return 0;
+	/* As we print it, or a day: made into RFC 3339. */
+	size_t length = strlen(text);
+	_cleanup_free_ char *whole = mem_printf("%s%s", text, length == 10 ? "T00:00:00Z" : length == 19 ? "Z" : "");
+	if (length == 19 && whole[10] == ' ')
+		whole[10] = 'T';
+	if (timestamp_parse(str_of(whole), ms))
+		return 0;
+	return cli_failf(EXIT_USAGE,
+			 "--%s must be a time like 2026-01-31 or '2026-01-31 23:59:59' (UTC), or milliseconds since 1970, "
+			 "not '%s'",
+			 name, text);
+}
+
 const char *line_argument(const struct command_line *line, unsigned index)
 {
 	return index < line->arguments_count ? line->arguments[index] : NULL;

@@ -44,6 +44,13 @@ unsigned line_arguments(const struct command_line *line);
 /* Calls visit for every option given, by the name in its row (used to hand configuration flags on). */
 void line_each_option(const struct command_line *line, void (*visit)(void *data, const char *name, const char *value), void *data);
 
+/* The number of an option into *number, which keeps what it holds if the option was not given. 0, or EXIT_USAGE after a message
+ * that says what was expected: a whole number from `least` to `most`; a number above 0, `most` at most. */
+int line_whole(const struct command_line *line, const char *name, int64_t least, int64_t most, int64_t *number);
+int line_number(const struct command_line *line, const char *name, double most, double *number);
+/* A time: "2026-01-31", "2026-01-31 23:59:59" (UTC, as they are printed), RFC 3339, or milliseconds since 1970. */
+int line_time(const struct command_line *line, const char *name, int64_t *ms);
+
 /* Prints "ratchet: message (where)" to stderr; returns `status`. */
 int cli_fail(int status, const struct wf_error *err);
 int cli_failf(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -30,6 +30,10 @@ struct dlq {
 	struct client *client;
 	enum verb verb;
 	bool json;
+	/* Options that are numbers, checked before anything is asked. */
+	int64_t limit, rate;
+	double stop_error_rate;
+	char from[24], to[24]; /* as they are sent */
 };
 
 /* ---- asking ------------------------------------------------------------------------------------------ */
@@ -63,13 +67,23 @@ static const struct {
 };
 #define FILTERS (sizeof filters / sizeof *filters)
 
+/* What a filter sends; NULL: it was not given. */
+static const char *filter_text(const struct dlq *dlq, size_t i)
+{
+	const char *option = filters[i].option, *given = line_option(dlq->line, option);
+	return !given			       ? NULL
+	       : strcmp(option, "from") == 0 ? dlq->from
+	       : strcmp(option, "to") == 0   ? dlq->to
+					       : given;
+}
+
 static char *list_path(const struct dlq *dlq, const char *cursor)
 {
 	struct buffer out = { 0 };
 	buffer_addz(&out, dlq->verb == VERB_GROUPS ? "/v1/dead-letters/groups" : "/v1/dead-letters");
 	char separator = '?';
 	for (size_t i = 0; i < FILTERS; i++) {
-		const char *value = line_option(dlq->line, filters[i].option);
+		const char *value = filter_text(dlq, i);
 		if (!value)
 			continue;
 		buffer_printf(&out, "%c%s=", separator, filters[i].member);
@@ -177,8 +191,7 @@ static int export_one(struct dlq *dlq, const struct value *letter)
 
 static int run_list(struct dlq *dlq)
 {
-	const char *limit = line_option(dlq->line, "limit");
-	long long left = limit ? atoll(limit) : dlq->verb == VERB_EXPORT ? INT64_MAX : 100;
+	int64_t left = dlq->limit;
 	_cleanup_free_ char *cursor = NULL;
 	_cleanup_(value_unrefp) struct value *all = value_new_array(16);
 	do {
@@ -277,8 +290,8 @@ static struct value *chosen(struct dlq *dlq)
 	} else {
 		struct value *filter = value_new_object(4);
 		for (size_t i = 0; i < FILTERS; i++)
-			if (line_option(dlq->line, filters[i].option))
-				value_object_setz(filter, filters[i].member, line_option(dlq->line, filters[i].option));
+			if (filter_text(dlq, i))
+				value_object_setz(filter, filters[i].member, filter_text(dlq, i));
 		if (!value_count(filter) && !line_option(dlq->line, "all")) {
 			cli_failf(EXIT_USAGE, "say which: executions, a filter (--machine, --error, …), or --all");
 			value_unref(filter);
@@ -316,14 +329,11 @@ static int wait_for(struct dlq *dlq, const char *id)
 /* The job's own settings. False after a message. */
 static bool add_settings(struct dlq *dlq, struct value *body)
 {
-	const char *rate = line_option(dlq->line, "rate"), *stop = line_option(dlq->line, "stop-error-rate"),
-		   *input = line_option(dlq->line, "input");
+	const char *input = line_option(dlq->line, "input");
 	if (line_option(dlq->line, "definition"))
 		value_object_setz(body, "definition", line_option(dlq->line, "definition"));
-	if (rate)
-		value_object_take(body, STR("rate"), value_from_int(atoll(rate)));
-	if (stop)
-		value_object_take(body, STR("stopErrorRate"), value_from_double(atof(stop)));
+	value_object_take(body, STR("rate"), value_from_int(dlq->rate));
+	value_object_take(body, STR("stopErrorRate"), value_from_double(dlq->stop_error_rate));
 	if (line_option(dlq->line, "no-canary"))
 		value_object_take(body, STR("canary"), value_new_bool(false));
 	if (input) {
@@ -472,6 +482,22 @@ static int run_change(struct dlq *dlq)
 	return EXIT_GOOD;
 }
 
+static int read_numbers(struct dlq *dlq)
+{
+	int64_t revision, from_ms = 0, to_ms = 0;
+	dlq->limit = dlq->verb == VERB_EXPORT ? INT64_MAX : 100;
+	dlq->rate = 100;
+	dlq->stop_error_rate = 0.5;
+	if (line_whole(dlq->line, "limit", 1, 1000000, &dlq->limit) || line_whole(dlq->line, "rate", 1, 10000, &dlq->rate) ||
+	    line_number(dlq->line, "stop-error-rate", 1, &dlq->stop_error_rate) ||
+	    line_whole(dlq->line, "revision", 1, 1000000000, &revision) || line_time(dlq->line, "from", &from_ms) ||
+	    line_time(dlq->line, "to", &to_ms))
+		return EXIT_USAGE;
+	snprintf(dlq->from, sizeof dlq->from, "%lld", (long long)from_ms);
+	snprintf(dlq->to, sizeof dlq->to, "%lld", (long long)to_ms);
+	return 0;
+}
+
 static int run_dlq(struct command_line *line)
 {
 	static int (*const runs[VERBS])(struct dlq *) = { run_list, run_list, run_show,   run_chosen, run_chosen,
@@ -484,6 +510,8 @@ static int run_dlq(struct command_line *line)
 		return cli_failf(
 		    EXIT_USAGE,
 		    "dlq has no '%s': ls, groups, show, redrive, discard, export, jobs, pause, resume, cancel", word);
+	if (read_numbers(&dlq))
+		return EXIT_USAGE;
 	_cleanup_(client_freep) struct client *client = dlq.client = client_new(line_option(line, "endpoint"));
 	return runs[dlq.verb](&dlq);
 }
@@ -494,8 +522,8 @@ static const struct option_row options[] = {
 	{ "state", "NAME", "that failed in this state" },
 	{ "status", "WORD", "FAILED, TIMED_OUT or ABORTED" },
 	{ "revision", "NUMBER", "of this definition" },
-	{ "from", "MS", "that failed then or later, in ms since 1970" },
-	{ "to", "MS", "that failed earlier" },
+	{ "from", "TIME", "that failed then or later: 2026-01-31, '2026-01-31 23:59:59' (UTC), or ms since 1970" },
+	{ "to", "TIME", "that failed earlier" },
 	{ "where", "PATH=VALUE", "whose input has this member" },
 	{ "all", NULL, "redrive, discard: all there are" },
 	{ "limit", "NUMBER", "ls, export: at most so many (ls: 100)" },

@@ -72,6 +72,9 @@ static const struct {
 	{ "reserved", "reserved", KIND_NUMBER },
 	{ "warm", "warm", KIND_NUMBER },
 	{ "idle", "idle_s", KIND_NUMBER },
+	{ "queue", "queue", KIND_NUMBER },
+	{ "event_retries", "event_retries", KIND_NUMBER },
+	{ "event_age", "event_age_s", KIND_NUMBER },
 	{ "description", "description", KIND_TEXT },
 };
 
@@ -361,6 +364,9 @@ const struct subcommand command_functions = {
 		{ "reserved", "NUMBER", "add: workers that others cannot take", "0" },
 		{ "warm", "NUMBER", "add: workers kept ready", "0" },
 		{ "idle", "SECONDS", "add: how long a worker without work is kept", "300" },
+		{ "queue", "NUMBER", "add: invocations that wait for a worker at most", "10000" },
+		{ "event_retries", "NUMBER", "add: how often an event that nobody waits for is tried again", "2" },
+		{ "event_age", "SECONDS", "add: and for how long", "21600" },
 		{ "env", "NAME=TEXT", "add: a variable; NAME=@FILE, NAME=$VARIABLE: looked up by the server (repeatable)" },
 		{ "description", "TEXT", "add, publish: what it is" },
 		{ "alias", "NAME", "rollback: of this alias" },

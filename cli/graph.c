@@ -30,16 +30,12 @@ static int word_option(const struct command_line *line, const char *name, const 
 /* 0 and *ret_fan_max, or -1 after a message. */
 static int fold_option(const struct command_line *line, uint32_t *ret_fan_max)
 {
-	const char *value = line_option(line, "fold");
-	char *end;
-	if (!value)
-		return 0;
-	unsigned long number = strtoul(value, &end, 10);
-	if (*end || value[0] < '0' || value[0] > '9' || number == 1 || number > 1000000) {
-		cli_failf(EXIT_USAGE, "--fold must be a number from 2 to 1000000, or 0 for never, not '%s'", value);
+	int64_t number = *ret_fan_max;
+	if (line_option(line, "fold") && strcmp(line_option(line, "fold"), "0") == 0)
+		number = UINT32_MAX; /* never */
+	else if (line_whole(line, "fold", 2, 1000000, &number))
 		return -1;
-	}
-	*ret_fan_max = number ? (uint32_t)number : UINT32_MAX;
+	*ret_fan_max = (uint32_t)number;
 	return 0;
 }
 

@@ -318,12 +318,10 @@ static int run_ls(struct command_line *line)
 	_cleanup_free_ char *machine = NULL;
 	_cleanup_(value_unrefp) struct value *request = value_new_object(3), *answer = NULL;
 	bool json = line_option(line, "json") != NULL;
-	const char *limit_text = line_option(line, "limit");
-	char *rest = NULL;
-	long limit = limit_text ? strtol(limit_text, &rest, 10) : 50;
+	int64_t limit = 50;
 
-	if (limit_text && (*rest || limit < 1 || limit > 1000))
-		return cli_failf(EXIT_USAGE, "--limit must be a number from 1 to 1000, not '%s'", limit_text);
+	if (line_whole(line, "limit", 1, 1000, &limit))
+		return EXIT_USAGE;
 	if (!line_argument(line, 0)) {
 		if (line_option(line, "status"))
 			return cli_failf(EXIT_USAGE, "--status goes with a MACHINE");

@@ -209,20 +209,17 @@ static int run_run(struct command_line *line)
 	struct wf_error err = { 0 };
 	struct config config;
 	_cleanup_(buffer_done) struct buffer definition = { 0 }, input = { 0 };
-	const char *path = line_argument(line, 0), *scale_text = line_option(line, "time-scale");
+	const char *path = line_argument(line, 0);
 	struct running running = { .definition = &definition,
 				   .input = &input,
 				   .clock = clock_system(),
 				   .time_scale = 1,
 				   .json = line_option(line, "json") != NULL };
-	char *rest = NULL;
-	double scale = scale_text ? strtod(scale_text, &rest) : 1;
 
-	if (scale_text && (*rest || !(scale > 0 && scale <= 1e9)))
-		return cli_failf(EXIT_USAGE, "--time-scale must be a number above 0, not '%s'", scale_text);
+	if (line_number(line, "time-scale", 1e9, &running.time_scale))
+		return EXIT_USAGE;
 	if (strcmp(path, "-") == 0 && line_option(line, "input") && strcmp(line_option(line, "input"), "-") == 0)
 		return cli_failf(EXIT_USAGE, "standard input cannot be both the definition and the input");
-	running.time_scale = scale;
 	running.began_ms = running.clock->wall_ms(running.clock);
 	if (cli_read_file(path, DEFINITION_BYTES_MAX, &definition, &err) ||
 	    cli_read_input(line_option(line, "input"), &input, &err))
@@ -242,7 +239,7 @@ static int run_run(struct command_line *line)
 	} else if (check_definition(path, &definition, &config.limits) == 0) {
 		signal(SIGPIPE, SIG_IGN);
 		log_setup(LOG_LEVEL_WARN, false);
-		if (assemble(&running.assembly, &config, scale, on_signal, &running, &err) == 0) {
+		if (assemble(&running.assembly, &config, running.time_scale, on_signal, &running, &err) == 0) {
 			running.tree = tree_new(stderr, isatty(STDERR_FILENO));
 			status = run_assembled(&running, path);
 			assembly_done(&running.assembly);

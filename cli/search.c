@@ -50,11 +50,9 @@ static int run_search(struct command_line *line)
 	_cleanup_(client_freep) struct client *client = client_new(line_option(line, "endpoint"));
 	_cleanup_(buffer_done) struct buffer query = { 0 }, cursor = { 0 };
 	_cleanup_(value_unrefp) struct value *all = value_new_array(50);
-	const char *limit_text = line_option(line, "limit");
-	char *rest = NULL;
-	long limit = limit_text ? strtol(limit_text, &rest, 10) : 50;
-	if (limit_text && (*rest || limit < 1 || limit > 100000))
-		return cli_failf(EXIT_USAGE, "--limit must be a number from 1 to 100000, not '%s'", limit_text);
+	int64_t limit = 50;
+	if (line_whole(line, "limit", 1, 100000, &limit))
+		return EXIT_USAGE;
 	for (unsigned i = 0; i < line_arguments(line); i++) {
 		buffer_addz(&query, i ? "%20" : "");
 		client_escape(str_of(line_argument(line, i)), &query);
@@ -62,7 +60,7 @@ static int run_search(struct command_line *line)
 	bool more = true;
 	while (more && value_count(all) < (size_t)limit) {
 		_cleanup_(value_unrefp) struct value *page = NULL;
-		long left = limit - (long)value_count(all);
+		long left = (long)limit - (long)value_count(all);
 		_cleanup_free_ char *path = mem_printf("/v1/executions?limit=%ld&q=%s&cursor=%s", left < 500 ? left : 500,
 						       query.data ? query.data : "", cursor.data ? cursor.data : "");
 		int code = client_get(client, path, &page, &err);

@@ -11,6 +11,12 @@ struct dead_policy {
 	int64_t retention_ms, warn_ms; /* 0: the executions' / none */
 };
 
+/* A letter that somebody looked at: of an execution that failed then. If it has been redriven and failed again since, its letter is another. */
+struct dead_pick {
+	uint64_t id;
+	int64_t failed_ms;
+};
+
 /* A write of this room's: rows of a job, an outcome, rows that go. Owned by its change until that is committed. */
 enum dead_change_kind {
 	DEAD_CHANGE_JOB,
@@ -23,8 +29,8 @@ struct dead_change {
 	enum dead_change_kind kind;
 	struct redrive_job *job;
 	struct request *request; /* the change's: answered when it is committed */
-	uint64_t *ids;           /* JOB: rows to be made; FORGET: letters that go */
-	size_t ids_count;
+	struct dead_pick *picks; /* JOB: rows to be made; FORGET: letters that go */
+	size_t picks_count;
 	bool expired; /* FORGET: by their retention */
 	struct store_outcome outcome;
 	struct store_dead_letter letter;
@@ -63,7 +69,7 @@ struct preview {
 	struct preview *next;
 	char id[24];
 	int64_t expires_ms;
-	uint64_t *ids;
+	struct dead_pick *picks;
 	size_t count;
 };
 
@@ -115,7 +121,7 @@ struct store_dead_letter dead_letter_of(const struct execution *execution, uint6
 
 const struct dead_policy *dead_policy_of(const struct engine *engine, struct str machine_name);
 struct dead_change *dead_change_new(struct engine *engine, enum dead_change_kind kind);
-void dead_forget(struct engine *engine, const uint64_t *ids, size_t count, bool expired, engine_dead_count_fn *counted,
+void dead_forget(struct engine *engine, const struct dead_pick *picks, size_t count, bool expired, engine_dead_count_fn *counted,
 		 void *data);
 /* Finds the id behind an execution's ARN: given at once through a made name, else 0 and the machine whose name is to be looked up. */
 bool dead_parse_arn(struct engine *engine, struct arena *arena, struct str text, struct machine **ret_machine,

@@ -277,13 +277,13 @@ struct dead_change *dead_change_new(struct engine *engine, enum dead_change_kind
 	return dead;
 }
 
-void dead_forget(struct engine *engine, const uint64_t *ids, size_t count, bool expired, engine_dead_count_fn *counted,
+void dead_forget(struct engine *engine, const struct dead_pick *picks, size_t count, bool expired, engine_dead_count_fn *counted,
 		 void *data)
 {
 	struct dead_change *dead = dead_change_new(engine, DEAD_CHANGE_FORGET);
-	dead->ids = mem_alloc((count + 1) * sizeof *ids);
-	memcpy(dead->ids, ids, count * sizeof *ids);
-	dead->ids_count = count;
+	dead->picks = mem_alloc((count + 1) * sizeof *picks);
+	memcpy(dead->picks, picks, count * sizeof *picks);
+	dead->picks_count = count;
 	dead->expired = expired;
 	dead->counted = counted;
 	dead->data = data;
@@ -294,9 +294,13 @@ void dead_write(struct engine *engine, struct store_batch *batch, const struct d
 	switch (change->kind) {
 	case DEAD_CHANGE_FORGET:
 		/* No batch is empty: of none, the letter of no execution goes. */
-		for (size_t i = 0; i < change->ids_count || i == 0; i++)
+		if (!change->picks_count)
 			store_batch_add(batch, STORE_DELETE_DEAD_LETTER)->dead_letter =
-			    (struct store_dead_letter){ .execution_id = change->ids_count ? change->ids[i] : 0 };
+			    (struct store_dead_letter){ .execution_id = 0 };
+		for (size_t i = 0; i < change->picks_count; i++)
+			store_batch_add(batch, STORE_DELETE_DEAD_LETTER)->dead_letter =
+			    (struct store_dead_letter){ .execution_id = change->picks[i].id,
+							.failed_ms = change->picks[i].failed_ms };
 		break;
 	case DEAD_CHANGE_FILL: {
 		struct store_op *op = store_batch_add(batch, STORE_FILL_DEAD_LETTER);
@@ -324,16 +328,16 @@ void dead_change_done(struct engine *engine, struct dead_change *change, bool co
 		return;
 	struct dead_stats *stats = &engine->dead->stats;
 	if (committed && change->kind == DEAD_CHANGE_FORGET) {
-		moved(engine, change->expired ? DEAD_EXPIRED : DEAD_DISCARDED, change->ids_count, STR_EMPTY);
+		moved(engine, change->expired ? DEAD_EXPIRED : DEAD_DISCARDED, change->picks_count, STR_EMPTY);
 		if (change->counted)
 			change->counted(change->data, &(struct engine_error){ .code = ENGINE_OK, .message = STR_EMPTY },
-					change->ids_count);
+					change->picks_count);
 	} else if (committed && change->kind == DEAD_CHANGE_FILL) {
 		stats->unread_done++;
 	} else if (committed && change->job) {
 		redrive_outcome_committed(engine, change);
 	}
-	free(change->ids);
+	free(change->picks);
 	free(change->texts);
 	free(change);
 }
@@ -424,10 +428,10 @@ static void on_expired(void *data, const struct store_dead_letter *letters, uint
 	engine->dead->expiring = false;
 	if (code < 0 || !count || engine->draining)
 		return;
-	uint64_t ids[EXPIRE_PAGE];
+	struct dead_pick picks[EXPIRE_PAGE];
 	for (uint32_t i = 0; i < count; i++)
-		ids[i] = letters[i].execution_id;
-	dead_forget(engine, ids, count, true, NULL, NULL);
+		picks[i] = (struct dead_pick){ letters[i].execution_id, letters[i].failed_ms };
+	dead_forget(engine, picks, count, true, NULL, NULL);
 	if (count == EXPIRE_PAGE)
 		engine->dead->housekeeping_ms = engine_now_ms(engine) + 100;
 }

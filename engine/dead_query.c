@@ -35,8 +35,8 @@ struct looking {
 	struct dead_info *infos;
 	uint32_t infos_count;
 	/* preview */
-	uint64_t *ids;
-	size_t ids_count, ids_capacity;
+	struct dead_pick *picks;
+	size_t picks_count, picks_capacity;
 	struct str *arns;
 	size_t arns_count, arns_at;
 	bool newest, more;
@@ -47,7 +47,7 @@ static void looking_free(struct looking *looking)
 {
 	arena_done(&looking->arena);
 	arena_done(&looking->page);
-	free(looking->ids);
+	free(looking->picks);
 	free(looking);
 }
 
@@ -214,12 +214,12 @@ static void finish_list(struct looking *looking, bool more)
 static void take(struct looking *looking, const struct store_dead_letter *letter)
 {
 	if (looking->previewed) {
-		if (looking->ids_count == DEAD_PREVIEW_MAX) {
+		if (looking->picks_count == DEAD_PREVIEW_MAX) {
 			looking->more = true;
 			return;
 		}
-		MEM_GROW(looking->ids, looking->ids_capacity, looking->ids_count + 1);
-		looking->ids[looking->ids_count++] = letter->execution_id;
+		MEM_GROW(looking->picks, looking->picks_capacity, looking->picks_count + 1);
+		looking->picks[looking->picks_count++] = (struct dead_pick){ letter->execution_id, letter->failed_ms };
 	}
 	if (looking->infos_count < looking->limit)
 		dead_fill_info(looking->engine, &looking->arena, letter, &looking->infos[looking->infos_count++]);
@@ -361,14 +361,14 @@ struct preview *preview_find(struct engine *engine, struct str id)
 {
 	int64_t now_ms = engine_now_ms(engine);
 	for (struct preview *preview = engine->dead->previews; preview; preview = preview->next)
-		if (preview->ids && preview->expires_ms > now_ms && str_eqz(id, preview->id))
+		if (preview->picks && preview->expires_ms > now_ms && str_eqz(id, preview->id))
 			return preview;
 	return NULL;
 }
 
 void preview_free(struct preview *preview)
 {
-	free(preview->ids);
+	free(preview->picks);
 	free(preview);
 }
 
@@ -395,8 +395,8 @@ static void answer_preview(struct looking *looking)
 	struct preview *preview = NEW(struct preview);
 	*preview = (struct preview){ .next = dead->previews,
 				     .expires_ms = engine_now_ms(engine) + PREVIEW_MS,
-				     .count = looking->ids_count,
-				     .ids = looking->ids ? TAKE(looking->ids) : mem_zalloc(sizeof(uint64_t)) };
+				     .count = looking->picks_count,
+				     .picks = looking->picks ? TAKE(looking->picks) : mem_zalloc(sizeof(struct dead_pick)) };
 	snprintf(preview->id, sizeof preview->id, "%016llx", (unsigned long long)random_u64(&engine->random));
 	dead->previews = preview;
 	struct dead_preview answer = { .id = str_of(preview->id),
@@ -443,8 +443,8 @@ static void on_arn_letter(void *data, const struct store_dead_letter *letters, u
 	if (!looking)
 		return;
 	bool repeated = false;
-	for (size_t i = 0; count && i < looking->ids_count; i++)
-		repeated |= looking->ids[i] == letters->execution_id;
+	for (size_t i = 0; count && i < looking->picks_count; i++)
+		repeated |= looking->picks[i].id == letters->execution_id;
 	if (code == 0 && count && !repeated)
 		take(looking, letters);
 	next_arn(looking);
@@ -536,7 +536,7 @@ void engine_discard_dead_letters(struct engine *engine, struct str id, engine_de
 		store_count_open(engine->store, on_no_preview, errand_new(engine, discarding));
 		return;
 	}
-	dead_forget(engine, preview->ids, preview->count, false, done, data);
+	dead_forget(engine, preview->picks, preview->count, false, done, data);
 	preview->expires_ms = 0;
 }
 

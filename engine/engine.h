@@ -198,6 +198,15 @@ uint32_t engine_list_aliases(struct engine *engine, struct str arn, uint64_t ver
 
 /* ---- executions -------------------------------------------------------------------------------- */
 
+/* The execution begins at a state of the machine's own scope instead of StartAt: another one is run again from there. Its history says so
+ * (private fields of ExecutionStarted). Standard machines only. */
+struct start_rerun {
+	struct str state;
+	struct str reason; /* kept with it: the ARN of the other one */
+	const struct value *variables; /* an object; NULL: none are assigned */
+	uint64_t revision, version; /* as struct execution_info has them of the other one */
+	struct str alias;
+};
 struct start_request {
 	struct str machine_arn;
 	struct str name; /* empty: a name is made */
@@ -205,6 +214,7 @@ struct start_request {
 	struct str trace_header;
 	struct str trace_parent; /* traceparent, as it came: one that is none is ignored; empty: what trace_header says */
 	struct task_key parent; /* the task of another execution that starts it; zero: none. A repeat for the same task is the same execution, always */
+	const struct start_rerun *rerun; /* NULL: begins where it begins; `name` is empty then */
 	bool begun; /* the task was told before that this name is its execution: it is, whatever has become of it and whoever began it */
 	enum integration_pattern waited_for; /* by that task: PATTERN_SYNC or PATTERN_SYNC2 (Express executions cannot be); any other: it is not */
 };
@@ -218,6 +228,8 @@ struct execution_info {
 	const struct value *output; /* NULL unless SUCCEEDED */
 	struct str error, cause; /* ptr NULL: absent */
 	struct str version_arn, alias_arn, trace_header; /* empty: none */
+	uint64_t revision, version; /* numbers of the definition it runs, and of the version (0: none) and the alias (empty: none) it was started by */
+	struct str alias;
 	struct str definition, role_arn, revision_id; /* of the definition it runs */
 	const struct value *logging, *tracing, *encryption; /* of the same; NULL: default */
 	const struct program *program; /* compiled */

@@ -130,19 +130,28 @@ static void libev_post(struct loop *loop, struct loop_post *post)
 	ev_async_send(self->ev, &self->async);
 }
 
-static void on_async(struct ev_loop *ev, ev_async *async, int revents)
+static struct loop_post *take_posts(struct loop_libev *self)
 {
-	struct loop_libev *self = async->data;
 	pthread_mutex_lock(&self->mutex);
-	struct loop_post *post = self->posts;
+	struct loop_post *first = self->posts;
 	self->posts = NULL;
 	self->posts_tail = &self->posts;
 	pthread_mutex_unlock(&self->mutex);
+	return first;
+}
+
+static void run_posts(struct loop_post *post)
+{
 	while (post) {
 		struct loop_post *next = post->next; /* the callback may free it */
 		post->callback(post);
 		post = next;
 	}
+}
+
+static void on_async(struct ev_loop *ev, ev_async *async, int revents)
+{
+	run_posts(take_posts(async->data));
 }
 
 static void on_prepare(struct ev_loop *ev, ev_prepare *prepare, int revents)
@@ -251,6 +260,8 @@ static void libev_free(struct loop *loop)
 	struct loop_libev *self = of(loop);
 	if (self->thread_name)
 		end_thread(self);
+	for (struct loop_post *posts; (posts = take_posts(self));)
+		run_posts(posts);
 	if (self->ev)
 		close_ev(self);
 	pthread_mutex_destroy(&self->mutex);

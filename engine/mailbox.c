@@ -30,6 +30,7 @@ struct input *input_new(enum core_input_kind kind, uint64_t task_id, const struc
 void input_free(struct input *input)
 {
 	value_unref(input->value);
+	value_unref(input->variables);
 	free(input);
 }
 

@@ -159,6 +159,7 @@ static void fill_info(struct request *request)
 		.input = STR_EMPTY,
 		.error = { NULL, 0 },
 		.cause = { NULL, 0 },
+		.alias = STR_EMPTY,
 		.version_arn = STR_EMPTY,
 		.alias_arn = STR_EMPTY,
 		.trace_header = STR_EMPTY,
@@ -166,6 +167,9 @@ static void fill_info(struct request *request)
 	struct attributes attributes;
 	if (!attributes_decode(row->attributes, &attributes))
 		return;
+	info->revision = attributes.revision;
+	info->version = attributes.version;
+	info->alias = attributes.alias;
 	info->trace_header = attributes.trace_header;
 	info->redrive_count = (uint32_t)attributes.redrives;
 	info->redrive_ms = (int64_t)attributes.redriven_ms;

@@ -136,10 +136,10 @@ void redrive_write(struct store_batch *batch, const struct dead_change *change)
 	_cleanup_(buffer_done) struct buffer out = { 0 };
 	encode(change->job, &out);
 	registry_put_item(batch, STORE_PUT_ITEM, ITEM_REDRIVE_JOB, key, &out);
-	for (size_t i = 0; i < change->ids_count; i++)
+	for (size_t i = 0; i < change->picks_count; i++)
 		store_batch_add(batch, STORE_PUT_OUTCOME)->outcome =
 		    (struct store_outcome){ .job = change->job->number,
-					    .execution_id = change->ids[i],
+					    .execution_id = change->picks[i].id,
 					    .outcome = OUTCOME_PENDING,
 					    .at_ms = change->job->created_ms,
 					    .detail = STR_EMPTY };
@@ -276,8 +276,8 @@ void engine_begin_redrive(struct engine *engine, const struct redrive_request *a
 	job->counts[OUTCOME_PENDING] = job->total;
 	link_job(engine, job);
 	struct dead_change *change = save(engine, job);
-	change->ids = TAKE(preview->ids);
-	change->ids_count = preview->count;
+	change->picks = TAKE(preview->picks);
+	change->picks_count = preview->count;
 	preview->count = 0;
 	preview->expires_ms = 0;
 	job->flying = 1; /* nothing is asked for before its rows are there */
@@ -377,7 +377,7 @@ void redrive_outcome_committed(struct engine *engine, const struct dead_change *
 {
 	struct redrive_job *job = change->job;
 	if (change->kind == DEAD_CHANGE_JOB) {
-		job->flying -= change->ids_count > 0;
+		job->flying -= change->picks_count > 0;
 		return;
 	}
 	if (change->kind == DEAD_CHANGE_OUTCOME) {

@@ -31,6 +31,7 @@ void request_free(struct request *request)
 		engine->requests_count--;
 	}
 	value_unref(request->value);
+	value_unref(request->variables);
 	arena_done(&request->arena);
 	free(request);
 }

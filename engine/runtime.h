@@ -73,7 +73,8 @@ struct input {
 	enum core_input_kind kind;
 	uint64_t task_id;
 	struct value *value;
-	struct str raw, error, cause; /* ptr NULL: absent; point behind the struct */
+	struct str raw, error, cause; /* ptr NULL: absent; point behind the struct; of a start: error is the state, cause the reason */
+	struct value *variables; /* of a start; NULL: none */
 	bool token, start_failed;
 	uint64_t job, revision; /* of a redrive */
 	struct message_key message; /* it came as this message; zero: it did not */
@@ -244,6 +245,8 @@ struct request {
 	struct str execution_arn, name, error_text, cause_text;
 	struct str input, trace_header, trace_parent; /* start */
 	struct value *value;            /* start: the parsed input; a task's output */
+	struct str state, reason;       /* start: struct start_rerun */
+	struct value *variables;
 	int64_t accepted_us;
 	uint64_t task_id;
 	struct list_request list;

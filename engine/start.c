@@ -91,8 +91,8 @@ static struct resident *begin(struct request *request)
 	struct resident *resident = cache_add_new(engine, request->machine, new_id(engine, request), request->name,
 						  attributes_encode(&request->arena, &attributes));
 	resident->accepted_us = request->accepted_us;
-	const struct str absent = { NULL, 0 };
-	struct input *input = input_new(INPUT_START, 0, request->value, request->input, absent, absent);
+	struct input *input = input_new(INPUT_START, 0, request->value, request->input, request->state, request->reason);
+	input->variables = request->variables ? value_ref(request->variables) : NULL;
 	input->request = request;
 	request->carried = true;
 	request->settle = settle_start;
@@ -297,6 +297,23 @@ static bool request_fail_now(struct request *request, const char *why)
 	return request_fail(request, ENGINE_UNAVAILABLE, "%s", why);
 }
 
+/* An execution that is begun anew at one of its states runs the definition that it ran. */
+static bool check_rerun(struct request *request, const struct start_rerun *rerun)
+{
+	request->target = (struct target){ .revision = registry_revision(request->machine, rerun->revision),
+					   .version = rerun->version,
+					   .alias = arena_str(&request->arena, rerun->alias) };
+	request->state = arena_str(&request->arena, rerun->state);
+	request->reason = arena_str(&request->arena, rerun->reason);
+	request->variables = rerun->variables ? value_ref(rerun->variables) : NULL;
+	const struct program *program =
+	    request->target.revision ? revision_program(request->engine, request->target.revision) : NULL;
+	if (program && !program_state(program, 0, rerun->state))
+		return request_fail(request, ENGINE_VALIDATION, "The state machine has no state '%.*s' of its own",
+				    STR_FMT(rerun->state));
+	return program || request_fail(request, ENGINE_INTERNAL, "The definition of the execution cannot be run by this version");
+}
+
 static bool check(struct request *request, const struct start_request *asked)
 {
 	struct engine *engine = request->engine;
@@ -309,6 +326,8 @@ static bool check(struct request *request, const struct start_request *asked)
 	struct str arn = asked->machine_arn, test_case = STR_EMPTY;
 	bool mocked = mocks_split(engine, &arn, &test_case);
 	if (!(request->machine = registry_ask_target(request, arn, &request->target)))
+		return false;
+	if (asked->rerun && !check_rerun(request, asked->rerun))
 		return false;
 	if (mocked && !mocks_has(engine, request->machine->info.name, test_case))
 		return request_fail(request, ENGINE_VALIDATION, "The mock configuration has no test case '%.*s' for '%.*s'",
@@ -350,7 +369,7 @@ static void start(struct engine *engine, const struct start_request *asked, bool
 	bool express = str_eqz(request->machine->info.type, "EXPRESS");
 	bool awaited = asked->waited_for == PATTERN_SYNC || asked->waited_for == PATTERN_SYNC2;
 	request->waited_for = awaited ? asked->waited_for : PATTERN_REQUEST_RESPONSE;
-	if (express ? awaited : synchronous) {
+	if (express ? awaited || asked->rerun : synchronous) {
 		request_refuse(request, ENGINE_STATE_MACHINE_TYPE_NOT_SUPPORTED,
 			       "This operation is not supported by this type of state machine");
 		return;

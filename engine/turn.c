@@ -173,6 +173,7 @@ static enum core_outcome stop_quarantined(struct core_step *step)
 
 enum core_outcome turn_apply(struct core_step *step, const struct input *input)
 {
+	bool elsewhere = input->kind == INPUT_START && input->error.ptr;
 	struct core_input applied = { .kind = input->kind,
 				      .task_id = input->task_id,
 				      .value = input->value,
@@ -185,6 +186,9 @@ enum core_outcome turn_apply(struct core_step *step, const struct input *input)
 				      .token = input->token,
 				      .job = input->job,
 				      .revision = input->revision,
+				      .state = elsewhere ? input->error : STR_EMPTY,
+				      .reason = elsewhere ? input->cause : STR_EMPTY,
+				      .variables = input->variables,
 				      .start_failed = input->start_failed };
 	return core_apply(step, &applied);
 }

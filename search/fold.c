@@ -44,6 +44,7 @@ struct fold {
 	uint32_t record_events; /* of `next_record`, private ones too, that are folded */
 	enum execution_status status;
 	bool started;
+	char *rerun_reason, *rerun_state; /* NULL: it began at StartAt */
 	/* the last failure that nothing has taken back */
 	bool has_failure;
 	uint32_t failure_frame;
@@ -99,6 +100,8 @@ void fold_free(struct fold *fold)
 	free_values(&fold->edges);
 	free(fold->root.path);
 	free(fold->path_text);
+	free(fold->rerun_reason);
+	free(fold->rerun_state);
 	free(fold);
 }
 
@@ -419,6 +422,16 @@ static void child_fails(struct fold *fold, struct frame *frame, const struct eve
 
 /* ---- the execution ---------------------------------------------------------------------------------------- */
 
+static void starts(struct fold *fold, const struct event *event)
+{
+	fold->started = true;
+	fold->start_ms = event->timestamp_ms;
+	if ((event->fields & FIELD_NEXT) && !fold->rerun_state) {
+		fold->rerun_reason = mem_strndup(event->cause.ptr, event->cause.len);
+		fold->rerun_state = mem_strndup(event->next.ptr, event->next.len);
+	}
+}
+
 static void ends(struct fold *fold, enum execution_status status, const struct event *event)
 {
 	fold->status = status;
@@ -473,8 +486,7 @@ static void apply(struct fold *fold, struct frame *frame, const struct event *ev
 {
 	switch (event->type) {
 	case EVENT_EXECUTION_STARTED:
-		fold->started = true;
-		fold->start_ms = event->timestamp_ms;
+		starts(fold, event);
 		break;
 	case EVENT_EXECUTION_SUCCEEDED:
 		ends(fold, EXECUTION_SUCCEEDED_, event);
@@ -694,6 +706,15 @@ enum execution_status fold_status(const struct fold *fold)
 int64_t fold_start_ms(const struct fold *fold)
 {
 	return fold->start_ms;
+}
+
+bool fold_rerun(const struct fold *fold, struct str *ret_reason, struct str *ret_state)
+{
+	if (!fold->rerun_state)
+		return false;
+	*ret_reason = str_of(fold->rerun_reason);
+	*ret_state = str_of(fold->rerun_state);
+	return true;
 }
 
 const struct fold_state *fold_find(const struct fold *fold, struct str name)

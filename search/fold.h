@@ -79,6 +79,8 @@ int64_t fold_time_ms(const struct fold *fold);
 uint32_t fold_next_record(const struct fold *fold); /* the record to go on with: some of its events may be folded already */
 enum execution_status fold_status(const struct fold *fold);
 int64_t fold_start_ms(const struct fold *fold);
+/* Why it did not begin at its StartAt, and at which state it did (engine.h, struct start_rerun); false if it began there. */
+bool fold_rerun(const struct fold *fold, struct str *ret_reason, struct str *ret_state);
 /* Of a state; NULL: it was not entered. */
 const struct fold_state *fold_find(const struct fold *fold, struct str name);
 /* Of a Map state: the items of all its visits; 0: none. */

@@ -65,6 +65,21 @@ void v1_put_row(struct engine *engine, const struct search_row *row, struct buff
 	buffer_byte(out, '}');
 }
 
+void v1_answer_started(void *data, const struct engine_error *error, const struct execution_info *execution)
+{
+	struct route_call *call = data;
+	if (error->code) {
+		route_refuse_engine(call, error);
+		return;
+	}
+	buffer_byte(&call->out, '{');
+	api_put_text(&call->out, "arn", execution->arn);
+	api_put_text(&call->out, "name", execution->name);
+	api_put_number(&call->out, "start_ms", execution->start_ms);
+	buffer_byte(&call->out, '}');
+	route_answer_status(call, 201);
+}
+
 struct search *v1_search(struct route_call *call)
 {
 	if (!call->services->search)

@@ -16,6 +16,8 @@ void v1_put_event(const struct event *event, struct str state, struct str path, 
 void v1_put_row(struct engine *engine, const struct search_row *row, struct buffer *out);
 /* The member `name` with an execution's ARN; nothing if its machine is unknown. */
 void v1_put_arn(struct engine *engine, const char *name, uint64_t machine, struct str execution, struct buffer *out);
+/* Answers a start: 201 with arn, name and start_ms. `data` is the call. */
+void v1_answer_started(void *data, const struct engine_error *error, const struct execution_info *execution);
 /* The saved views of an access key that is no more. */
 void v1_forget_views(struct engine *engine, struct str key_id);
 /* The search file, or NULL after the call was refused. */

@@ -127,7 +127,11 @@ static void on_folded_header(void *data, const struct engine_error *error, const
 	}
 	header->id = info->id;
 	api_put_number(out, "events", (int64_t)fold_last_event(fold));
-	struct str state;
+	struct str state, origin;
+	if (fold_rerun(fold, &origin, &state)) {
+		api_put_text(out, "rerun_of", origin);
+		api_put_text(out, "rerun_state", state);
+	}
 	if (fold_failure(fold, &state, &event, &attempts)) {
 		header->failed = fold_status(fold) == EXECUTION_FAILED_ || fold_status(fold) == EXECUTION_TIMED_OUT_;
 		header->state = arena_str(&call->arena, state);

@@ -234,21 +234,6 @@ static struct str optional(const struct value *body, const char *name)
 
 /* ---- start, stop, redrive ------------------------------------------------------------------------------ */
 
-static void started(void *data, const struct engine_error *error, const struct execution_info *execution)
-{
-	struct route_call *call = data;
-	if (error->code) {
-		route_refuse_engine(call, error);
-		return;
-	}
-	buffer_byte(&call->out, '{');
-	api_put_text(&call->out, "arn", execution->arn);
-	api_put_text(&call->out, "name", execution->name);
-	api_put_number(&call->out, "start_ms", execution->start_ms);
-	buffer_byte(&call->out, '}');
-	route_answer_status(call, 201);
-}
-
 static void start(struct route_call *call)
 {
 	struct value *body = route_body(call);
@@ -270,7 +255,7 @@ static void start(struct route_call *call)
 					 .name = given.ptr ? given : STR_EMPTY,
 					 .input = input ? value_text(input) : (struct str){ NULL, 0 },
 					 .trace_header = STR_EMPTY };
-	engine_start(call->engine, &request, started, call);
+	engine_start(call->engine, &request, v1_answer_started, call);
 	value_unref(body);
 }
 

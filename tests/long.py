@@ -9,6 +9,7 @@ build-long/table.txt. What each step printed is in build-long/logs. Ctrl-C ends 
 process that a step leaves behind, is exit status 1; a part whose tools are missing is skipped, and its row says so."""
 
 import argparse
+import collections
 import contextlib
 import ctypes
 import fcntl
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import traceback
 
 import tally
 
@@ -112,14 +114,12 @@ class Step:
         self.name, self.command, self.minutes, self.figures, self.reports = name, command, minutes, figures or program_figures, reports
         self.env = {**os.environ, **(env or {})}
         self.log = f"{FOLDER}/logs/{re.sub('[^a-z0-9_]+', '_', name)}.txt"
-        self.status = "to run"
         self.said = ""
 
     def begin(self):
         for path in glob.glob(f"{self.reports}*") if self.reports else []:
             os.unlink(path)
         self.began, self.told = time.monotonic(), time.monotonic()
-        self.status = "stopped"  # unless it comes to its end
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(self.command, cwd=ROOT, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             start_new_session=True)
@@ -128,17 +128,19 @@ class Step:
         with open(self.log, encoding="utf-8", errors="replace") as log:
             return log.read()
 
+    def last_line(self):
+        with open(self.log, "rb") as log:
+            log.seek(max(0, os.path.getsize(self.log) - 4000))
+            return re.split(r"[\r\n]+", log.read().decode(errors="replace").strip())[-1].strip()
+
     def tell(self):
         """What it said last, once a minute."""
         if time.monotonic() - self.told < TELL_EVERY_S:
             return
         self.told = time.monotonic()
-        with open(self.log, "rb") as log:
-            log.seek(max(0, os.path.getsize(self.log) - 4000))
-            lines = re.split(r"[\r\n]+", log.read().decode(errors="replace").strip())
-        if lines[-1] != self.said:
-            self.said = lines[-1]
-            say(f"  {clock(self.seconds())} {self.name}: {self.said.strip()[:110]}")
+        if self.last_line() != self.said:
+            self.said = self.last_line()
+            say(f"  {clock(self.seconds())} {self.name}: {self.said[:FIGURES_WIDTH]}")
 
     def seconds(self):
         return time.monotonic() - self.began
@@ -300,11 +302,14 @@ class Run:
         if self.rows[-1][2] != "ok":
             self.note(f"{name}: suites", "FAIL", "")
 
-    def table(self, began):
+    def table(self, began, not_run):
         for step in self.running.values():
-            self.row(step.name, step.seconds(), step.status, program_figures(step))
-        rows = self.rows + [("all", time.monotonic() - began, "", "")]
-        width = max(len(row[0]) for row in rows)
+            self.row(step.name, step.seconds(), "stopped", program_figures(step) or step.last_line())
+        for name in not_run:
+            self.row(name, 0, "not run", "")
+        count = collections.Counter(status for _, _, status, _ in self.rows)
+        rows = self.rows + [("all", time.monotonic() - began, "", ", ".join(f"{number} {status}" for status, number in count.items()))]
+        width = max(len(name) for name in ["what ran"] + [row[0] for row in rows])
         lines = [f"| {'what ran':{width}} | min:s   | {'':7} | figures"]
         for name, seconds, status, figures in rows:
             first, *more = textwrap.wrap(figures, FIGURES_WIDTH) or [""]
@@ -500,24 +505,18 @@ def main():
     open(f"{FOLDER}/testlog.json", "w", encoding="utf-8").close()
 
     run = Run({option.replace("-", "_"): getattr(options, option.replace("-", "_")) for option, *_ in AMOUNTS})
-    names = options.parts or list(PARTS)
-    say(f"The long set: about {clock_of_minutes(sum(PARTS[name].minutes(run) for name in names))} on two quiet cores, and some minutes of compiling.")
-    for name in names:
-        missing = PARTS[name].needs()
-        say(f"  {name:11} {f'skipped: {missing}' if missing else clock_of_minutes(PARTS[name].minutes(run))}")
+    waiting = options.parts or list(PARTS)
+    missing = {name: PARTS[name].needs() for name in waiting}
+    minutes = {name: PARTS[name].minutes(run) for name in waiting if not missing[name]}
+    say(f"The long set: about {clock_of_minutes(sum(minutes.values()))} on two quiet cores, and some minutes of compiling.")
+    for name in waiting:
+        say(f"  {name:11} {f'skipped: {missing[name]}' if missing[name] else clock_of_minutes(minutes[name])}")
     began = time.monotonic()
     stopped = False
     try:
-        for name in names:
-            say(f"---- {name}: {PARTS[name].__doc__}")
-            missing = PARTS[name].needs()
-            if missing:
-                say(f"skipped: {missing}")
-                run.row(name, 0, "skipped", missing)
-                run.note(name, "SKIP", f"skipped: {missing}")
-                continue
-            with contextlib.suppress(Failed):
-                PARTS[name](run)
+        while waiting:
+            name = waiting.pop(0)
+            run_part(run, name, missing[name])
     except KeyboardInterrupt:
         stopped = True
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -525,14 +524,30 @@ def main():
         say("stopped: ending what runs")
     finally:
         end_all()
-    table = run.table(began)
+    table = run.table(began, waiting)
     with open(f"{FOLDER}/table.txt", "w", encoding="utf-8") as file:
         file.write(table + "\n")
     say("\n" + table)
-    if stopped:
-        say("stopped before its end")
-        return 130
-    return 1 if any(status == "FAILED" for _, _, status, _ in run.rows) else 0
+    return 130 if stopped else 1 if any(status == "FAILED" for _, _, status, _ in run.rows) else 0
+
+
+def run_part(run, name, missing):
+    say(f"---- {name}: {PARTS[name].__doc__}")
+    if missing:
+        say(f"skipped: {missing}")
+        run.row(name, 0, "skipped", missing)
+        run.note(name, "SKIP", f"skipped: {missing}")
+        return
+    try:
+        PARTS[name](run)
+    except Failed:
+        pass  # it has its row
+    except Exception as error:  # of ours: no reason to lose the other parts
+        say(traceback.format_exc())
+        end_all()
+        run.running.clear()
+        run.row(name, 0, "FAILED", f"{type(error).__name__}: {error}")
+        run.note(name, "FAIL", traceback.format_exc())
 
 
 def clock_of_minutes(minutes):

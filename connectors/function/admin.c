@@ -311,7 +311,7 @@ static struct function *changeable(struct functions *functions, struct str name,
 
 static void changed(struct function *function, functions_done *done, void *data)
 {
-	function->updated_ms = wall_ms();
+	function->updated_ms = functions_wall_ms(function->owner);
 	store(function->owner, function->name, function, describe(function, true), done, data);
 }
 
@@ -403,7 +403,7 @@ static void add_version(struct function *function, struct str package, const cha
 		value_object_take(row, STR("package"), value_from_string(package));
 	value_object_set(row, STR("settings"), function->source);
 	add_text(row, "description", description ? description : "");
-	add_number(row, "created_ms", wall_ms());
+	add_number(row, "created_ms", functions_wall_ms(function->owner));
 	for (size_t i = 0; i < value_count(function->published); i++)
 		value_array_add(all, value_at(function->published, i));
 	value_array_add(all, row);
@@ -492,7 +492,7 @@ static void set_alias(struct function *function, struct str alias, uint64_t numb
 			add_number(row, "previous", old);
 		else if (before && value_int64(value_getz(before, "previous"), &old))
 			add_number(row, "previous", old);
-		add_number(row, "updated_ms", wall_ms());
+		add_number(row, "updated_ms", functions_wall_ms(function->owner));
 		value_object_take(all, alias, row);
 	}
 	value_unref(function->aliases);

@@ -129,7 +129,7 @@ struct function *function_new(struct functions *functions, struct str name)
 	function->aliases = value_new_object(0);
 	function->next_version = 1;
 	function->max_concurrent = 1;
-	function->created_ms = function->updated_ms = wall_ms();
+	function->created_ms = function->updated_ms = functions_wall_ms(functions);
 	function->next = functions->all;
 	functions->all = function;
 	str_map_put(&functions->by_name, name, function);
@@ -398,8 +398,11 @@ int connector_function_new(const struct functions_options *options, struct funct
 	functions->region = mem_strdup(options->region);
 	functions->account = mem_strdup(options->account);
 	functions->folder = mem_strdup(options->folder);
-	uint64_t seed;
-	random_secure(&seed, sizeof seed);
+	functions->clock = options->clock ? options->clock : clock_system();
+	functions->launcher = options->launcher ? options->launcher : &process_launcher;
+	uint64_t seed = options->seed;
+	if (!seed)
+		random_secure(&seed, sizeof seed);
 	random_seed(&functions->random, seed);
 	pool_init(functions);
 	int r = load_config(functions, options->config, err ? err : &unused);

@@ -36,6 +36,8 @@
 
 struct functions;
 struct invocation;
+struct worker_launcher;
+struct clock_source;
 
 /* ---- where definitions are kept: offered by the owner -------------------------------------------------------- */
 
@@ -80,6 +82,10 @@ struct functions_options {
 	struct function_records *records; /* NULL: functions are those of the configuration only. Outlives the functions. */
 	struct function_events *events;   /* NULL: events run once, and are lost with the process. Outlives the functions. */
 	struct connector *next;           /* the connector for functions that are not here; taken over on success */
+	/* Of the simulator; NULL and 0: the machine's clock, processes, and the system's randomness. */
+	struct clock_source *clock;
+	const struct worker_launcher *launcher;
+	uint64_t seed;
 };
 
 /* The connector of type "lambda" (freed by its class, and the functions with it) and its functions. Mistakes in the

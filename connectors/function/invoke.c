@@ -5,20 +5,15 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
-int64_t now_us(void)
+int64_t functions_now_us(const struct functions *functions)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+	return functions->clock->monotonic_us(functions->clock);
 }
 
-int64_t wall_ms(void)
+int64_t functions_wall_ms(const struct functions *functions)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return functions->clock->wall_ms(functions->clock);
 }
 
 /* ---- which function is meant ------------------------------------------------------------------------ */
@@ -98,7 +93,7 @@ static void add_trace(struct invocation *invocation, struct str parent)
 	}
 	struct random *random = &invocation->functions->random;
 	invocation->trace_id =
-	    mem_printf("Root=1-%08llx-%016llx%08llx;Parent=%016llx;Sampled=0", (unsigned long long)(wall_ms() / 1000),
+	    mem_printf("Root=1-%08llx-%016llx%08llx;Parent=%016llx;Sampled=0", (unsigned long long)(functions_wall_ms(invocation->functions) / 1000),
 		       (unsigned long long)random_u64(random), (unsigned long long)(random_u64(random) >> 32),
 		       (unsigned long long)random_u64(random));
 }
@@ -190,7 +185,7 @@ static struct invocation *invocation_new(struct functions *functions, invoke_don
 	invocation->functions = functions;
 	invocation->done = done;
 	invocation->data = data;
-	invocation->queued_us = now_us();
+	invocation->queued_us = functions_now_us(functions);
 	random_uuid(&functions->random, invocation->request_id);
 	return invocation;
 }
@@ -366,7 +361,7 @@ static void leave(struct invocation *invocation)
 	struct function *function = invocation->version ? invocation->version->function : NULL;
 	if (invocation->worker) {
 		invocation->worker->invocation = NULL;
-		invocation->worker->answered_us = now_us();
+		invocation->worker->answered_us = functions_now_us(invocation->functions);
 	}
 	invocation->worker = NULL;
 	if (function && invocation->end == INVOKE_FAILED)
@@ -423,7 +418,7 @@ void function_log(struct function *function, const struct version *version, cons
 {
 	struct log_line *row = &function->log[function->log_count++ % LOG_LINES];
 	free(row->text);
-	*row = (struct log_line){ .time_ms = wall_ms(), .text = mem_strndup(line.ptr, line.len) };
+	*row = (struct log_line){ .time_ms = functions_wall_ms(function->owner), .text = mem_strndup(line.ptr, line.len) };
 	snprintf(row->request_id, sizeof row->request_id, "%s", request_id ? request_id : "");
 	snprintf(row->version, sizeof row->version, "%s", version->text);
 }
@@ -469,7 +464,7 @@ static void write_log(const struct invocation *invocation, struct buffer *out)
 	const struct version *version = invocation->version;
 	if (!version || !invocation->started_us)
 		return;
-	double ms = (double)(now_us() - invocation->started_us) / 1000;
+	double ms = (double)(functions_now_us(invocation->functions) - invocation->started_us) / 1000;
 	buffer_printf(out, "START RequestId: %s Version: %s\n", invocation->request_id, version->text);
 	buffer_add(out, buffer_str(&invocation->said));
 	buffer_printf(out,

@@ -128,7 +128,7 @@ static void add_ours(struct functions *functions, const struct version *version,
 	_cleanup_free_ char *api = NULL, *memory = mem_printf("%lld", (long long)settings->memory_mb),
 			    *group = mem_printf("/aws/lambda/%s", version->function->name);
 	char stream[128], day[24];
-	time_t now = (time_t)(wall_ms() / 1000);
+	time_t now = (time_t)(functions_wall_ms(functions) / 1000);
 	strftime(day, sizeof day, "%Y/%m/%d", gmtime(&now));
 	snprintf(stream, sizeof stream, "%s/[%s]%016llx%016llx", day, version->text,
 		 (unsigned long long)random_u64(&functions->random), (unsigned long long)random_u64(&functions->random));
@@ -161,7 +161,7 @@ static void add_ours(struct functions *functions, const struct version *version,
 		add_variable(list, "PYTHONDONTWRITEBYTECODE", STR("1"));
 	if (!invocation)
 		return;
-	_cleanup_free_ char *deadline = mem_printf("%lld", (long long)(wall_ms() + settings->timeout_ms)),
+	_cleanup_free_ char *deadline = mem_printf("%lld", (long long)(functions_wall_ms(functions) + settings->timeout_ms)),
 			    *attempt = mem_printf("%u", invocation->attempt);
 	add_variable(list, "RATCHET_REQUEST_ID", str_of(invocation->request_id));
 	add_variable(list, "RATCHET_DEADLINE_MS", str_of(deadline));

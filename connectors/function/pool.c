@@ -47,7 +47,7 @@ void pool_forget(struct invocation *invocation)
 static uint32_t finishing(const struct version *version)
 {
 	uint32_t count = 0;
-	int64_t since_us = now_us() - FINISHING_US;
+	int64_t since_us = functions_now_us(version->function->owner) - FINISHING_US;
 	for (const struct worker *worker = version->workers.first; worker; worker = worker->next)
 		count += worker->state == WORKER_BUSY && !worker->invocation && worker->answered_us > since_us;
 	return count;
@@ -300,7 +300,7 @@ void pool_ready(struct worker *worker)
 		worker_kill(worker);
 		return;
 	}
-	worker->idle_since_us = now_us();
+	worker->idle_since_us = functions_now_us(worker->functions);
 	worker->idle_next = version->idle;
 	version->idle = worker;
 	version->idle_count++;
@@ -357,7 +357,7 @@ void pool_prewarm(struct version *version)
 
 static void reap_version(struct version *version)
 {
-	int64_t before_us = now_us() - version->settings.idle_ms * 1000;
+	int64_t before_us = functions_now_us(version->function->owner) - version->settings.idle_ms * 1000;
 	for (struct worker *next, *worker = version->idle; worker; worker = next) {
 		next = worker->idle_next;
 		if (worker->idle_since_us <= before_us && version->workers_count > version->settings.warm)

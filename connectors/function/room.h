@@ -2,7 +2,7 @@
  *
  *     function   a name, with its versions and aliases                                  function.c, admin.c
  *     version    what runs: settings and a folder, and its pool of workers              settings.c, package.c, pool.c
- *     worker     a process under a guard, with a loopback address of its own            worker.c, launch.c
+ *     worker     takes events; a process under a guard, with a loopback address of its own   worker.c, process.c, launch.c
  *     runtime    the Lambda Runtime API that the workers speak to                       runtime_api.c
  *     invocation an event on its way through a queue and a worker to its answer         invoke.c
  *
@@ -10,6 +10,7 @@
  *
  * A version object lives as long as it is current, or has workers or invocations. */
 #pragma once
+#include "base/clock.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -116,6 +117,8 @@ struct functions {
 	struct function_records *records;
 	struct function_events *events;
 	char *region, *account, *folder;
+	struct clock_source *clock;
+	const struct worker_launcher *launcher;
 	struct random random;
 	struct str_map by_name;
 	struct function *all;
@@ -217,8 +220,9 @@ void pool_begin_reaping(struct functions *functions);
 void pool_done(struct functions *functions);
 void round_leave(struct function *function);
 void version_free_if_unused(struct version *version);
-int64_t now_us(void);
-int64_t wall_ms(void);
+/* By the clock that never jumps, in microseconds; by the wall clock. */
+int64_t functions_now_us(const struct functions *functions);
+int64_t functions_wall_ms(const struct functions *functions);
 
 /* ---- workers (worker.c) --------------------------------------------------------------------------------- */
 
@@ -256,6 +260,26 @@ struct worker {
 	uint64_t invocations;
 	char *cgroup;
 };
+/* What makes workers, speaks to them and ends them: processes (process.c), or scripts that stand for them (tests/simulation). What it learns of them it
+ * says by the functions below; none of it from within these. */
+struct worker_launcher {
+	/* `invocation` for a command only. 0, or a code with *err; then it is released. */
+	int (*launch)(struct worker *worker, struct invocation *invocation, struct wf_error *err);
+	/* The worker has an invocation now. */
+	void (*deliver)(struct worker *worker, const struct invocation *invocation);
+	/* Gives on what it has printed. */
+	void (*drain)(struct worker *worker);
+	/* worker_ended comes later. */
+	void (*kill)(struct worker *worker);
+	/* Frees what it has of the launcher's. */
+	void (*release)(struct worker *worker);
+};
+extern const struct worker_launcher process_launcher;
+/* A worker asks for its next event. */
+void worker_asks(struct worker *worker);
+/* Nothing of it is alive any more (`report` NULL: it is not known why), or its program could not be started. It is freed. */
+void worker_ended(struct worker *worker, const struct guard_report *report);
+void worker_start_failed(struct worker *worker, const struct guard_report *report);
 /* Starts one for a version; `invocation` for a command only. 0, or a code with *err. */
 int worker_start(struct version *version, struct invocation *invocation, struct wf_error *err);
 /* The invocation becomes the worker's, which is idle. */

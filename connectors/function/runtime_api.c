@@ -184,10 +184,8 @@ static void next(struct exchange *exchange, struct worker *worker)
 		       "Transition to Ready is not allowed: the event before has no answer yet");
 		return;
 	}
-	loop_timer_clear(worker->functions->host->loop, &worker->timer);
-	worker_drain_logs(worker); /* what it printed between two events is of neither */
 	worker->waiting = exchange;
-	pool_ready(worker);
+	worker_asks(worker);
 }
 
 static void finish(struct exchange *exchange, struct worker *worker, bool error)

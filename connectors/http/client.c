@@ -19,6 +19,7 @@
 #define CONNECTIONS_PER_HOST 512
 #define IDLE_CALLS_MAX 512
 #define IDLE_BUFFER_MAX (64 << 10) /* larger ones are given back */
+#define STARTS_MAX 32
 #define AGENT "User-Agent: ratchet/" RATCHET_VERSION
 
 /* All of a call's, which are kept with it. */
@@ -151,20 +152,24 @@ static void on_ended(void *data, struct http_call *call)
 
 static void client_release(struct http_client *client);
 
+/* No more than STARTS_MAX, then the loop has its turn: answers come meanwhile, and their connections serve again. All at
+ * once would only make more of them, among which curl looks for a free one each time. */
 static void on_sent(struct loop_post *post)
 {
 	struct http_client *client = (struct http_client *)((char *)post - offsetof(struct http_client, to_io));
 	pthread_mutex_lock(&client->mutex);
-	client->to_io_posted = false;
-	uint32_t count = client->lists[CALL_SENT].count;
+	bool more = client->to_io_posted = client->lists[CALL_SENT].count > STARTS_MAX && !client->closed;
 	pthread_mutex_unlock(&client->mutex);
 	if (client->closed) {
 		client_release(client);
 		return;
 	}
-	for (struct http_call *call; count && (call = call_take(client, CALL_SENT, CALL_RUNNING)); count--)
+	struct http_call *call;
+	for (int left = STARTS_MAX; left && (call = call_take(client, CALL_SENT, CALL_RUNNING)); left--)
 		transfers_start(client->transfers, call);
-	for (struct http_call *call; (call = call_take(client, CALL_CANCELLED, CALL_CANCELLED));) {
+	if (more)
+		loop_post(client->io, post);
+	while ((call = call_take(client, CALL_CANCELLED, CALL_CANCELLED))) {
 		transfers_stop(client->transfers, call);
 		call_rest(call);
 	}

@@ -78,6 +78,8 @@ struct core_input {
 	struct str worker;
 	bool token; /* the answer came by task token (SendTask*), not from the connector that ran the request */
 	uint64_t job, revision; /* INPUT_REDRIVE: the bulk job that asks, the definition that it goes on with; 0: none, the same */
+	struct str state, reason; /* INPUT_START: the state to begin with instead of StartAt, and why; empty: StartAt */
+	const struct value *variables; /* INPUT_START: what is assigned already, an object; NULL: nothing */
 	bool start_failed; /* INPUT_TASK_FAILED: the connector could not even start it (TaskStartFailed, LambdaFunctionScheduleFailed …) */
 };
 

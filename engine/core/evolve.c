@@ -412,6 +412,13 @@ static int execution_started(const struct fold *fold)
 	if (has(event, FIELD_RAW))
 		kept_text_set(&execution->raw, event->raw);
 	value_set(&execution->root.input, event->payload);
+	if (has(event, FIELD_VARIABLES)) {
+		if (!value_is(event->variables, VALUE_OBJECT))
+			return does_not_follow(fold, "assigns what is no object");
+		assign(&execution->root, event->variables);
+	}
+	if (has(event, FIELD_NEXT))
+		kept_text_set(&execution->root.state, event->next);
 	enter_phase(fold, &execution->root, PHASE_READY);
 	return 0;
 }

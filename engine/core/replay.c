@@ -170,7 +170,7 @@ static struct core_input cause_of(const struct replay *replay, const struct even
 				     .has_error = event->fields & FIELD_ERROR,
 				     .has_cause = event->fields & FIELD_CAUSE,
 				     .worker = event->worker,
-				     .token = frame && frame->task && frame->task->submitted };
+				     .token = true /* one that succeeded by its token may have done so before its request was answered */ };
 	*now_ms = event->timestamp_ms;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wswitch-enum"
@@ -228,7 +228,10 @@ static int run(struct replay *replay, struct wf_error *err)
 	int code = feed(replay,
 			&(struct core_input){ .kind = INPUT_START,
 					      .value = start->payload,
-					      .raw = start->fields & FIELD_RAW ? start->raw : STR_EMPTY },
+					      .raw = start->fields & FIELD_RAW ? start->raw : STR_EMPTY,
+					      .state = start->fields & FIELD_NEXT ? start->next : STR_EMPTY,
+					      .reason = start->fields & FIELD_CAUSE ? start->cause : STR_EMPTY,
+					      .variables = start->fields & FIELD_VARIABLES ? start->variables : NULL },
 			start->timestamp_ms, err);
 	for (int idle = 0; code == 0 && !replay->over;) {
 		size_t before = replay->at;

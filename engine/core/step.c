@@ -345,6 +345,15 @@ static enum core_outcome start(struct core_step *step, const struct core_input *
 		event.fields |= FIELD_RAW;
 		event.raw = input->raw;
 	}
+	if (input->state.len) { /* not on the wire: AWS begins at StartAt always */
+		event.fields |= FIELD_NEXT | FIELD_CAUSE;
+		event.next = input->state;
+		event.cause = input->reason;
+	}
+	if (input->variables) {
+		event.fields |= FIELD_VARIABLES;
+		event.variables = (struct value *)input->variables;
+	}
 	set_deadline(env, &event);
 	step_emit(step, NULL, &event);
 	return CORE_ACCEPTED;

@@ -109,6 +109,22 @@ def what_is_not_understood_ends_with_2(context):
         assert words in err and out == "", (arguments, out, err)
 
 
+def every_option_that_is_a_number_is_checked(context):
+    """What is no number, or beyond its bounds, is said with what was expected; nothing is asked or done."""
+    file = context.file("ok.json", PASSES)
+    for command, bad in (("ls --limit", "1001"), ("search x --limit", "0"), (f"run {file} --time-scale", "1e10"), (f"graph {file} --fold", "1"),
+                         ("dlq ls --limit", "0"), ("dlq export --limit", "-1"), ("dlq ls --revision", "0"), ("dlq ls --from", "2026-13-01"),
+                         ("dlq ls --to", "2026-01-31 24:00:00"), ("dlq redrive --all --rate", "10001"),
+                         ("dlq redrive --all --stop-error-rate", "1.5"), ("functions add f --timeout", "-"), ("functions add f --memory", "x"),
+                         ("functions add f --event-retries", "x"), ("serve --time-scale", "1000001")):
+        option = command.split()[-1]
+        for text in (bad, "abc", "", "1x", "0x10", "99999999999999999999", "nan"):
+            if text.isdigit() and (option in ("--from", "--to") or command.startswith("functions")):  # a time; bounds that the server knows
+                continue
+            out, err = context.run(*command.split(), text, status=2)
+            assert option.lstrip("-").split("-")[0] in err and "must be" in err and out == "", (command, text, out, err)
+
+
 def options_are_given_in_either_way(context):
     file = context.file("echo.json", ECHOES)
     assert json.loads(context.run("run", "--input=[1]", file)[0]) == json.loads(context.run("run", file, "--input", "[1]")[0]) == [1]

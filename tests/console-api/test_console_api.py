@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import urllib.error
@@ -35,6 +36,10 @@ class Server:
                 [BINARY, "serve", "--listen", "127.0.0.1:0", "--log-level", "warn", "--store", f"sqlite:{self.folder}/store.db", *self.flags],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
         self.url = self.process.stdout.readline().decode().strip()
+
+    def restart_at(self, address):
+        self.flags = (*self.flags, "--listen", address)
+        self.start()
 
     def kill(self):
         self.process.kill()
@@ -309,6 +314,53 @@ def test_a_limit_is_a_number_from_1_on(server):
     assert status == 400 and "from must be a number" in answer["error"]["message"], answer
 
 
+READERS = ["/v1/overview", "/v1/executions", "/v1/executions/complete", "/v1/executions/*", "/v1/executions/*/graph", "/v1/executions/*/state",
+           "/v1/executions/*/events", "/v1/executions/*/timeline", "/v1/executions/*/inspect", "/v1/executions/*/payload", "/v1/executions/*/log",
+           "/v1/executions/*/mock-test", "/v1/machines", "/v1/machines/*", "/v1/machines/*/graph", "/v1/machines/*/durations", "/v1/dead-letters",
+           "/v1/dead-letters/groups", "/v1/dead-letters/*", "/v1/redrive-jobs", "/v1/redrive-jobs/*", "/v1/redrive-jobs/*/outcomes", "/v1/search",
+           "/v1/state-machines/*/dead-letter-policy", "/v1/functions", "/v1/functions/*", "/v1/functions/*/logs", "/v1/views", "/v1/info"]
+MEMBERS = ["q", "cursor", "limit", "at", "event", "from", "to", "path", "state", "visit", "field", "map", "task", "fold", "collapse", "direction", "version",
+           "window", "hours", "machine", "error", "status", "revision", "input", "outcome", "after", "reverse", "data"]
+
+
+def test_no_reader_is_upset_by_what_is_asked(server):
+    machine = server.machine("Rich", RICH, "Begin")
+    arn = server.run(machine, name="r", input={"items": [1, 2]})
+    server.wait_ended(arn)
+    parts = [urllib.parse.quote(part, safe="") for part in (arn, machine, "Rich", "r", "1", "arn:", "arn:aws:states:us-east-1:000000000000:execution:Rich:",
+                                                           "x" * 5000, "\u2713\U0001f600", "../..", "a\r\nb", '"', "*", "%", ":" * 400)] + ["%ff%fe", "%ed%a0%80", "a%00b"]
+    values = ["", "0", "-1", "1", "9007199254740993", "99999999999999999999999999", "-9223372036854775808", "1e308", "NaN", "%00", "1%00", "%ff", "%zz", "x" * 3000,
+              "%22%5c%0a", "Items%5B0%5D", "Items%5B99999999999999999999%5D", "%2F" * 200, "status%3A" * 100, "%2A" * 300, "%5C", "%2C" * 900, "input", "down",
+              "%F0%9F%98%80"]
+    asked, bad = 0, []
+
+    def ask(path):
+        nonlocal asked
+        asked += 1
+        status, answer = server.request(path)
+        if status >= 500 or not isinstance(answer, dict):
+            bad.append((path[:200], status, answer))
+        return status, answer
+
+    for reader in READERS:
+        for part in parts if "*" in reader else [""]:
+            status, answer = ask(reader.replace("*", part))
+            if "%00" in part or "%ff" in part or "%ed" in part:
+                assert status == 400 and "part of the path" in answer["error"]["message"], (reader, part, status, answer)
+        good = reader.replace("*", parts[0] if "executions" in reader or "letters/" in reader else "Rich")
+        for member in MEMBERS:
+            for value in values:
+                status, answer = ask(f"{good}?{member}={value}")
+                if value in ("%00", "1%00", "%ff"):
+                    assert status == 400, (reader, member, value, status, answer)
+        status, answer = ask(good + "?from=1&from=2")
+        assert status == 400 and "twice" in answer["error"]["message"], (reader, status, answer)
+        assert ask(good + "?" + "&".join(f"a{i}=1" for i in range(33)))[0] == 400
+        ask(good + "?&&=&=x")
+    assert not bad, (len(bad), bad[:10])
+    print(f"    {asked} requests")
+
+
 def test_the_query_bar_is_completed(server):
     machine = server.machine("MyMachine", {"Ship": {"Type": "Fail", "Error": "Carrier.Late"}}, "Ship")
     server.run(machine)
@@ -480,6 +532,154 @@ def test_the_stream_tells_what_happens_and_goes_on_where_it_was_left(server):
         pass
 
 
+def places(events):
+    return {event["id"]: (event["type"], event.get("state"), event.get("path")) for event in events}
+
+
+def test_events_of_the_stream_say_where_they_belong(server):
+    machine = server.machine("Rich", RICH, "Begin")
+    arn = "arn:aws:states:us-east-1:000000000000:execution:Rich:one"
+    stream = Stream(server, f"execution:{arn}")
+    server.run(machine, name="one", input={"items": [1, 2, 3]})
+    until(lambda: server.of(arn, "/state")["states"].get("R", {}).get("running"))  # it waits within Parallel
+    late = Stream(server, f"execution:{arn}")  # from here on: what was before is read from the store
+    assert late.next()[0] == "id"
+    server.wait_ended(arn)
+    server.request("/v1/executions/" + urllib.parse.quote(arn, safe="") + "/redrive", {}, "POST")
+    server.wait_ended(arn)
+    events, start = [], 1
+    while start:
+        page = server.of(arn, "/events", limit=1000, **{"from": start})
+        events, start = events + page["events"], page.get("next")
+    expected = places(events)
+    for reader, first in (stream, 1), (late, None):
+        told = []
+        while not told or told[-1]["id"] < len(events):
+            told.append(reader.until(lambda e, d: e == "execution")[1]["event"])
+        first = first or told[0]["id"]
+        assert [event["id"] for event in told] == list(range(first, len(events) + 1))
+        assert places(told) == {id: place for id, place in expected.items() if id >= first}
+        by_id = {event["id"]: event for event in events}
+        assert all(event == by_id[event["id"]] for event in told), told[:3]
+    assert first > 3 and ("PassStateEntered", "X", "Items[2]/Inner[0]") in expected.values(), expected
+
+
+def test_letters_are_told_in_and_out(server):
+    machine = server.machine("M", {"F": {"Type": "Fail", "Error": "E.1"}}, "F")
+    waits = server.machine("W", {"W": {"Type": "Wait", "Seconds": 1000, "End": True}}, "W")
+    assert server.request("/v1/state-machines/W/dead-letter-policy", {"aborted": True}, "PUT")[0] == 200
+    stream = Stream(server, "dead-letters")
+    letter = lambda: {key: value for key, value in stream.until(lambda e, d: e == "dead-letters")[1].items() if key != "topic"}
+    failed = server.run(machine)
+    assert letter() == {"arn": failed, "entered": True, "change": "entered", "count": 1}
+    aborted = server.run(waits)
+    server.call("StopExecution", executionArn=aborted)
+    assert letter() == {"arn": aborted, "entered": True, "change": "entered", "count": 1}
+    server.call("RedriveExecution", executionArn=aborted)
+    assert letter() == {"arn": aborted, "entered": False, "change": "redriven", "count": 1}
+    _, preview = server.request("/v1/dead-letters/preview", {"filter": {}})
+    server.request("/v1/dead-letters/discard", {"preview": preview["preview"]})
+    assert letter() == {"entered": False, "change": "discarded", "count": 1}
+    stream.close()
+
+
+def watch(server, *arguments, url=None):
+    return subprocess.Popen([BINARY, "watch", "--endpoint", url or server.url, *arguments], stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+class Between:
+    """Stands between a client and the server, and writes down what is asked; `refused` paths are answered with 503."""
+
+    def __init__(self, server, refused=None):
+        self.server, self.refused, self.paths = server, refused, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            host, port = self.server.url[7:].split(":")
+            behind = socket.create_connection((host, int(port)))
+            threading.Thread(target=self._up, args=(client, behind), daemon=True).start()
+            threading.Thread(target=self._down, args=(behind, client), daemon=True).start()
+
+    def _up(self, client, behind):
+        asked = b""
+        try:
+            while data := client.recv(65536):
+                asked += data
+                while b"\r\n\r\n" in asked:
+                    head, asked = asked.split(b"\r\n\r\n", 1)
+                    path = head.split(b" ")[1].decode()
+                    self.paths.append(path)
+                    if self.refused and path.startswith(self.refused):
+                        client.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n{}")
+                    else:
+                        behind.sendall(head.replace(self.url[7:].encode(), self.server.url[7:].encode()) + b"\r\n\r\n")
+        except OSError:
+            pass
+        behind.close()
+
+    def _down(self, behind, client):
+        try:
+            while data := behind.recv(65536):
+                client.sendall(data)
+        except OSError:
+            pass
+        client.close()
+
+    def close(self):
+        self.listener.close()
+
+
+def test_watch_follows_the_stream(server):
+    machine = server.machine("W", {"W": {"Type": "Wait", "Seconds": 3, "End": True}}, "W")
+    server.run(machine, name="one")
+    watching = watch(server, "W:one")
+    out, _ = watching.communicate(timeout=30)
+    assert watching.returncode == 0 and b"W / one  SUCCEEDED" in out and "✓ W".encode() in out, out
+    fail = server.machine("F", {"W": {"Type": "Wait", "Seconds": 2, "Next": "F"}, "F": {"Type": "Fail", "Error": "E.1", "Cause": "why"}}, "W")
+    server.run(fail, name="two")
+    watching = watch(server, "F:two", "--json")
+    time.sleep(0.7)
+    server.kill()
+    address = server.url.split("//")[1]
+    server.restart_at(address)
+    out, err = watching.communicate(timeout=30)
+    assert watching.returncode == 1 and json.loads(out)["status"] == "FAILED" and b"E.1" in err, (out, err)
+    assert watch(server, "F:nobody").wait(20) == 2
+
+
+def test_watch_asks_little_while_nothing_happens(server):
+    machine = server.machine("W", {"W": {"Type": "Wait", "Seconds": 4, "End": True}}, "W")
+    server.run(machine, name="one")
+    between = Between(server)
+    watching = watch(server, "W:one", url=between.url)
+    time.sleep(1)
+    asked = len(between.paths)
+    time.sleep(2)
+    assert len(between.paths) == asked > 2, between.paths
+    assert watching.wait(20) == 0
+    assert any(path.startswith("/v1/events") for path in between.paths) and len(between.paths) < asked + 6, between.paths
+    between.close()
+
+
+def test_watch_polls_a_server_that_refuses_the_stream(server):
+    machine = server.machine("W", {"W": {"Type": "Wait", "Seconds": 2, "End": True}}, "W")
+    server.run(machine, name="one")
+    between = Between(server, refused="/v1/events")
+    watching = watch(server, "W:one", url=between.url)
+    out, _ = watching.communicate(timeout=30)
+    assert watching.returncode == 0 and b"SUCCEEDED" in out, out
+    assert len([path for path in between.paths if path.startswith("/v1/events")]) == 1 and len(between.paths) > 8, between.paths
+    between.close()
+
+
 def test_a_reader_that_does_not_read_is_told_so(server):
     machine = server.machine("L", {"M": {"Type": "Map", "ItemProcessor": {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}, "End": True}}, "M")
     topics = ",".join(f"execution:arn:aws:states:us-east-1:000000000000:execution:L:x{i}" for i in range(8))
@@ -634,6 +834,49 @@ def test_actions_do_what_the_api_does(server):
     assert graph["direction"] == "right" and [node["name"] for node in graph["nodes"] if node["kind"] == "state"] == ["W"]
 
 
+def test_an_execution_runs_again_from_one_of_its_states(server):
+    machine = server.machine("Sum", {
+        "A": {"Type": "Pass", "Assign": {"first": "{% $states.input.n %}", "old": "yes"}, "Output": {"n": "{% $states.input.n + 1 %}"}, "Next": "B"},
+        "B": {"Type": "Pass", "Assign": {"second": "{% $first * 10 %}"}, "Output": {"n": "{% $states.input.n + 1 %}"}, "Next": "C"},
+        "C": {"Type": "Map", "Items": [1], "Output": {"n": "{% $states.input.n %}", "first": "{% $first %}", "second": "{% $second %}"}, "Next": "W",
+              "ItemProcessor": {"StartAt": "Inner", "States": {"Inner": {"Type": "Pass", "End": True}}}},
+        "W": {"Type": "Wait", "Seconds": 1, "Next": "D"},
+        "D": {"Type": "Choice", "Choices": [{"Condition": "{% $states.input.n > 100 %}", "Next": "Good"}], "Default": "F"},
+        "F": {"Type": "Fail", "Error": "Small"}, "Good": {"Type": "Succeed"}}, "A", QueryLanguage="JSONata")
+    arn = server.run(machine, input={"n": 5})
+    server.wait_ended(arn)
+    rerun = lambda arn, body: server.request("/v1/executions/" + urllib.parse.quote(arn, safe="") + "/rerun", body, "POST")
+    server.call("UpdateStateMachine", stateMachineArn=machine, definition=json.dumps({"StartAt": "X", "States": {"X": {"Type": "Succeed"}}}))
+    status, again = rerun(arn, {"state": "C"})
+    assert status == 201 and again["arn"] != arn, again
+    server.kill()  # while it waits
+    server.start()
+    assert server.wait_ended(again["arn"])
+    events = server.history(again["arn"])
+    assert [details(event).get("name") for event in events if event["type"].endswith("Entered")] == ["C", "Inner", "W", "D", "F"], events
+    entered = json.loads(details(events[1])["input"])
+    left = [event for event in events if event["type"] == "MapStateExited"][0]
+    assert entered == {"n": 7} and json.loads(details(left)["output"]) == {"n": 7, "first": 5, "second": 50}, (entered, left)
+    header = server.of(again["arn"])
+    assert header["rerun_of"] == arn and header["rerun_state"] == "C" and header["definition_current"] is False and header["error"] == "Small", header
+    assert "rerun_of" not in server.of(arn)
+    status, edited = rerun(again["arn"], {"state": "C", "input": {"n": 1000}})
+    assert status == 201 and server.wait_ended(edited["arn"])
+    answer = server.call("DescribeExecution", executionArn=edited["arn"])
+    assert answer["status"] == "SUCCEEDED" and json.loads(answer["output"]) == {"n": 1000, "first": 5, "second": 50}, answer
+    for body, code in (({}, 400), ({"state": 5}, 400), ({"state": "Inner"}, 409), ({"state": "Inner", "input": 1}, 400), ({"state": "Nobody", "input": 1}, 400),
+                       ({"state": "Good"}, 409)):
+        assert rerun(arn, body)[0] == code, (body, rerun(arn, body))
+    assert rerun(arn, {"state": "Good", "input": {"n": 3}})[0] == 201
+    assert rerun("arn:aws:states:us-east-1:000000000000:execution:Sum:nobody", {"state": "A"})[0] == 404
+    server.call("RedriveExecution", executionArn=again["arn"])
+    server.wait_ended(again["arn"])
+    assert server.of(again["arn"])["redrive_count"] == 1
+    server.stop()
+    checked = subprocess.run([BINARY, "check", f"{server.folder}/store.db"], capture_output=True)
+    assert checked.returncode == 0, checked
+
+
 def test_containers_collapse_by_name(server):
     machine = server.machine("Rich", RICH, "Begin")
     arn = server.run(machine, input={"items": [1]})
@@ -724,9 +967,9 @@ def main():
     tests = [(name, test) for name, test in globals().items() if name.startswith("test_") and callable(test)]
     wanted = sys.argv[2:]
     failed = 0
+    if wanted:
+        tests = [(name, test) for name, test in tests if name in wanted]
     for name, test in tests:
-        if wanted and name not in wanted:
-            continue
         server = Server()
         try:
             test(server)

@@ -146,6 +146,34 @@ static void a_signal_is_reported_on_the_loop(void **state)
 	assert_int_equal(number, SIGTERM);
 }
 
+struct owned_post {
+	struct loop_post post;
+	bool again;
+};
+
+static void free_itself(struct loop_post *post)
+{
+	struct owned_post *owned = (struct owned_post *)post;
+	note(owned->again ? 'x' : 'y');
+	if (owned->again) {
+		owned->again = false;
+		loop_post(seen->loop, post);
+	} else {
+		free(owned);
+	}
+}
+
+static void what_is_posted_runs_before_the_loop_is_freed(void **state)
+{
+	struct owned_post *owned = NEW(struct owned_post);
+	*owned = (struct owned_post){ { .callback = free_itself }, .again = true };
+	loop_post(seen->loop, &seen->posts[0]);
+	loop_post(seen->loop, &owned->post);
+	seen->loop->free(seen->loop);
+	assert_string_equal(seen->order, "0xy");
+	seen->loop = loop_libev_new(NULL, NULL); /* for destroy */
+}
+
 #define WITH_LOOP(test) cmocka_unit_test_setup_teardown(test, make, destroy)
 
 int main(void)
@@ -156,6 +184,7 @@ int main(void)
 		WITH_LOOP(the_turn_runs_before_the_first_sleep_and_again_while_it_has_more),
 		WITH_LOOP(a_watched_descriptor_calls_back_until_it_is_unwatched),
 		WITH_LOOP(a_signal_is_reported_on_the_loop),
+		WITH_LOOP(what_is_posted_runs_before_the_loop_is_freed),
 	};
 	return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@ file system) is skipped, and says so. The last line is 'N passed, N failed, N sk
 
 import argparse
 import contextlib
+import glob
 import json
 import os
 import resource
@@ -486,7 +487,8 @@ def an_interrupted_backup_leaves_nothing():
         raw.commit()
         raw.close()
         process = subprocess.Popen([BINARY, "backup", f"{path}/store.db", f"{path}/copy.db"], stderr=subprocess.PIPE)
-        time.sleep(0.1)
+        while process.poll() is None and not glob.glob(f"{path}/copy.db*"):
+            time.sleep(0.001)
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=60)
         left = [name for name in os.listdir(path) if name.startswith("copy.db")]

@@ -378,8 +378,111 @@ def an_event_is_not_waited_for_and_a_dry_run_runs_nothing(context):
     assert json.loads(done["output"])["StatusCode"] == 202 and time.monotonic() - began < 2.5, done
     assert context.invoke("f", {"seconds": 1}, status=202, X_Amz_Invocation_Type="Event")[0] is None
     assert context.invoke("f", {}, status=204, X_Amz_Invocation_Type="DryRun")[0] is None
-    assert context.show("f")["figures"]["invocations"] == 2
+    context.wait_for(lambda: context.show("f")["figures"]["invocations"] == 2)
+    assert context.show("f")["figures"]["events"] == 2
     context.invoke("nobody", {}, status=404, X_Amz_Invocation_Type="Event")
+    context.invoke("f:7", {}, status=404, X_Amz_Invocation_Type="Event")
+
+
+# ---- events that nobody waits for -------------------------------------------------------------------------------------
+
+
+def _event(context, name, event, status=202):
+    """→ its request id, which is the name of its execution."""
+    return context.invoke(name, event, status=status, X_Amz_Invocation_Type="Event")[1]["x-amzn-RequestId"]
+
+
+def _attempts(path):
+    return open(path).read().split() if os.path.exists(path) else []
+
+
+def an_event_that_fails_is_tried_again_and_keeps_its_request_id(context):
+    server = context.serve({"f": python("third_time")}, time_scale=120)
+    path = os.path.join(context.folder, "attempts")
+    name = _event(context, "f", {"path": path, "good": 3})
+    done = server.wait(STATES + "execution:lambda.f:" + name, timeout=30)
+    assert done["status"] == "SUCCEEDED" and _attempts(path) == [name] * 3, (done, _attempts(path))
+
+
+def an_event_that_never_goes_well_is_a_dead_letter(context):
+    server = context.serve({"f": python("third_time", event_retries=1)}, time_scale=120)
+    path = os.path.join(context.folder, "attempts")
+    name = _event(context, "f", {"path": path, "good": 3})
+    done = server.wait(STATES + "execution:lambda.f:" + name, timeout=30)
+    assert done["status"] == "FAILED" and done["error"] == "NotYet" and _attempts(path) == [name] * 2, done
+    letters = json.loads(server.request("GET", "/v1/dead-letters?machine=lambda.f")[2])["deadLetters"]
+    assert [letter["executionArn"] for letter in letters] == [done["executionArn"]], letters
+    # It can be repaired and sent on, as any other.
+    server.call("RedriveExecution", executionArn=done["executionArn"])
+    assert server.wait(done["executionArn"], timeout=30)["status"] == "SUCCEEDED" and len(_attempts(path)) == 3
+
+
+def an_events_settings_may_change_and_its_function_may_be_busy(context):
+    """One worker and a queue of one: most attempts are throttled, and none is lost."""
+    store = "sqlite:" + os.path.join(context.folder, "s.db")
+    server = context.serve({"f": python("sleeps", max_concurrent=1, queue=1)}, store=store)
+    names = [_event(context, "f", {"seconds": 0.1}) for _ in range(6)]
+    for name in names:
+        assert server.wait(STATES + "execution:lambda.f:" + name, timeout=60)["status"] == "SUCCEEDED"
+    first = server.call("DescribeStateMachine", stateMachineArn=STATES + "stateMachine:lambda.f")["definition"]
+    assert server.stop() == 0
+    server = context.serve({"f": python("sleeps", event_retries=0, event_age_s=60)}, store=store)
+    name = _event(context, "f", {"seconds": 0})
+    assert server.wait(STATES + "execution:lambda.f:" + name)["status"] == "SUCCEEDED"
+    second = server.call("DescribeStateMachine", stateMachineArn=STATES + "stateMachine:lambda.f")["definition"]
+    assert json.loads(first)["TimeoutSeconds"] == 21620 and json.loads(second)["TimeoutSeconds"] == 80, (first, second)
+
+
+def an_event_too_old_is_given_up(context):
+    server = context.serve({"f": python("third_time", event_age_s=60, timeout_s=3)}, time_scale=60)
+    path = os.path.join(context.folder, "attempts")
+    done = server.wait(STATES + "execution:lambda.f:" + _event(context, "f", {"path": path, "good": 3}), timeout=30)
+    assert done["status"] == "TIMED_OUT" and len(_attempts(path)) in (1, 2), (done, _attempts(path))
+
+
+def an_event_with_an_answer_too_large_to_be_kept_went_well(context):
+    server = context.serve({"f": python("long_answer")}, time_scale=120)
+    done = server.wait(STATES + "execution:lambda.f:" + _event(context, "f", {}), timeout=30)
+    assert done["status"] == "SUCCEEDED" and context.show("f")["figures"]["invocations"] == 1, done
+    status, headers, body = server.request("POST", "/2015-03-31/functions/f/invocations", json.dumps("x" * 300000),
+                                           {"X-Amz-Invocation-Type": "Event"})
+    assert status == 413 and headers["x-amzn-ErrorType"] == "RequestTooLargeException" and b"262144 bytes" in body, body
+
+
+def an_accepted_event_is_not_lost_by_a_crash(context):
+    store = "sqlite:" + os.path.join(context.folder, "s.db")
+    path = os.path.join(context.folder, "attempts")
+    functions = {"f": python("third_time", max_concurrent=2), "once": python("third_time")}
+    server = context.serve(functions, store=store)
+    names = [_event(context, "f", {"path": path + str(i), "good": 1, "seconds": 0.5}) for i in range(8)]
+    waits = _event(context, "once", {"path": path, "good": 2})  # fails, and waits a minute
+    waiting = STATES + "execution:lambda.once:" + waits
+    context.wait_for(lambda: any(event["type"] == "LambdaFunctionFailed" for event in
+                                 server.call("GetExecutionHistory", executionArn=waiting)["events"]))
+    server.process.send_signal(signal.SIGKILL)
+    server.process.wait()
+    server.stop(None)
+    server = context.serve(functions, store=store)
+    for i, name in enumerate(names):
+        assert server.wait(STATES + "execution:lambda.f:" + name, timeout=30)["status"] == "SUCCEEDED"
+        assert set(_attempts(path + str(i))) == {name}
+    assert server.call("DescribeExecution", executionArn=waiting)["status"] == "RUNNING" and _attempts(path) == [waits]
+
+
+def a_machine_of_that_name_that_is_somebodys_own_is_left_alone(context):
+    server = context.serve({"f": python("lambda_handler")})
+    arn = server.create("lambda.f", {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}})
+    context.invoke("f", {}, status=500, X_Amz_Invocation_Type="Event")
+    assert "Pass" in server.call("DescribeStateMachine", stateMachineArn=arn)["definition"]
+
+
+def a_task_that_sends_an_event_again_after_a_crash_sends_one(context):
+    """The idempotency key of the task is the name of the event."""
+    server = context.serve({"f": python("sleeps")})
+    done = execute(server, "event", task("arn:aws:states:::lambda:invoke", Parameters={"FunctionName": "f:$LATEST", "InvocationType": "Event", "Payload": {"seconds": 0}}), {})
+    assert done["status"] == "SUCCEEDED", done
+    listed = server.call("ListExecutions", stateMachineArn=STATES + "stateMachine:lambda.f._LATEST")["executions"]
+    assert len(listed) == 1 and listed[0]["name"].startswith("x-"), listed
 
 
 def a_tasks_timeout_takes_the_worker_with_it(context):

@@ -517,7 +517,7 @@ static void ask(struct call *call, struct node *node)
 	char arn[128];
 	call->node = node;
 	sim_note(sim, "asked", call->kind, node->number);
-	if (call->arn)
+	if (call->arn && !call->page)
 		call->redrives_asked = fact_of(call)->redrives_asked;
 	machine_arn(sim, call->machine, arn);
 	switch (call->kind) {

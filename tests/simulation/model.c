@@ -475,6 +475,8 @@ static void check_letter(struct model *model, struct fact *fact)
 	if (fact->unlettered && !fact->reopened) {
 		if (!fact->discards_open)
 			WRONG(fact, "its dead letter vanishes, and nobody wanted that");
+		if (fact->discard_redrives != fact->letter_redrives)
+			WRONG(fact, "its dead letter is discarded, and another, of an earlier failure, was meant");
 		fact->discarded = true;
 		model->sim->discards++;
 	}

@@ -136,7 +136,8 @@ struct fact { /* one execution */
 	int64_t letter_ms; /* when its dead letter says it failed; 0: it is none */
 	uint64_t letter_redrives;
 	bool discarded; /* its letter, by somebody who asked for it */
-	unsigned discards_open; /* asked for, and not answered */
+	unsigned discards_open; /* asked for, and not answered … */
+	uint64_t discard_redrives; /* … of the letter of its failure behind so many redrives */
 	char first_state[16], last_state[16]; /* that it entered first; the state behind the ends, if it came to it */
 	bool between, left_early; /* it is on its way to that state; it left a Succeed last */
 	/* In the batch that is being taken: */

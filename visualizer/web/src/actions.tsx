@@ -1,30 +1,12 @@
 // What changes something: start, stop, redrive. Each is a dialog that says exactly what will happen, and the command
 // that would do the same.
-import { useSignal, type Signal } from '@preact/signals';
+import { useSignal } from '@preact/signals';
 import { announce } from './announce';
 import { ApiError, apiPath, executionApi, send } from './api';
 import { CliLine } from './cli';
-import { ActionForm, closeDialog, Dialog, openDialog } from './dialog';
+import { ActionForm, closeDialog, Dialog, openDialog, useAction } from './dialog';
 import { executionPath, go, href } from './router';
 import type { Json } from './types';
-
-function problemOf(error: unknown): ApiError {
-	return error instanceof ApiError ? error : new ApiError(0, 'Unexpected', String(error));
-}
-
-// Runs an action with its dialog's busy and error.
-function useAction(): { busy: Signal<boolean>; error: Signal<ApiError | null>; act: (work: () => Promise<void>) => void } {
-	const busy = useSignal(false);
-	const error = useSignal<ApiError | null>(null);
-	const act = (work: () => Promise<void>) => {
-		busy.value = true;
-		error.value = null;
-		work()
-			.catch((problem: unknown) => (error.value = problemOf(problem)))
-			.finally(() => (busy.value = false));
-	};
-	return { busy, error, act };
-}
 
 interface StartProps {
 	machine: string; // a name, or the ARN of a version

@@ -3,6 +3,9 @@
 import { signal } from '@preact/signals';
 import { learnServerTime } from './time';
 
+const BEGIN_MS = 20_000;
+const WHOLE_MS = 120_000;
+
 export class ApiError extends Error {
 	constructor(
 		readonly status: number, // 0: no answer
@@ -12,6 +15,11 @@ export class ApiError extends Error {
 	) {
 		super(message);
 	}
+}
+
+// Whatever was thrown, as something that can be shown.
+export function problemOf(error: unknown): ApiError {
+	return error instanceof ApiError ? error : new ApiError(0, 'Unexpected', String(error));
 }
 
 // The token that the session gave out; sent with everything that changes something.
@@ -39,44 +47,54 @@ async function errorOf(response: Response): Promise<ApiError> {
 	return new ApiError(response.status, code, message, error);
 }
 
-async function request(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<Response> {
+// A request whose answer is read by `read`. It has a time for the answer to begin and another to come in whole: a server
+// that accepts but says nothing is an error like one that is not there.
+async function request<T>(method: string, path: string, body: unknown, read: (response: Response) => Promise<T>, signal?: AbortSignal): Promise<T> {
 	const headers: Record<string, string> = {};
 	if (body !== undefined) headers['Content-Type'] = 'application/json';
 	if (method !== 'GET' && csrfToken.peek()) headers['X-Ratchet-Csrf'] = csrfToken.peek();
-	let response: Response;
+	const control = new AbortController();
+	const abort = () => control.abort();
+	signal?.addEventListener('abort', abort);
+	let timer = setTimeout(abort, BEGIN_MS);
 	try {
-		response = await fetch(path, {
+		const response = await fetch(path, {
 			method,
 			headers,
 			body: body === undefined ? null : JSON.stringify(body),
-			signal: signal ?? null,
+			signal: control.signal,
 			credentials: 'same-origin',
 			cache: 'no-store',
 		});
+		clearTimeout(timer);
+		timer = setTimeout(abort, WHOLE_MS);
+		if (response.ok) return await read(response);
+		const error = await errorOf(response);
+		if (response.status === 401) onUnauthorized();
+		throw error;
 	} catch (error) {
-		if (signal?.aborted) throw error;
-		throw new ApiError(0, 'Unreachable', 'The server does not answer.');
+		if (error instanceof ApiError || signal?.aborted) throw error;
+		if (!control.signal.aborted) throw new ApiError(0, 'Unreachable', 'The server does not answer.');
+		const done = method === 'GET' ? '' : ' It may have done what was asked nevertheless.';
+		throw new ApiError(0, 'Timeout', `The server is there but has not answered in time.${done}`);
+	} finally {
+		clearTimeout(timer);
+		signal?.removeEventListener('abort', abort);
 	}
-	if (response.ok) return response;
-	const error = await errorOf(response);
-	if (response.status === 401) onUnauthorized();
-	throw error;
 }
 
 export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
-	const response = await request('GET', path, undefined, signal);
-	const answer = (await response.json()) as T;
+	const answer = await request('GET', path, undefined, (response) => response.json() as Promise<T>, signal);
 	if (isRecord(answer) && typeof answer.now_ms === 'number') learnServerTime(answer.now_ms);
 	return answer;
 }
 
 export async function getText(path: string, signal?: AbortSignal): Promise<string> {
-	return (await request('GET', path, undefined, signal)).text();
+	return request('GET', path, undefined, (response) => response.text(), signal);
 }
 
 export async function send<T>(method: 'POST' | 'PUT' | 'DELETE', path: string, body: unknown = {}): Promise<T> {
-	const response = await request(method, path, body);
-	const text = await response.text();
+	const text = await request(method, path, body, (response) => response.text());
 	return (text ? JSON.parse(text) : {}) as T;
 }
 

@@ -1,15 +1,16 @@
 // Dialogs: the browser's own <dialog>, which keeps the focus inside, closes by Esc and gives the focus back. `shown`
 // is the one that is open.
-import { signal } from '@preact/signals';
-import type { ComponentChildren, VNode } from 'preact';
+import { signal, useSignal, type Signal } from '@preact/signals';
+import { Fragment, type ComponentChildren, type VNode } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
-import type { ApiError } from './api';
+import { problemOf, type ApiError } from './api';
 import { ErrorNote } from './resource';
 
 const shown = signal<VNode | null>(null);
+let opened = 0;
 
 export function openDialog(content: VNode): void {
-	shown.value = content;
+	shown.value = <Fragment key={++opened}>{content}</Fragment>; // its own elements, even if the last was alike
 }
 export function closeDialog(): void {
 	shown.value = null;
@@ -27,6 +28,9 @@ interface DialogProps {
 
 export function Dialog({ title, wide, children }: DialogProps) {
 	const element = useRef<HTMLDialogElement>(null);
+	const mine = useRef(shown.peek());
+	// The browser tells of a closing later: by then another dialog may be open.
+	const closed = () => shown.peek() === mine.current && closeDialog();
 	useEffect(() => {
 		const before = document.activeElement;
 		element.current?.showModal();
@@ -35,7 +39,7 @@ export function Dialog({ title, wide, children }: DialogProps) {
 		};
 	}, []);
 	return (
-		<dialog ref={element} class={wide ? 'dialog wide' : 'dialog'} aria-labelledby="dialog-title" onClose={closeDialog}>
+		<dialog ref={element} class={wide ? 'dialog wide' : 'dialog'} aria-labelledby="dialog-title" onClose={closed}>
 			<div class="dialog-head">
 				<h2 id="dialog-title">{title}</h2>
 				<button type="button" class="quiet" aria-label="Close" onClick={closeDialog}>
@@ -76,4 +80,18 @@ export function ActionForm({ action, danger, busy, error, onSubmit, children }: 
 			</div>
 		</form>
 	);
+}
+
+// Runs an action with its dialog's busy and error.
+export function useAction(): { busy: Signal<boolean>; error: Signal<ApiError | null>; act: (work: () => Promise<void>) => void } {
+	const busy = useSignal(false);
+	const error = useSignal<ApiError | null>(null);
+	const act = (work: () => Promise<void>) => {
+		busy.value = true;
+		error.value = null;
+		work()
+			.catch((problem: unknown) => (error.value = problemOf(problem)))
+			.finally(() => (busy.value = false));
+	};
+	return { busy, error, act };
 }

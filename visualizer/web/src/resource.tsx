@@ -10,7 +10,8 @@
 import { signal, type Signal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
-import { ApiError, get } from './api';
+import { type ApiError, get, problemOf } from './api';
+import { useWhenBack } from './live/client';
 
 export interface Resource<T> {
 	data: Signal<T | null>;
@@ -76,7 +77,7 @@ class Fetcher<T> implements Resource<T> {
 			this.error.value = null;
 		} catch (error) {
 			if (this.running !== control) return;
-			this.error.value = error instanceof ApiError ? error : new ApiError(0, 'Unexpected', String(error));
+			this.error.value = problemOf(error);
 		}
 		this.running = null;
 		if (this.again) {
@@ -93,6 +94,7 @@ export function useResource<T>(address: string | null, group = ''): Resource<T> 
 	// Before the browser paints: another address must not show the last one's data for a frame.
 	useLayoutEffect(() => fetcher.aim(address, group), [address, group]);
 	useEffect(() => () => fetcher.stop(), []);
+	useWhenBack(() => fetcher.error.peek() && fetcher.reload());
 	return fetcher;
 }
 

@@ -9,6 +9,8 @@ let ahead = 0; // of the browser's clock, ms
 export function learnServerTime(nowMs: number): void {
 	ahead = nowMs - Date.now();
 }
+// A moment of the browser's clock, by the server's.
+export const serverTime = (ms: number) => ms + ahead;
 export function startClock(): void {
 	setInterval(() => {
 		if (!document.hidden) now.value = Date.now() + ahead;

@@ -42,6 +42,12 @@ export interface ExecutionsPage {
 	executions: ExecutionRow[];
 	next?: string;
 }
+export interface SavedView {
+	name: string;
+	query: string;
+	updated_ms: number;
+	shared: boolean;
+}
 export interface Completion {
 	from: number;
 	to: number;

@@ -84,3 +84,20 @@ def hungry(event, context):
 def burns(event, context):
     while True:
         pass
+
+
+class NotYet(Exception):
+    pass
+
+
+def third_time(event, context):
+    """Notes its request id; goes well from attempt number `good` on."""
+    with open(event["path"], "a") as file:
+        file.write(context.aws_request_id + "\n")
+    if len(open(event["path"]).read().split()) < event["good"]:
+        raise NotYet("not yet")
+    time.sleep(event.get("seconds", 0))
+
+
+def long_answer(event, context):
+    return "x" * 300000

@@ -1,7 +1,8 @@
 // The history: every event, in pages as one scrolls; choosing one moves the moment there.
 import { useSignal, type Signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import { ApiError, executionApi, get } from '../api';
+import { type ApiError, executionApi, get, problemOf } from '../api';
+import { useWhenBack } from '../live/client';
 import { VirtualList } from '../list';
 import { ErrorNote } from '../resource';
 import { formatDuration } from '../time';
@@ -37,13 +38,14 @@ export function EventsTab({ arn, last, heard, state, ev }: EventsTabProps) {
 			events.value = [...events.peek(), ...page.events.filter(({ id }) => id >= from)];
 			error.value = null;
 		} catch (problem) {
-			error.value = problem instanceof ApiError ? problem : new ApiError(0, 'Unexpected', String(problem));
+			error.value = problemOf(problem);
 		}
 		busy.current = false;
 	};
 	useEffect(() => {
 		if (events.peek().length === 0 || (heard.value && last - (events.peek().at(-1)?.id ?? 0) < PAGE)) void more();
 	}, [arn, last]);
+	useWhenBack(() => error.peek() && void more());
 	const rows = onlyState.value ? events.value.filter((event) => event.state === state) : events.value;
 	const origin = events.value[0]?.timestamp_ms ?? 0;
 	return (

@@ -2,7 +2,7 @@
 // terminal event.
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { ApiError, apiPath, send } from '../api';
+import { type ApiError, apiPath, problemOf, send } from '../api';
 import { Progress } from '../figures';
 import { ErrorNote, Loaded, useResource } from '../resource';
 import { executionPath, href, setQuery } from '../router';
@@ -133,7 +133,7 @@ export function JobPane({ id, onProgress }: { id: string; onProgress: () => void
 		try {
 			await send('POST', apiPath(`/redrive-jobs/${encodeURIComponent(id)}/${what}`));
 		} catch (problem) {
-			error.value = problem instanceof ApiError ? problem : new ApiError(0, 'Unexpected', String(problem));
+			error.value = problemOf(problem);
 		}
 		job.reload();
 	};

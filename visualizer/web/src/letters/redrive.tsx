@@ -3,17 +3,13 @@
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { announce } from '../announce';
-import { ApiError, apiPath, get, send } from '../api';
+import { ApiError, apiPath, get, problemOf, send } from '../api';
 import { CliLine } from '../cli';
 import { ActionForm, closeDialog, Dialog, openDialog } from '../dialog';
 import { ErrorNote, Skeleton } from '../resource';
 import { executionPath, href, setQuery } from '../router';
 import type { Json } from '../types';
 import type { Definition, Job, LetterDetail, Preview, Wanted } from './types';
-
-function problemOf(error: unknown): ApiError {
-	return error instanceof ApiError ? error : new ApiError(0, 'Unexpected', String(error));
-}
 
 // The command that means the same executions.
 function cliWords(verb: 'redrive' | 'discard', wanted: Wanted): string[] {

@@ -2,10 +2,10 @@
 // when), then the members of one, then redrive or discard, and the jobs that do it.
 import { useEffect, useRef } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
-import { ApiError, apiPath, get } from '../api';
+import { type ApiError, apiPath, get, problemOf } from '../api';
 import { Sparkline } from '../figures';
 import { useKeys } from '../keys';
-import { useLive } from '../live/client';
+import { useLive, useWhenBack } from '../live/client';
 import { VirtualList } from '../list';
 import { ErrorNote, Loaded, Skeleton, useResource } from '../resource';
 import { executionPath, go, href, queryValue, setQuery } from '../router';
@@ -60,7 +60,7 @@ function GroupRow({ group, chosen, current, reload }: GroupRowProps) {
 				<Sparkline hours={group.hourly.map((count): [number, number] => [0, count])} />
 			</td>
 			<td class="right actions">
-				<a class="button" href={href(executionPath(group.sampleExecutionArn))} aria-label={`Open the newest: ${name}`}>
+				<a class="button" href={href(executionPath(group.sampleExecutionArn))} aria-label={`Open one: ${name}`}>
 					Open one
 				</a>{' '}
 				<button
@@ -97,11 +97,12 @@ function Members({ group, stamp, reload }: { group: LetterGroup; stamp: number; 
 			next.current = page.next ?? null;
 			error.value = null;
 		} catch (problem) {
-			error.value = problem instanceof ApiError ? problem : new ApiError(0, 'Unexpected', String(problem));
+			error.value = problemOf(problem);
 		}
 		busy.current = false;
 	};
 	useEffect(() => void load(true), [keyOf(group), stamp]);
+	useWhenBack(() => error.peek() && void load(true));
 	const rows = letters.value;
 	const chosen = selected.value;
 	const denied = refusal('operate');

@@ -10,7 +10,7 @@
 // Every tab also holds a lock of its own, so that the leader knows which tabs are still there.
 import { signal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import { now } from '../time';
+import { serverTime } from '../time';
 import { Hub, type FromHub, type StreamEvent, type ToHub } from './hub';
 
 export type LiveState = 'connecting' | 'live' | 'reconnecting';
@@ -74,7 +74,7 @@ function hear(message: FromHub): void {
 	if (!message.connected) {
 		for (const listener of listeners) listener.covered = false;
 		if (liveState.peek() === 'live') {
-			liveUntil.value = now.peek();
+			liveUntil.value = serverTime(message.heardMs);
 			liveState.value = 'reconnecting';
 		}
 		return;
@@ -133,6 +133,19 @@ export function startLive(): void {
 		const hub = new Hub(hear);
 		post = (message) => hub.take(message);
 	}
+}
+
+// Calls `then` when the stream is there again after a drop: for what could not be fetched meanwhile.
+export function useWhenBack(then: () => void): void {
+	const latest = useRef(then);
+	latest.current = then;
+	useLayoutEffect(() => {
+		let before = liveState.peek();
+		return liveState.subscribe((state) => {
+			if (state === 'live' && before === 'reconnecting') latest.current();
+			before = state;
+		});
+	}, []);
 }
 
 // While the component is shown: `hear` each event of these topics, `refresh` when something may have been missed.

@@ -1,6 +1,8 @@
 // The one event stream of a browser. A hub holds it for all tabs: in the tab that leads, or in a shared worker
-// (client.ts decides). It knows what each tab wants to hear, keeps one EventSource on the sum of that, and hands every
+// (client.ts decides). It knows what each tab wants to hear, keeps one stream on the sum of that, and hands every
 // event on. After a drop, or when the topics change, the stream goes on behind the last event that was seen.
+import { Stream } from './stream';
+
 export interface StreamEvent {
 	kind: 'event';
 	id: string; // EPOCH-SEQUENCE
@@ -12,21 +14,22 @@ export interface StreamState {
 	connected: boolean;
 	topics: string[]; // what the stream carries; known from when it opened
 	resumed: boolean; // it went on behind an event: nothing was missed
+	heardMs: number; // when the server was last heard, by the browser's clock
 }
 export type FromHub = StreamEvent | StreamState;
 export type ToHub = { kind: 'topics'; tab: string; topics: string[] } | { kind: 'bye'; tab: string };
 
-const NAMES = ['overview', 'executions', 'execution', 'dead-letters', 'log', 'resync'];
 const TOPICS_MOST = 32;
 const RETRY_MS = [300, 600, 1200, 2500, 5000];
 
 export class Hub {
 	private tabs = new Map<string, string[]>();
-	private source: EventSource | null = null;
-	private open: string[] = []; // the topics of the source
+	private stream: Stream | null = null;
+	private open: string[] = []; // the topics of the stream
+	private heard = Date.now();
 	private failures = 0;
 	private timer: ReturnType<typeof setTimeout> | undefined;
-	private state: StreamState = { kind: 'state', connected: false, topics: [], resumed: false };
+	private state: StreamState = { kind: 'state', connected: false, topics: [], resumed: false, heardMs: 0 };
 
 	constructor(
 		private tell: (message: FromHub) => void,
@@ -46,8 +49,8 @@ export class Hub {
 
 	close(): void {
 		clearTimeout(this.timer);
-		this.source?.close();
-		this.source = null;
+		this.stream?.close();
+		this.stream = null;
 	}
 
 	private aim(): void {
@@ -63,28 +66,26 @@ export class Hub {
 		const topics = this.open;
 		const last = this.last;
 		const query = `topics=${topics.map(encodeURIComponent).join(',')}${last ? `&last=${encodeURIComponent(last)}` : ''}`;
-		const source = new EventSource(`/v1/events?${query}`);
-		this.source = source;
-		source.onopen = () => {
-			this.failures = 0;
-			this.say({ kind: 'state', connected: true, topics, resumed: last !== '' });
-		};
-		source.onerror = () => {
-			if (this.source !== source) return;
-			this.close();
-			this.say({ kind: 'state', connected: false, topics: [], resumed: false });
-			this.timer = setTimeout(() => this.connect(), RETRY_MS[Math.min(this.failures++, RETRY_MS.length - 1)]);
-		};
-		for (const name of NAMES)
-			source.addEventListener(name, (event) => {
-				if (this.source !== source) return;
-				if (event.lastEventId) this.last = event.lastEventId;
-				this.tell({ kind: 'event', id: event.lastEventId, name, data: String(event.data) });
-			});
+		this.stream = new Stream(`/v1/events?${query}`, {
+			open: () => {
+				this.failures = 0;
+				this.say({ kind: 'state', connected: true, topics, resumed: last !== '' });
+			},
+			heard: () => (this.heard = Date.now()),
+			event: (name, id, data) => {
+				if (id) this.last = id;
+				this.tell({ kind: 'event', id, name, data });
+			},
+			end: () => {
+				this.stream = null;
+				this.say({ kind: 'state', connected: false, topics: [], resumed: false });
+				this.timer = setTimeout(() => this.connect(), RETRY_MS[Math.min(this.failures++, RETRY_MS.length - 1)]);
+			},
+		});
 	}
 
-	private say(state: StreamState): void {
-		this.state = state;
-		this.tell(state);
+	private say(state: Omit<StreamState, 'heardMs'>): void {
+		this.state = { ...state, heardMs: this.heard };
+		this.tell(this.state);
 	}
 }

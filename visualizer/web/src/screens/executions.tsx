@@ -3,10 +3,10 @@
 // shown change in place.
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import { ApiError, apiPath, get } from '../api';
+import { type ApiError, apiPath, get, problemOf } from '../api';
 import { CopyCli } from '../cli';
 import { useKeys } from '../keys';
-import { useLive, type LiveEvent } from '../live/client';
+import { useLive, useWhenBack, type LiveEvent } from '../live/client';
 import { VirtualList } from '../list';
 import { ErrorNote, Skeleton } from '../resource';
 import { executionPath, go, href, queryValue, setQuery } from '../router';
@@ -16,19 +16,12 @@ import { Duration, Moment } from '../time';
 import type { ExecutionRow, ExecutionsPage } from '../types';
 import { narrow } from '../narrow';
 import { QueryBar } from './query';
+import { Views } from './views';
 
 const PAGE = 100;
 const ROW_HEIGHT = 36;
 const NARROW_ROW_HEIGHT = 58; // two lines (execution.css)
 const PROBE_MS = 700;
-const VIEWS: { label: string; q: string }[] = [
-	{ label: 'All', q: '' },
-	{ label: 'Running', q: 'status:running' },
-	{ label: 'Failed', q: 'status:failed,timed_out' },
-	{ label: 'Failed, last hour', q: 'status:failed,timed_out started<1h' },
-	{ label: 'Long running', q: 'status:running duration>1h' },
-	{ label: 'Redriven', q: 'redrives>0' },
-];
 
 // The pages of one query. A new query begins a new one.
 class Pages {
@@ -58,7 +51,7 @@ class Pages {
 			}
 		} catch (error) {
 			if (this.control?.signal.aborted) return;
-			this.error = error instanceof ApiError ? error : new ApiError(0, 'Unexpected', String(error));
+			this.error = problemOf(error);
 		}
 		this.control = null;
 		this.changed();
@@ -192,6 +185,7 @@ export function ExecutionsScreen() {
 		},
 		load,
 	);
+	useWhenBack(() => pages.current?.error && void pages.current.more());
 	void version.value;
 	const shown = pages.current;
 	const rows = shown?.rows ?? [];
@@ -224,13 +218,7 @@ export function ExecutionsScreen() {
 				<CopyCli words={q ? ['search', q] : ['search']} />
 			</div>
 			<div class="row">
-				<div class="chips" role="group" aria-label="Views">
-					{VIEWS.map((view) => (
-						<button type="button" key={view.label} aria-pressed={q === view.q} onClick={() => setQuery({ q: view.q }, { push: true })}>
-							{view.label}
-						</button>
-					))}
-				</div>
+				<Views q={q} />
 				<span class="grow" />
 				{fresh.value.size > 0 && (
 					<button type="button" class="primary waiting-rows" onClick={load}>

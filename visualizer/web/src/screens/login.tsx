@@ -1,7 +1,7 @@
 // The form of a server that asks who is there. The secret goes to the server and is forgotten; the session is a cookie
 // that the page never sees.
 import { useSignal } from '@preact/signals';
-import { ApiError } from '../api';
+import { type ApiError, problemOf } from '../api';
 import { ErrorNote } from '../resource';
 import { login } from '../session';
 import { Heading } from '../shell';
@@ -18,7 +18,7 @@ export function LoginScreen() {
 		try {
 			await login(key.value.trim(), secret.value);
 		} catch (problem) {
-			error.value = problem instanceof ApiError ? problem : new ApiError(0, 'Unexpected', String(problem));
+			error.value = problemOf(problem);
 		}
 		busy.value = false;
 	};
