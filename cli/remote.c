@@ -450,6 +450,22 @@ static void print_event(const struct value *event)
 	printf("\n");
 }
 
+/* What `ratchet run --test` reads. */
+static int print_test(struct client *client, const char *arn, struct wf_error *err)
+{
+	_cleanup_(buffer_done) struct buffer path = { 0 }, out = { 0 };
+	_cleanup_(value_unrefp) struct value *test = NULL;
+	buffer_addz(&path, "/v1/executions/");
+	client_escape(str_of(arn), &path);
+	buffer_addz(&path, "/mock-test");
+	int code = client_get(client, path.data, &test, err);
+	if (code)
+		return fail_call(code, err);
+	value_write_pretty(test, &out);
+	printf("%s\n", out.data);
+	return EXIT_GOOD;
+}
+
 static int run_history(struct command_line *line)
 {
 	struct wf_error err = { 0 };
@@ -458,6 +474,8 @@ static int run_history(struct command_line *line)
 	bool json = line_option(line, "json") != NULL, first = true;
 
 	int code = client_execution_arn(client, line_argument(line, 0), &arn, &err);
+	if (code == 0 && line_option(line, "as-test"))
+		return print_test(client, arn, &err);
 	do {
 		_cleanup_(value_unrefp) struct value *request = value_new_object(4), *answer = NULL;
 		if (code)
@@ -495,7 +513,8 @@ const struct subcommand command_history = {
 	    "EXECUTION is an ARN, or MACHINE:NAME. With --json the whole history is one JSON array of AWS's events.",
 	.options =
 	    (const struct option_row[]){
-		ENDPOINT_OPTION, { "reverse", NULL, "newest first" }, JSON_OPTION, OPTIONS_END },
+		ENDPOINT_OPTION, { "reverse", NULL, "newest first" },
+		{ "as-test", NULL, "print it as a test instead: `ratchet run --test` plays it again" }, JSON_OPTION, OPTIONS_END },
 	.arguments_min = 1,
 	.arguments_max = 1,
 	.run = run_history,

@@ -18,6 +18,7 @@ struct running {
 	struct engine_watcher watcher;
 	struct loop_timer redraw;
 	const struct buffer *definition, *input;
+	struct value *test; /* what --test names: a mock configuration whose member "Ratchet" says what is expected; NULL: none */
 	char *arn; /* the execution's */
 	struct clock_source *clock;
 	int64_t began_ms;
@@ -47,6 +48,56 @@ static void fail(struct running *running, const struct engine_error *error)
 	error_set(&err, ERR(INVALID), "%.*s", STR_FMT(error->message));
 	error_where(&err, "%s", engine_error_name(error->code));
 	finish(running, cli_fail(EXIT_USAGE, &err));
+}
+
+/* ---- tests ------------------------------------------------------------------------------------ */
+
+/* The member "Ratchet" of a test, which server/v1_mock_test.c writes. */
+static const struct value *expected(const struct value *test, const char *member)
+{
+	const struct value *recorded = value_getz(test, "Ratchet");
+	return recorded ? value_getz(recorded, member) : NULL;
+}
+
+static int read_test(const char *path, struct value **ret_test, struct wf_error *err)
+{
+	_cleanup_(buffer_done) struct buffer text = { 0 };
+	_cleanup_(value_unrefp) struct value *test = NULL;
+	static const char *const texts[] = { "StateMachine", "TestCase", "Status" };
+	int code = cli_read_file(path, DEFINITION_BYTES_MAX, &text, err);
+	if (code == 0)
+		code = value_parse(buffer_str(&text), NULL, &test, err);
+	if (code)
+		return code;
+	bool good = expected(test, "Input") != NULL;
+	for (unsigned i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		good &= expected(test, texts[i]) && value_is(expected(test, texts[i]), VALUE_STRING);
+	if (!good)
+		return error_set(err, ERR(INVALID), "%s is no test: `ratchet history EXECUTION --as-test` makes one", path);
+	*ret_test = TAKE(test);
+	return 0;
+}
+
+static bool differs(const char *member, const struct value *wanted, const struct value *found)
+{
+	if (!wanted || (found && value_equal(wanted, found)))
+		return false;
+	fprintf(stderr, "%s differs: expected %.*s, found %.*s\n", member, STR_FMT(value_text(wanted)),
+		STR_FMT(found ? value_text(found) : STR("none")));
+	return true;
+}
+
+/* What the test says of the end must be so; what it leaves out may be anything. */
+static int judge(const struct value *test, const struct execution_info *execution)
+{
+	_cleanup_(value_unrefp) struct value *status = value_from_string(str_of(execution_status_name(execution->status)));
+	_cleanup_(value_unrefp) struct value *error = execution->error.ptr ? value_from_string(execution->error) : NULL;
+	bool bad = differs("Status", expected(test, "Status"), status);
+	bad |= differs("Error", expected(test, "Error"), error);
+	bad |= differs("Output", expected(test, "Output"), execution->output);
+	if (!bad)
+		fprintf(stderr, "as expected\n");
+	return bad ? EXIT_EXECUTION_FAILED : EXIT_GOOD;
 }
 
 /* ---- the end ---------------------------------------------------------------------------------- */
@@ -85,7 +136,7 @@ static void described(void *data, const struct engine_error *error, const struct
 	} else {
 		cli_print_failure(execution_status_name(execution->status), execution->error, execution->cause);
 	}
-	finish(running, good ? EXIT_GOOD : EXIT_EXECUTION_FAILED);
+	finish(running, running->test ? judge(running->test, execution) : good ? EXIT_GOOD : EXIT_EXECUTION_FAILED);
 }
 
 /* ---- what happens ----------------------------------------------------------------------------- */
@@ -161,9 +212,13 @@ static void created(void *data, const struct engine_error *error, const struct m
 		finish(running, cli_failf(EXIT_USAGE, "cannot watch the execution"));
 		return;
 	}
+	_cleanup_(buffer_done) struct buffer arn = { 0 };
+	buffer_add(&arn, machine->arn);
+	if (running->test)
+		buffer_printf(&arn, "#%.*s", STR_FMT(value_string(expected(running->test, "TestCase"))));
 	engine_start(engine,
 		     &(struct start_request){
-			 .machine_arn = machine->arn, .name = STR("run"), .input = buffer_str(running->input) },
+			 .machine_arn = buffer_str(&arn), .name = STR("run"), .input = buffer_str(running->input) },
 		     started, running);
 }
 
@@ -187,7 +242,9 @@ static char *machine_name(const char *path, size_t most)
 
 static int run_assembled(struct running *running, const char *path)
 {
-	_cleanup_free_ char *name = machine_name(path, (size_t)engine_limits(running->assembly.engine)->name_chars);
+	struct str tested = running->test ? value_string(expected(running->test, "StateMachine")) : STR_EMPTY;
+	_cleanup_free_ char *name = tested.len ? mem_strndup(tested.ptr, tested.len)
+					       : machine_name(path, (size_t)engine_limits(running->assembly.engine)->name_chars);
 	struct loop *loop = running->assembly.loop;
 	running->redraw = (struct loop_timer){ .callback = on_redraw, .data = running };
 	loop_timer_set(loop, &running->redraw, REDRAW_MS);
@@ -209,7 +266,7 @@ static int run_run(struct command_line *line)
 	struct wf_error err = { 0 };
 	struct config config;
 	_cleanup_(buffer_done) struct buffer definition = { 0 }, input = { 0 };
-	const char *path = line_argument(line, 0);
+	const char *path = line_argument(line, 0), *test = line_option(line, "test");
 	struct running running = { .definition = &definition,
 				   .input = &input,
 				   .clock = clock_system(),
@@ -222,8 +279,12 @@ static int run_run(struct command_line *line)
 		return cli_failf(EXIT_USAGE, "standard input cannot be both the definition and the input");
 	running.began_ms = running.clock->wall_ms(running.clock);
 	if (cli_read_file(path, DEFINITION_BYTES_MAX, &definition, &err) ||
-	    cli_read_input(line_option(line, "input"), &input, &err))
+	    cli_read_input(line_option(line, "input"), &input, &err) || (test && read_test(test, &running.test, &err)))
 		return cli_fail(EXIT_USAGE, &err);
+	if (test && !line_option(line, "input")) {
+		buffer_clear(&input);
+		buffer_add(&input, value_text(expected(running.test, "Input")));
+	}
 	int code = config_load(&config, line_option(line, "config"), &err);
 	if (code == 0)
 		code = config_set(&config, "store", "memory:", &err);
@@ -231,6 +292,8 @@ static int run_run(struct command_line *line)
 		code = config_set(&config, "lambda-endpoint", line_option(line, "lambda-endpoint"), &err);
 	if (code == 0)
 		code = config_set(&config, "work-dir", "", &err);
+	if (code == 0 && test)
+		code = config_set(&config, "mock-config", test, &err);
 	if (code == 0)
 		config_finish(&config);
 	int status = EXIT_USAGE;
@@ -250,6 +313,7 @@ static int run_run(struct command_line *line)
 		}
 	}
 	config_done(&config);
+	value_unref(running.test);
 	return status;
 }
 
@@ -263,6 +327,8 @@ const struct subcommand command_run = {
 	    (const struct option_row[]){ { "input", "JSON", "the input: JSON, @FILE, or - for standard input ({})" },
 					 { "config", "FILE", "configuration (YAML or JSON)" },
 					 { "lambda-endpoint", "URL", "Lambda Invoke API (AWS_ENDPOINT_URL_LAMBDA)" },
+					 { "test", "FILE",
+					   "answer its tasks as recorded and compare the end (history --as-test)" },
 					 { "time-scale", "N", "divide waits and timeouts by N" },
 					 { "json", NULL, "print status, output, error and cause as JSON" },
 					 { NULL, NULL, NULL } },

@@ -75,7 +75,7 @@ bool activities_exists(void *data, struct str text)
 	if (arn_parse(&arena, text, "activity", &arn))
 		return false;
 	const struct activity *activity = activities_find(resident->engine, arn.machine);
-	return activity && str_eq(activity->info.arn, text);
+	return (activity && str_eq(activity->info.arn, text)) || mocks_activity(resident, text);
 }
 
 /* The activity of an ARN; NULL with the error. */

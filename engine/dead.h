@@ -23,7 +23,13 @@ enum dead_change_kind {
 	DEAD_CHANGE_OUTCOME,
 	DEAD_CHANGE_FORGET,
 	DEAD_CHANGE_FILL,
-	DEAD_CHANGE_DROP_JOB
+	DEAD_CHANGE_DROP_JOB,
+	DEAD_CHANGE_EXPIRY
+};
+/* Letters of a machine that go soon. */
+struct dead_expiry {
+	uint64_t machine_id, count; /* count: of all its letters */
+	int64_t oldest_ms, expires_ms, at_ms; /* when the oldest failed, when it goes, when that was seen */
 };
 struct dead_change {
 	enum dead_change_kind kind;
@@ -34,6 +40,7 @@ struct dead_change {
 	bool expired; /* FORGET: by their retention */
 	struct store_outcome outcome;
 	struct store_dead_letter letter;
+	struct dead_expiry expiry;
 	char *texts;                   /* of both */
 	engine_dead_count_fn *counted; /* FORGET: who is told; may be NULL */
 	void *data;
@@ -88,12 +95,15 @@ struct dead_letters {
 	} * depths;
 	uint32_t depths_count;
 	int64_t depths_sum, depths_flow, asked_flow; /* the flow when the last look began; when the one under way did */
-	int64_t depths_ms, housekeeping_ms, warned_ms; /* when next */
+	int64_t depths_ms, housekeeping_ms; /* when next */
+	struct u64_map warned; /* machine → the day (since 1970) when its letters' expiry was told last */
 	bool depths_asked, filling, filled, expiring;
 	uint64_t fill_before;
 	engine_dead_moved_fn *moved;
 	void *moved_data;
 	struct notify *notify; /* NULL: no targets */
+	struct checking *checks, *checks_waiting, *checks_last; /* replay_check.c: under way; behind them */
+	unsigned checks_under_way;
 };
 
 void dead_init(struct engine *engine);
@@ -147,8 +157,17 @@ void preview_free(struct preview *preview);
 typedef void replay_done_fn(struct engine *engine, void *data, int code, bool compatible, uint64_t revision,
 			    const char *what);
 void replay_check(struct engine *engine, uint64_t execution_id, replay_done_fn *done, void *data);
+/* A slice of each that is under way. / Whether one could go on at once. */
+void replay_checks_run(struct engine *engine);
+bool replay_checks_pending(const struct engine *engine);
+void replay_checks_free(struct engine *engine);
 
 #define NOTIFY_TARGETS (1ULL << 62) /* the messages' targets; no execution has such an id */
+#define DAY_MS 86400000LL
+/* Whether some target is told that letters of this machine expire soon; in the batch that tells them; messages are there. */
+bool notify_wants_expiry(const struct engine *engine, struct str machine);
+void notify_expiry(struct engine *engine, struct store_batch *batch, struct str machine, const struct dead_expiry *expiry);
+void notify_look(struct engine *engine);
 void notify_released(struct engine *engine, const struct release *release);
 void notify_step(struct engine *engine, struct store_batch *batch, const struct release *release);
 void notify_run(struct engine *engine, int64_t now_ms);

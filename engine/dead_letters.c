@@ -10,7 +10,6 @@
 #define EXPIRE_PAGE 500
 #define DEPTHS_MS 5000
 #define HOUSEKEEPING_MS 60000
-#define DAY_MS 86400000LL
 #define POLICY_PREFIX "dead-letter-policy/"
 
 /* ---- policies ---------------------------------------------------------------------------------------- */
@@ -315,6 +314,12 @@ void dead_write(struct engine *engine, struct store_batch *batch, const struct d
 		op->outcome.detail = arena_str(&batch->arena, change->outcome.detail);
 		break;
 	}
+	case DEAD_CHANGE_EXPIRY: {
+		const struct machine *machine = registry_by_number(engine, change->expiry.machine_id);
+		if (machine)
+			notify_expiry(engine, batch, machine->info.name, &change->expiry);
+		break;
+	}
 	case DEAD_CHANGE_JOB:
 	case DEAD_CHANGE_DROP_JOB:
 		redrive_write(batch, change);
@@ -334,6 +339,8 @@ void dead_change_done(struct engine *engine, struct dead_change *change, bool co
 					change->picks_count);
 	} else if (committed && change->kind == DEAD_CHANGE_FILL) {
 		stats->unread_done++;
+	} else if (committed && change->kind == DEAD_CHANGE_EXPIRY) {
+		notify_look(engine);
 	} else if (committed && change->job) {
 		redrive_outcome_committed(engine, change);
 	}
@@ -436,23 +443,52 @@ static void on_expired(void *data, const struct store_dead_letter *letters, uint
 		engine->dead->housekeeping_ms = engine_now_ms(engine) + 100;
 }
 
+/* How long letters under a policy stay. */
+static int64_t kept_ms(const struct engine *engine, const struct dead_policy *policy)
+{
+	return policy->retention_ms ? policy->retention_ms : engine->limits.retention_days * DAY_MS;
+}
+
+/* When the oldest letter goes, if the policy warns of that by now; 0: it does not. */
+static int64_t warned_of_ms(const struct engine *engine, const struct dead_policy *policy, int64_t oldest_ms, int64_t now_ms)
+{
+	int64_t expires_ms = policy ? oldest_ms + kept_ms(engine, policy) : 0;
+	return policy && policy->warn_ms && expires_ms - policy->warn_ms <= now_ms ? expires_ms : 0;
+}
+
+/* Once a day, in the log and to targets. */
+static void warn(struct engine *engine, const struct machine *machine, const struct dead_group_copy *depth,
+		 int64_t expires_ms, int64_t now_ms)
+{
+	struct dead_letters *dead = engine->dead;
+	uintptr_t day = (uintptr_t)(now_ms / DAY_MS);
+	if ((uintptr_t)u64_map_get(&dead->warned, depth->machine_id) == day)
+		return;
+	u64_map_put(&dead->warned, depth->machine_id, (void *)day);
+	dead->stats.expiry_warnings++;
+	log_warn("engine", "dead letters of %.*s expire soon: %llu are there, the oldest goes in %lld h",
+		 STR_FMT(machine->info.name), (unsigned long long)depth->count,
+		 (long long)((expires_ms - now_ms) / 3600000));
+	if (notify_wants_expiry(engine, machine->info.name))
+		dead_change_new(engine, DEAD_CHANGE_EXPIRY)->expiry = (struct dead_expiry){
+			.machine_id = depth->machine_id, .count = depth->count, .oldest_ms = depth->oldest_ms,
+			.expires_ms = expires_ms, .at_ms = now_ms
+		};
+}
+
 /* Those of one machine whose policy keeps them for a shorter time than executions are kept; one machine at a time. */
 static void expire(struct engine *engine, int64_t now_ms)
 {
 	struct dead_letters *dead = engine->dead;
-	bool warn = now_ms >= dead->warned_ms;
 	for (uint32_t i = 0; i < dead->depths_count; i++) {
 		const struct dead_group_copy *depth = &dead->depths[i];
 		struct machine *machine = registry_by_number(engine, depth->machine_id);
 		const struct dead_policy *policy = machine ? dead_policy_of(engine, machine->info.name) : NULL;
 		if (!policy)
 			continue;
-		int64_t kept_ms = policy->retention_ms ? policy->retention_ms : engine->limits.retention_days * DAY_MS;
-		if (warn && policy->warn_ms && depth->oldest_ms + kept_ms - policy->warn_ms <= now_ms)
-			log_warn("engine",
-				 "dead letters of %.*s expire soon: %llu are there, the oldest goes in %lld h",
-				 STR_FMT(machine->info.name), (unsigned long long)depth->count,
-				 (long long)((depth->oldest_ms + kept_ms - now_ms) / 3600000));
+		int64_t expires_ms = warned_of_ms(engine, policy, depth->oldest_ms, now_ms);
+		if (expires_ms)
+			warn(engine, machine, depth, expires_ms, now_ms);
 		if (dead->expiring || !policy->retention_ms || depth->oldest_ms > now_ms - policy->retention_ms)
 			continue;
 		dead->expiring = true;
@@ -464,8 +500,6 @@ static void expire(struct engine *engine, int64_t now_ms)
 								      .limit = EXPIRE_PAGE },
 					on_expired, errand_new(engine, NULL));
 	}
-	if (warn)
-		dead->warned_ms = now_ms + 3600000;
 }
 
 /* ---- depths ------------------------------------------------------------------------------------------ */
@@ -512,8 +546,11 @@ uint32_t engine_dead_depths(struct engine *engine, struct dead_depth *ret_depths
 	for (uint32_t i = 0; i < dead->depths_count && given < count; i++) {
 		struct machine *machine = registry_by_number(engine, dead->depths[i].machine_id);
 		if (machine)
-			ret_depths[given++] =
-			    (struct dead_depth){ machine->info.name, dead->depths[i].count, dead->depths[i].oldest_ms };
+			ret_depths[given++] = (struct dead_depth){
+				machine->info.name, dead->depths[i].count, dead->depths[i].oldest_ms,
+				warned_of_ms(engine, dead_policy_of(engine, machine->info.name), dead->depths[i].oldest_ms,
+					     engine_now_ms(engine))
+			};
 	}
 	return given;
 }
@@ -541,6 +578,7 @@ void dead_loaded(struct engine *engine)
 void dead_run(struct engine *engine, int64_t now_ms)
 {
 	struct dead_letters *dead = engine->dead;
+	replay_checks_run(engine); /* while draining too: somebody may wait for the answer */
 	if (engine->draining || !engine->recovery.asked)
 		return;
 	if (!dead->filled && !dead->filling)
@@ -563,6 +601,8 @@ void dead_run(struct engine *engine, int64_t now_ms)
 
 int64_t dead_next_ms(const struct engine *engine)
 {
+	if (replay_checks_pending(engine))
+		return engine_now_ms(engine);
 	if (engine->draining || !engine->recovery.asked)
 		return INT64_MAX;
 	int64_t next_ms = redrive_next_ms(engine), notify_ms = notify_next_ms(engine);
@@ -574,12 +614,14 @@ void dead_free(struct engine *engine)
 	struct dead_letters *dead = engine->dead;
 	if (!dead)
 		return;
+	replay_checks_free(engine);
 	redrive_free(engine);
 	notify_free(engine);
 	size_t i = 0;
 	for (struct str_map_entry *entry; (entry = str_map_next(&dead->policies, &i));)
 		policy_free(entry->value);
 	str_map_done(&dead->policies);
+	u64_map_done(&dead->warned);
 	for (i = 0; i < dead->configured_count; i++) {
 		policy_free(dead->configured[i]);
 		free((char *)dead->patterns[i].ptr);

@@ -182,6 +182,7 @@ void engine_on_dead_moved(struct engine *engine, engine_dead_moved_fn *told, voi
 struct dead_stats {
 	uint64_t in, redriven, discarded, expired; /* since this process began */
 	uint64_t unread_done;                      /* rows of an older store that were read */
+	uint64_t expiry_warnings;
 	uint64_t notified, notify_failures, notify_dropped, notify_waiting;
 };
 void engine_dead_stats(struct engine *engine, struct dead_stats *ret_stats);
@@ -190,6 +191,7 @@ struct dead_depth {
 	struct str machine;
 	uint64_t count;
 	int64_t oldest_ms;
+	int64_t expires_ms; /* the oldest, if the policy warns of that by now (warnDays); else 0 */
 };
 uint32_t engine_dead_depths(struct engine *engine, struct dead_depth *ret_depths, uint32_t count);
 /* How many there are: those of the last look, and what came and went since. From memory. */

@@ -372,9 +372,12 @@ void dispatch_start(struct engine *engine, struct resident *resident, const stru
 {
 	struct dispatch *dispatch = &engine->dispatch;
 	struct task_key key = { resident->id, command->task_id };
-	if (command->resource.kind ==
-	    RESOURCE_ACTIVITY) { /* a worker fetches it; after a recovery its row has brought it back */
-		if (!again)
+	struct attributes attributes;
+	bool known = attributes_decode(resident->attributes, &attributes);
+	struct str mock =
+	    known ? mocks_response(engine, resident->machine->info.name, attributes.alias, command->state_name) : STR_EMPTY;
+	if (command->resource.kind == RESOURCE_ACTIVITY && !mock.len) {
+		if (!again) /* a worker fetches it; after a recovery its row has brought it back */
 			activities_queue(engine, resident->id, command);
 		return;
 	}
@@ -388,11 +391,9 @@ void dispatch_start(struct engine *engine, struct resident *resident, const stru
 	}
 	task = queue(engine, new_task(key, command, resident->arn, resident->name, resident->machine->info.name));
 	task->again = again;
-	struct attributes attributes;
-	if (!attributes_decode(resident->attributes, &attributes))
+	if (!known)
 		return;
-	task->mock = arena_str(&task->arena, mocks_response(engine, resident->machine->info.name, attributes.alias,
-							    task->request.state_name));
+	task->mock = arena_str(&task->arena, mock);
 	task->request.trace_parent = trace_parent_of_task(&task->arena, attributes.trace_parent, key);
 }
 

@@ -8,8 +8,8 @@
  * The case stands, with its #, where an alias would in the execution's row, so that it outlives a restart; the counts of
  * invocations do not. The file is read again when it has changed.
  *
- * Where the file leaves out what the real service always gives, it is filled in (table `completions`), and the answer to the
- * request of a task that waits (.sync, .waitForTaskToken) is made up as the service would give it. */
+ * Where the file leaves out what the real service always gives, it is filled in (table `completions`; not in a recorded test), and the answer
+ * to the request of a task that waits (.sync, .waitForTaskToken) is made up as the service would give it. */
 #include "engine/runtime.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -193,6 +193,20 @@ struct str mocks_response(const struct engine *engine, struct str machine, struc
 	return response ? value_string(response) : STR_EMPTY;
 }
 
+bool mocks_activity(const struct resident *resident, struct str arn)
+{
+	struct engine *engine = resident->engine;
+	struct attributes attributes;
+	const struct program *program = engine->mocks ? revision_program(engine, resident->revision) : NULL;
+	bool known = program && attributes_decode(resident->attributes, &attributes);
+	for (uint32_t i = 0; known && i < program->states_count; i++) {
+		const struct state *state = &program->states[i];
+		if (state->type == STATE_TASK && str_eq(state->task.resource.arn, arn))
+			known = mocks_response(engine, resident->machine->info.name, attributes.alias, state->name).len;
+	}
+	return known;
+}
+
 /* The entry for this invocation, which is counted; NULL: there is none. */
 static const struct value *take_entry(struct mocks *mocks, uint64_t execution_id, struct str state, struct str response,
 				      uint64_t *ret_number)
@@ -274,7 +288,9 @@ static struct value *complete(struct engine *engine, const struct task_request *
 			      enum integration_pattern pattern, const struct value *given)
 {
 	struct value *answer = value_ref(given);
-	if (!value_is(given, VALUE_OBJECT) || request->lambda_arn || pattern == PATTERN_WAIT_FOR_TASK_TOKEN)
+	bool recorded = value_getz(engine->mocks->config, "Ratchet"); /* whole, by server/v1_mock_test.c */
+	bool service = str_starts(request->resource_arn, STR("arn:aws:states:::"));
+	if (!value_is(given, VALUE_OBJECT) || recorded || !service || pattern == PATTERN_WAIT_FOR_TASK_TOKEN)
 		return answer;
 	bool waits = pattern != PATTERN_REQUEST_RESPONSE;
 	for (size_t i = 0; i < sizeof completions / sizeof *completions; i++) {

@@ -1,5 +1,5 @@
 /* notify.c: targets are told of executions' status changes, in the shape of EventBridge's "Step Functions Execution
- * Status Change".
+ * Status Change", and once a day of dead letters that expire soon ("Ratchet Dead Letters Expiring").
  *
  * What is to be told is a message of the store, in the batch of the change itself: so nothing is told that was not
  * committed, and nothing is forgotten. It holds what the change was; the input and the output, which do not change any
@@ -11,7 +11,7 @@
  *     the batch of a change ─► message ─► row, description ─► HTTP or exec, through the connectors ─► deleted
  *
  * A message's target is NOTIFY_TARGETS | the target's number, which is a hash of its name, so that it is the same after
- * a restart; the key of the message is (execution, number and event id). */
+ * a restart; the key of the message is (execution, number and event id), or (state machine, number and day). */
 #include "base/glob.h"
 #include "base/hash.h"
 #include "base/timestamp.h"
@@ -22,7 +22,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MESSAGE_VERSION 1
+/* The first byte of a message. */
+#define MESSAGE_CHANGE 1
+#define MESSAGE_EXPIRY 2
+#define EXPIRING 31 /* among the bits of `events`, behind the statuses */
+#define EXPIRY_EVENT (1ULL << 45) /* in the key: no event has such an id */
 #define NUMBERS 0x7fff
 #define TARGETS_MAX 32
 #define PAGE_MESSAGES 64
@@ -80,21 +84,22 @@ static char *text_of(const struct value *value)
 
 static int read_events(const struct value *events, unsigned *ret_bits, struct wf_error *err)
 {
-	*ret_bits = 1u << EXECUTION_FAILED_ | 1u << EXECUTION_TIMED_OUT_;
+	*ret_bits = 1u << EXECUTION_FAILED_ | 1u << EXECUTION_TIMED_OUT_ | 1u << EXPIRING;
 	if (!events)
 		return 0;
 	*ret_bits = 0;
 	bool good = value_is(events, VALUE_ARRAY) && value_count(events);
 	for (size_t i = 0; good && i < value_count(events); i++) {
 		enum execution_status status;
-		good = value_is(value_at(events, i), VALUE_STRING) &&
-		       execution_status_parse(value_string(value_at(events, i)), &status);
+		struct str name = value_is(value_at(events, i), VALUE_STRING) ? value_string(value_at(events, i)) : STR_EMPTY;
+		bool expiring = str_eqz(name, "EXPIRING");
+		good = expiring || execution_status_parse(name, &status);
 		if (good)
-			*ret_bits |= 1u << status;
+			*ret_bits |= 1u << (expiring ? EXPIRING : (unsigned)status);
 	}
 	return good ? 0
 		    : error_set(err, ERR(INVALID),
-				"events must be a list of RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED");
+				"events must be a list of RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED, EXPIRING");
 }
 
 static int read_number(const struct value *value, int64_t otherwise, int64_t most, const char *name,
@@ -190,12 +195,12 @@ int engine_configure_targets(struct engine *engine, const struct value *targets,
 
 /* ---- in the batch of a change ------------------------------------------------------------------------ */
 
-static bool is_told(const struct target_config *target, enum execution_status status, struct str machine)
+static bool is_told(const struct target_config *target, unsigned event, struct str machine)
 {
 	bool named = !target->machines;
 	for (size_t i = 0; !named && i < value_count(target->machines); i++)
 		named = glob_matches(value_string(value_at(target->machines, i)), machine);
-	return named && target->events & 1u << status;
+	return named && target->events & 1u << event;
 }
 
 static struct str encode(struct arena *arena, const struct execution *execution, enum execution_status status)
@@ -205,7 +210,7 @@ static struct str encode(struct arena *arena, const struct execution *execution,
 	bool ended = status != EXECUTION_RUNNING;
 	if (ended)
 		execution_error(execution, &error, &cause);
-	buffer_byte(&out, MESSAGE_VERSION);
+	buffer_byte(&out, MESSAGE_CHANGE);
 	buffer_byte(&out, (char)status);
 	buffer_svarint(&out, execution_start_ms(execution));
 	buffer_svarint(&out, ended ? execution_stop_ms(execution) : 0);
@@ -247,12 +252,48 @@ void notify_step(struct engine *engine, struct store_batch *batch, const struct 
 		tell(notify, batch, resident, release->status, last_id);
 }
 
-void notify_released(struct engine *engine, const struct release *release)
+void notify_look(struct engine *engine)
 {
 	struct notify *notify = engine->dead->notify;
 	for (unsigned i = 0; notify && i < notify->count; i++)
-		if (release->begun || release->reopened || release->status != EXECUTION_RUNNING)
-			notify->targets[i].more = true;
+		notify->targets[i].more = true;
+}
+
+void notify_released(struct engine *engine, const struct release *release)
+{
+	if (release->begun || release->reopened || release->status != EXECUTION_RUNNING)
+		notify_look(engine);
+}
+
+bool notify_wants_expiry(const struct engine *engine, struct str machine)
+{
+	const struct notify *notify = engine->dead->notify;
+	for (unsigned i = 0; notify && i < notify->count; i++)
+		if (is_told(&notify->targets[i], EXPIRING, machine))
+			return true;
+	return false;
+}
+
+void notify_expiry(struct engine *engine, struct store_batch *batch, struct str machine, const struct dead_expiry *expiry)
+{
+	struct notify *notify = engine->dead->notify;
+	_cleanup_(buffer_done) struct buffer out = { 0 };
+	buffer_byte(&out, MESSAGE_EXPIRY);
+	buffer_varint(&out, expiry->machine_id);
+	buffer_varint(&out, expiry->count);
+	buffer_svarint(&out, expiry->oldest_ms);
+	buffer_svarint(&out, expiry->expires_ms);
+	buffer_svarint(&out, expiry->at_ms);
+	for (unsigned i = 0; notify && i < notify->count; i++) {
+		struct target_config *target = &notify->targets[i];
+		if (is_told(target, EXPIRING, machine))
+			store_batch_add(batch, STORE_APPEND_MESSAGE)->message =
+			    (struct store_message){ .target_id = NOTIFY_TARGETS | target->number,
+						    .sender_id = expiry->machine_id,
+						    .sender_event = target->number << 47 | EXPIRY_EVENT |
+								    (uint64_t)(expiry->at_ms / DAY_MS),
+						    .bytes = arena_str(&batch->arena, buffer_str(&out)) };
+	}
 }
 
 /* ---- sending ----------------------------------------------------------------------------------------- */
@@ -321,11 +362,25 @@ struct change_told {
 	struct str error, cause;
 };
 
+static bool is_expiry(const struct delivery *delivery)
+{
+	return delivery->len && delivery->bytes[0] == MESSAGE_EXPIRY;
+}
+
+static bool decode_expiry(const struct delivery *delivery, struct dead_expiry *expiry)
+{
+	struct reader in = reader_of((struct str){ delivery->bytes, delivery->len });
+	uint8_t kind;
+	return reader_byte(&in, &kind) && kind == MESSAGE_EXPIRY && reader_varint(&in, &expiry->machine_id) &&
+	       reader_varint(&in, &expiry->count) && reader_svarint(&in, &expiry->oldest_ms) &&
+	       reader_svarint(&in, &expiry->expires_ms) && reader_svarint(&in, &expiry->at_ms);
+}
+
 static bool decode(const struct delivery *delivery, struct change_told *told)
 {
 	struct reader in = reader_of((struct str){ delivery->bytes, delivery->len });
 	uint8_t version, status, flags;
-	if (!reader_byte(&in, &version) || version != MESSAGE_VERSION || !reader_byte(&in, &status) ||
+	if (!reader_byte(&in, &version) || version != MESSAGE_CHANGE || !reader_byte(&in, &status) ||
 	    status > EXECUTION_PENDING_REDRIVE || !reader_svarint(&in, &told->start_ms) ||
 	    !reader_svarint(&in, &told->stop_ms) || !reader_varint(&in, &told->redrives) ||
 	    !reader_svarint(&in, &told->redriven_ms) || !reader_byte(&in, &flags) || !reader_blob(&in, &told->error) ||
@@ -337,6 +392,17 @@ static bool decode(const struct delivery *delivery, struct change_told *told)
 	return true;
 }
 
+/* When that happened which is told. */
+static int64_t happened_ms(const struct delivery *delivery)
+{
+	struct change_told told = { 0 };
+	struct dead_expiry expiry = { 0 };
+	if (is_expiry(delivery))
+		return decode_expiry(delivery, &expiry) ? expiry.at_ms : 0;
+	decode(delivery, &told);
+	return told.stop_ms ? told.stop_ms : told.redriven_ms ? told.redriven_ms : told.start_ms;
+}
+
 static void on_sent(void *data, const struct task_result *result)
 {
 	struct delivery *delivery = data;
@@ -344,14 +410,11 @@ static void on_sent(void *data, const struct task_result *result)
 	struct engine *engine = delivery->engine;
 	delivery->sending = false;
 	target->sending--;
-	struct change_told told = { 0 };
-	decode(delivery, &told);
 	if (result->end == TASK_SUCCEEDED) {
 		engine->dead->stats.notified++;
 		finish(engine, delivery);
 	} else {
-		again(engine, delivery, told.stop_ms ? told.stop_ms : told.start_ms,
-		      result->error.ptr ? result->error : STR("no answer"));
+		again(engine, delivery, happened_ms(delivery), result->error.ptr ? result->error : STR("no answer"));
 	}
 }
 
@@ -404,28 +467,28 @@ static struct value *detail_of(const struct change_told *told, const struct exec
 	return detail;
 }
 
-/* The same text for the same message, however often it is sent: `id` and `time` are of the change. */
-static struct value *event_of(struct engine *engine, const struct delivery *delivery, const struct change_told *told,
-			      const struct execution_info *info)
+/* The same text for the same message, however often it is sent: `id` and `time` are of the change. Takes over `detail`. */
+static struct value *event_of(struct engine *engine, const struct delivery *delivery, const char *source, const char *type,
+			      struct str resource, struct value *detail)
 {
 	struct value *event = value_new_object(9), *resources = value_new_array(1);
 	uint64_t high = token_check(&engine->key, "notification", delivery->key.sender),
 		 low = token_check(&engine->key, "notification", high ^ delivery->key.event);
-	int64_t at_ms = told->stop_ms ? told->stop_ms : told->redriven_ms ? told->redriven_ms : told->start_ms;
+	int64_t at_ms = happened_ms(delivery);
 	char id[37], time[TIMESTAMP_TEXT_MAX];
 	snprintf(id, sizeof id, "%08llx-%04llx-4%03llx-%04llx-%012llx", (unsigned long long)(high >> 32),
 		 (unsigned long long)(high >> 16 & 0xffff), (unsigned long long)(high & 0xfff),
 		 (unsigned long long)(0x8000 | (low >> 48 & 0x3fff)), (unsigned long long)(low & 0xffffffffffff));
 	set_text(event, "version", STR("0"));
 	set_text(event, "id", str_of(id));
-	set_text(event, "detail-type", STR("Step Functions Execution Status Change"));
-	set_text(event, "source", STR("aws.states"));
+	set_text(event, "detail-type", str_of(type));
+	set_text(event, "source", str_of(source));
 	set_text(event, "account", str_of(engine->account));
 	set_text(event, "time", str_of(timestamp_format(at_ms - at_ms % 1000, time)));
 	set_text(event, "region", str_of(engine->region));
-	value_array_take(resources, value_from_string(info->arn));
+	value_array_take(resources, value_from_string(resource));
 	value_object_take(event, STR("resources"), resources);
-	value_object_take(event, STR("detail"), detail_of(told, info));
+	value_object_take(event, STR("detail"), detail);
 	return event;
 }
 
@@ -471,13 +534,13 @@ static struct value *http_parameters(struct notify *notify, const struct target_
 	return parameters;
 }
 
-static void send_event(struct engine *engine, struct delivery *delivery, const struct change_told *told,
-		       const struct execution_info *info)
+/* Takes over `given`. */
+static void send_event(struct engine *engine, struct delivery *delivery, struct value *given)
 {
 	struct notify *notify = engine->dead->notify;
 	struct target_config *target = delivery->target;
 	struct wf_error err = { 0 };
-	_cleanup_(value_unrefp) struct value *event = event_of(engine, delivery, told, info);
+	_cleanup_(value_unrefp) struct value *event = given;
 	_cleanup_(value_unrefp) struct value *parameters =
 	    target->url ? http_parameters(notify, target, event, &err) : value_ref(event);
 	_cleanup_free_ char *arn = target->url ? mem_strdup("arn:aws:states:::http:invoke")
@@ -490,7 +553,7 @@ static void send_event(struct engine *engine, struct delivery *delivery, const s
 	if (!parameters || !resource_parse(str_of(arn), &command.resource)) {
 		delivery->sending = false;
 		target->sending--;
-		again(engine, delivery, told->start_ms,
+		again(engine, delivery, happened_ms(delivery),
 		      parameters ? STR("there is no such connector") : str_of(err.message));
 		return;
 	}
@@ -512,8 +575,30 @@ static void on_described(void *data, const struct engine_error *error, const str
 		delivery->target->sending--;
 		again(engine, delivery, engine_now_ms(engine), error->message);
 	} else {
-		send_event(engine, delivery, &told, info);
+		send_event(engine, delivery,
+			   event_of(engine, delivery, "aws.states", "Step Functions Execution Status Change", info->arn,
+				    detail_of(&told, info)));
 	}
+}
+
+static void send_expiry(struct engine *engine, struct delivery *delivery)
+{
+	struct dead_expiry expiry = { 0 };
+	struct machine *machine = decode_expiry(delivery, &expiry) ? registry_by_number(engine, expiry.machine_id) : NULL;
+	if (!machine) {
+		delivery->target->sending--;
+		engine->dead->stats.notify_dropped++;
+		finish(engine, delivery);
+		return;
+	}
+	struct value *detail = value_new_object(5);
+	set_text(detail, "stateMachineArn", machine->info.arn);
+	set_text(detail, "stateMachineName", machine->info.name);
+	value_object_take(detail, STR("deadLetters"), value_from_int((int64_t)expiry.count));
+	value_object_take(detail, STR("oldestDate"), value_from_int(expiry.oldest_ms));
+	value_object_take(detail, STR("expiryDate"), value_from_int(expiry.expires_ms));
+	send_event(engine, delivery,
+		   event_of(engine, delivery, "ratchet", "Ratchet Dead Letters Expiring", machine->info.arn, detail));
 }
 
 static void on_row(void *data, const struct store_execution *rows, uint32_t count, int code, const struct wf_error *err)
@@ -595,13 +680,17 @@ static void run_target(struct engine *engine, struct target_config *target, int6
 		store_list_messages(engine->store, NOTIFY_TARGETS | target->number, target->after, PAGE_MESSAGES,
 				    on_messages, errand_new(engine, target));
 	}
-	for (struct delivery *delivery = target->first; delivery && target->sending < SENDING_MAX;
-	     delivery = delivery->next) {
+	for (struct delivery *next, *delivery = target->first; delivery && target->sending < SENDING_MAX;
+	     delivery = next) {
+		next = delivery->next;
 		if (delivery->sending || delivery->behind || delivery->due_ms > now_ms)
 			continue;
 		delivery->sending = true;
 		target->sending++;
-		store_find(engine->store, delivery->key.sender, on_row, errand_new(engine, delivery));
+		if (is_expiry(delivery))
+			send_expiry(engine, delivery);
+		else
+			store_find(engine->store, delivery->key.sender, on_row, errand_new(engine, delivery));
 	}
 }
 

@@ -462,6 +462,8 @@ bool mocks_split(const struct engine *engine, struct str *arn, struct str *ret_c
 bool mocks_has(struct engine *engine, struct str machine, struct str name);
 /* The response of a state in a case ("#CASE"); empty: it is not mocked. Borrowed. */
 struct str mocks_response(const struct engine *engine, struct str machine, struct str name, struct str state);
+/* Whether the execution's tasks of this activity are all mocked, so that it need not be there. */
+bool mocks_activity(const struct resident *resident, struct str arn);
 /* Answers a task. */
 void mocks_answer(struct engine *engine, const struct task_request *request, enum integration_pattern pattern,
 		  struct str response);

@@ -2,7 +2,8 @@
  *
  * Rows are in the order of their ids, which is that of their starting, so one number is a cursor in every index. What has
  * succeeded is most of all, and only in the table itself and in its machine's index; the other indexes are partial and
- * small. Words of names and of input scalars are in a full-text index without content: it answers with row numbers.
+ * small. Words of names and of input scalars are in full-text indexes without content (parts.c): they answer with row
+ * numbers.
  *
  * The file may be lost, so nothing is synced; a file that another boot of the machine left open is made anew. */
 #include "search/file.h"
@@ -23,16 +24,11 @@ static const char *const schema =
     "CREATE INDEX IF NOT EXISTS execution_by_error ON execution(error, id) WHERE error IS NOT NULL;"
     "CREATE INDEX IF NOT EXISTS execution_by_state ON execution(state, id) WHERE state IS NOT NULL;"
     "CREATE INDEX IF NOT EXISTS execution_by_parent ON execution(parent, id) WHERE parent IS NOT NULL;"
-    "CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(text, content='', detail=none, columnsize=0, tokenize='ascii');"
+    "CREATE TABLE IF NOT EXISTS part(number INTEGER PRIMARY KEY, first INTEGER UNIQUE, made INTEGER);"
     "CREATE TABLE IF NOT EXISTS figure(machine INTEGER, state TEXT, hour INTEGER, count INTEGER, failed INTEGER, retries INTEGER, "
     "started INTEGER, buckets BLOB, PRIMARY KEY(machine, hour, state)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS minute(machine INTEGER, minute INTEGER, started INTEGER, failed INTEGER, PRIMARY KEY(machine, minute)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS counter(machine INTEGER, status INTEGER, count INTEGER, PRIMARY KEY(machine, status)) WITHOUT ROWID;";
-
-/* Words are written anew rarely: sixteen segments become one. */
-static const char *const merging = "INSERT INTO words(words, rank) VALUES('hashsize', 4194304);"
-				   "INSERT INTO words(words, rank) VALUES('automerge', 16);"
-				   "INSERT INTO words(words, rank) VALUES('crisismerge', 64);";
 
 static const char *const texts[] = {
 #define X(name, text) [FILE_##name] = text,
@@ -65,8 +61,6 @@ static int set_up(struct file *file, bool writer, struct wf_error *err)
 	int64_t version = file_meta(file, "version", 0);
 	if (version && version != SEARCH_SCHEMA_VERSION)
 		return error_set(err, ERR(VERSION), "the search file has version %lld", (long long)version);
-	if (sqlite3_exec(file->db, merging, NULL, NULL, NULL) != SQLITE_OK)
-		return file_error(file, err, "making the search file");
 	return version ? 0 : file_put_meta(file, "version", SEARCH_SCHEMA_VERSION);
 }
 
@@ -88,6 +82,7 @@ void file_close(struct file *file)
 {
 	for (unsigned i = 0; i < FILE_STATEMENTS_COUNT; i++)
 		sqlite3_finalize(file->statements[i]);
+	sqlite3_finalize(file->put_words);
 	sqlite3_close(file->db);
 	*file = (struct file){ 0 };
 }

@@ -90,8 +90,8 @@ static bool only_bad(const struct search_query *query)
 	       (status && !(status->statuses & 3));
 }
 
-/* ?1 is the id to be below, ?2 and ?3 what the index needs. */
-static sqlite3_stmt *prepare_list(struct search_job *job, struct file *file, struct buffer *match)
+/* ?1 is the id to be below, ?2 and ?3 what the index needs. `part` is the one whose words are asked. */
+static sqlite3_stmt *prepare_list(struct search_job *job, struct file *file, const struct buffer *match, const struct file_part *part)
 {
 	const struct search_request *request = &job->request;
 	const struct search_query *query = &request->query;
@@ -99,13 +99,15 @@ static sqlite3_stmt *prepare_list(struct search_job *job, struct file *file, str
 	int status = single_status(query);
 	bool machine = request->of_machines && request->machines_count == 1;
 	sqlite3_stmt *s = NULL;
+	char of_words[400];
 	const char *text;
-	match_text(query, match);
 	if (request->parent)
 		text = "SELECT " COLUMNS " FROM execution e INDEXED BY execution_by_parent WHERE e.id < ?1 AND e.parent = ?2 ORDER BY e.id DESC";
 	else if (match->len)
-		text = "SELECT " COLUMNS " FROM words w CROSS JOIN execution e ON e.id = w.rowid "
-		       "WHERE words MATCH ?2 AND w.rowid < ?1 ORDER BY w.rowid DESC";
+		snprintf(text = of_words, sizeof of_words,
+			 "SELECT " COLUMNS " FROM words_%lld w CROSS JOIN execution e ON e.id = w.rowid "
+			 "WHERE words_%lld MATCH ?2 AND w.rowid < ?1 ORDER BY w.rowid DESC",
+			 (long long)part->number, (long long)part->number);
 	else if (error)
 		text = "SELECT " COLUMNS " FROM execution e INDEXED BY execution_by_error WHERE e.id < ?1 AND e.error = ?2 ORDER BY e.id DESC";
 	else if (state)
@@ -191,46 +193,78 @@ static int64_t monotonic_us(void)
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+/* What a page looks at. */
+struct looking {
+	int64_t first_ms, until_us;
+	unsigned looked;
+	bool over; /* the page is full, or nothing more can fit; job->go_on says where to go on */
+};
+
+static void look_at(struct search_job *job, sqlite3_stmt *s, struct looking *looking)
+{
+	struct search_request *request = &job->request;
+	struct search_row row;
+	file_row(s, NULL, &row);
+	if (looking->first_ms != INT64_MIN && row.start_ms < looking->first_ms - START_SLACK_MS) {
+		job->go_on = 0;
+		looking->over = true;
+		return;
+	}
+	bool fits = machine_fits(request, row.machine) && search_query_fits(&request->query, &row, job->now_ms);
+	if (fits && job->count == request->limit) { /* go_on is set */
+		looking->over = true;
+		return;
+	}
+	if (fits) {
+		row.name = arena_str(&job->arena, row.name);
+		row.error = arena_str(&job->arena, row.error);
+		row.state = arena_str(&job->arena, row.state);
+		job->rows[job->count++] = row;
+	}
+	job->go_on = job->count == request->limit ? row.id : 0;
+	looking->looked++;
+	if (looking->looked >= ROWS_LOOKED_AT || ((looking->looked & 255) == 0 && monotonic_us() > looking->until_us)) {
+		job->go_on = row.id;
+		looking->over = true;
+	}
+}
+
+/* The rows of one statement. */
+static void look_along(struct search_job *job, struct file *file, const struct buffer *match, const struct file_part *part,
+		       struct looking *looking)
+{
+	sqlite3_stmt *s = prepare_list(job, file, match, part);
+	int step = SQLITE_ERROR;
+	while (s && !looking->over && (step = sqlite3_step(s)) == SQLITE_ROW)
+		look_at(job, s, looking);
+	if (step != SQLITE_ROW && step != SQLITE_DONE) {
+		job->code = file_error(file, NULL, "");
+		looking->over = true;
+	}
+	sqlite3_finalize(s);
+}
+
 static void run_list(struct search_job *job, struct file *file)
 {
 	struct search_request *request = &job->request;
 	_cleanup_(buffer_done) struct buffer match = { 0 };
-	int64_t last_ms, first_ms = earliest_start(&request->query, job->now_ms, &last_ms);
+	struct looking looking = { .until_us = monotonic_us() + LOOK_US };
+	struct file_part part = { .first = request->below ? request->below : INT64_MAX };
+	int64_t last_ms;
+	looking.first_ms = earliest_start(&request->query, job->now_ms, &last_ms);
 	request->below = id_above_start(file, request->below, last_ms);
-	sqlite3_stmt *s = prepare_list(job, file, &match);
 	job->rows = ARENA_ARRAY(&job->arena, struct search_row, request->limit + 1);
-	if (!s) {
-		job->code = file_error(file, NULL, "");
-		return;
+	match_text(&request->query, &match);
+	if (request->parent || !match.len) {
+		look_along(job, file, &match, NULL, &looking);
+	} else {
+		file_do(file, file_get(file, FILE_BEGIN)); /* so that no part goes meanwhile */
+		while (!looking.over && file_part_below(file, part.first, &part))
+			look_along(job, file, &match, &part, &looking);
+		file_do(file, file_get(file, FILE_COMMIT));
 	}
-	int64_t until_us = monotonic_us() + LOOK_US;
-	int step;
-	for (unsigned looked = 0; (step = sqlite3_step(s)) == SQLITE_ROW;) {
-		struct search_row row;
-		file_row(s, NULL, &row);
-		if (first_ms != INT64_MIN && row.start_ms < first_ms - START_SLACK_MS)
-			break;
-		bool fits = machine_fits(request, row.machine) &&
-			    search_query_fits(&request->query, &row, job->now_ms);
-		if (fits && job->count == request->limit)
-			break; /* next is set */
-		if (fits) {
-			row.name = arena_str(&job->arena, row.name);
-			row.error = arena_str(&job->arena, row.error);
-			row.state = arena_str(&job->arena, row.state);
-			job->rows[job->count++] = row;
-		}
-		job->go_on = job->count == request->limit ? row.id : 0;
-		if (++looked >= ROWS_LOOKED_AT || ((looked & 255) == 0 && monotonic_us() > until_us)) {
-			job->go_on = row.id;
-			break;
-		}
-	}
-	if (step == SQLITE_DONE)
+	if (!looking.over)
 		job->go_on = 0;
-	else if (step != SQLITE_ROW)
-		job->code = file_error(file, NULL, "");
-	sqlite3_finalize(s);
 }
 
 /* ---- the other questions ---------------------------------------------------------------------------- */

@@ -20,6 +20,7 @@
 #define BUSY_BYTES (64 << 10)
 #define REST_MS 250 /* without work: memory is given back */
 #define SWEEP_MS 600000
+#define PARTS 12 /* of words in the time that executions are kept */
 #define PRIORITY 10 /* executions go first */
 
 /* ---- entries ------------------------------------------------------------------------------------- */
@@ -358,13 +359,7 @@ static int write_row(struct writer *writer, struct tracked *tracked)
 		sqlite3_bind_null(s, 12);
 	bind_visits(writer, s, 13, tracked);
 	int code = file_do(file, s);
-	if (code == 0 && tracked->words.len) {
-		s = file_get(file, FILE_WORDS);
-		sqlite3_bind_int64(s, 1, (int64_t)row->id);
-		file_bind_text(s, 2, buffer_str(&tracked->words), false);
-		code = file_do(file, s);
-	}
-	return code;
+	return code == 0 && tracked->words.len ? file_put_words(file, row->id, buffer_str(&tracked->words)) : code;
 }
 
 static int write_figure(struct file *file, const struct delta *delta, struct buffer *bytes)
@@ -462,7 +457,9 @@ static int write_all(struct pass *pass, struct changed *told)
 	struct writer *writer = pass->writer;
 	struct file *file = &writer->file;
 	_cleanup_(buffer_done) struct buffer bytes = { 0 };
-	int code = write_rows(pass, told);
+	int code = file_begin_part(file, pass->now_ms, writer->retention_ms / PARTS);
+	if (code == 0)
+		code = write_rows(pass, told);
 	size_t i = 0;
 	for (struct str_map_entry *entry; code == 0 && (entry = str_map_next(&writer->deltas, &i));)
 		code = write_figure(file, entry->value, &bytes);
@@ -576,7 +573,8 @@ static void tell_loop(struct pass *pass, struct changed *told)
 	}
 }
 
-/* Rows of executions that the store no longer keeps, a few at a time. */
+/* Rows of executions that the store no longer keeps, a few at a time; what began too late to be one of them is not looked
+ * at. Then a part of their words, if all of its rows have gone. */
 static void sweep(struct pass *pass)
 {
 	struct writer *writer = pass->writer;
@@ -589,6 +587,8 @@ static void sweep(struct pass *pass)
 	sqlite3_bind_int64(s, 1, (int64_t)seen);
 	unsigned rows = 0;
 	while (sqlite3_step(s) == SQLITE_ROW) {
+		if (sqlite3_column_int64(s, 4) >= before_ms)
+			break;
 		seen = (uint64_t)sqlite3_column_int64(s, 0);
 		rows++;
 		if (!sqlite3_column_int64(s, 3) || sqlite3_column_int64(s, 3) >= before_ms)
@@ -609,6 +609,7 @@ static void sweep(struct pass *pass)
 	if (rows == 1000)
 		return;
 	writer->swept_ms = pass->now_ms;
+	file_drop_part(file);
 	s = file_get(file, FILE_DROP_FIGURES);
 	sqlite3_bind_int64(s, 1, before_ms / 3600000);
 	file_do(file, s);

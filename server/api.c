@@ -409,7 +409,9 @@ void api_put_name(struct buffer *out, const char *name)
 	char last = out->len ? out->data[out->len - 1] : '{';
 	if (last != '{' && last != '[')
 		buffer_byte(out, ',');
-	buffer_printf(out, "\"%s\":", name);
+	buffer_byte(out, '"');
+	buffer_addz(out, name);
+	buffer_append(out, "\":", 2);
 }
 
 void api_put_text(struct buffer *out, const char *name, struct str text)

@@ -107,6 +107,12 @@ static void dead_letter_metrics(struct buffer *out, struct engine *engine)
 	buffer_printf(out, "ratchet_dead_letters_out_total{how=\"redriven\"} %llu\n", (unsigned long long)stats.redriven);
 	buffer_printf(out, "ratchet_dead_letters_out_total{how=\"discarded\"} %llu\n", (unsigned long long)stats.discarded);
 	buffer_printf(out, "ratchet_dead_letters_out_total{how=\"expired\"} %llu\n", (unsigned long long)stats.expired);
+	metric(out, "dead_letters_expire_seconds", "gauge", "until the oldest dead letter of a machine goes, where its policy warns of that by now");
+	for (uint32_t i = 0; i < count && i < DEPTHS_SHOWN; i++)
+		if (depths[i].expires_ms)
+			buffer_printf(out, "ratchet_dead_letters_expire_seconds{state_machine=\"%.*s\"} %lld\n", STR_FMT(depths[i].machine),
+				      depths[i].expires_ms > now_ms ? (long long)((depths[i].expires_ms - now_ms) / 1000) : 0);
+	simple_metric(out, "dead_letters_expiry_warnings_total", "counter", "warnings that dead letters expire soon", stats.expiry_warnings);
 	simple_metric(out, "notifications_sent_total", "counter", "status changes that a target has taken", stats.notified);
 	simple_metric(out, "notification_failures_total", "counter", "attempts to tell a target that failed", stats.notify_failures);
 	simple_metric(out, "notifications_dropped_total", "counter", "status changes that were given up", stats.notify_dropped);

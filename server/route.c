@@ -10,7 +10,7 @@
 
 #define QUERY_MEMBERS_MOST 32
 
-static const struct route *const tables[] = { routes_v1_stream, routes_v1_timeline, routes_v1_inspect, routes_v1_overview, routes_v1_executions, routes_v1_execution, routes_v1_machines, routes_v1_views, routes_v1_rerun, routes_dead_letters, routes_redrive_jobs, routes_console, routes_functions, routes_keys, routes_lambda, routes_pages };
+static const struct route *const tables[] = { routes_v1_stream, routes_v1_timeline, routes_v1_inspect, routes_v1_overview, routes_v1_executions, routes_v1_execution, routes_v1_machines, routes_v1_views, routes_v1_rerun, routes_v1_mock_test, routes_dead_letters, routes_redrive_jobs, routes_console, routes_functions, routes_keys, routes_lambda, routes_pages };
 
 /* ---- finding ---------------------------------------------------------------------------------- */
 

@@ -81,7 +81,7 @@ extern const struct route routes_redrive_jobs[]; /* v1_redrive_jobs.c */
 extern const struct route routes_pages[]; /* pages.c */
 extern const struct route routes_keys[]; /* routes_keys.c */
 extern const struct route routes_v1_overview[], routes_v1_executions[], routes_v1_execution[], routes_v1_machines[], routes_v1_stream[], routes_v1_timeline[], routes_v1_inspect[], routes_v1_views[],
-    routes_v1_rerun[];
+    routes_v1_rerun[], routes_v1_mock_test[];
 
 /* The row for a request, with call->parts filled; NULL: there is none, and *ret_status is 404 or 405. `path` is as sent
  * (not decoded), without the query. */

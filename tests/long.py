@@ -52,7 +52,7 @@ THREADED = ["store_contract", "store_power", "store_file", "search", "engine_loo
             "server_logs", "server_http", "console_api", "functions", "notify", "dead_letters"]
 
 # What programs say of how much they did.
-FIGURES = re.compile(r"^\s*(?:\d+ (?:seeds|kills)|seeds \d+ to|\d+ allocations|\d+ passed)|\[ +PASSED")
+FIGURES = re.compile(r"^\s*(?:\d+ (?:seeds|kills)\b|\d+ of \d+ seeds lose|seeds \d+ to|\d+ allocations,|\d+ passed)|\[ +PASSED")
 
 
 # ---- processes ------------------------------------------------------------------------------------
@@ -148,6 +148,11 @@ class Step:
     def too_long(self):
         return self.seconds() > 60 * (MINUTES_MOST + 10 * self.minutes)
 
+    def kill(self):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
     def end(self, problem=None):
         """Judges it: by its exit status, a sanitizer's reports, and `problem`."""
         self.took_s = self.seconds()
@@ -168,9 +173,9 @@ class Step:
 
 
 def program_figures(step):
-    """The last lines of a program that say how much it did."""
-    lines = [re.sub(r"\[ +PASSED +\] ", "passed: ", line.strip()) for line in step.output().splitlines() if FIGURES.search(line)]
-    return "; ".join(lines[-3:])[:600]
+    """The lines of a program that say how much it did."""
+    lines = [re.sub(r"\[ +PASSED +\] (\d+) test\(s\)\.", r"\1 tests passed", line.strip()) for line in step.output().splitlines() if FIGURES.search(line)]
+    return "; ".join(re.sub("; seed .*", "", line) for line in lines)[:700]
 
 
 def suites_log(path):
@@ -245,14 +250,13 @@ class Run:
                 problem = None
                 if step.too_long():
                     problem = "it took too long"
-                    end_all_of(step)
+                    step.kill()
                 if step.process.poll() is None:
                     step.tell()
                     continue
                 del self.running[pid]
-                if not problem and not self.running:
-                    problem = self.left_behind()
-                step.end(problem)
+                left = None if self.running else self.left_behind()
+                step.end(problem or left)
                 self.row(step.name, step.took_s, step.status, step.line)
         return steps
 
@@ -316,12 +320,6 @@ class Run:
             lines.append(f"| {name:{width}} | {clock(seconds)} | {status:7} | {first}")
             lines += [f"| {'':{width}} | {'':7} | {'':7} | {line}" for line in more]
         return "\n".join(lines)
-
-
-def end_all_of(step):
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(step.process.pid, signal.SIGKILL)
-    step.process.wait()
 
 
 # ---- the parts ---------------------------------------------------------------------------------------
@@ -400,11 +398,11 @@ def power(run):
         run.note(step.name, "OK" if step.status == "ok" else "FAIL", step.output())
 
 
-@part(lambda run: 10)
+@part(lambda run: 3)
 def allocation(run):
     """each single allocation of the store's script fails once, our own and SQLite's"""
     folder = release(run, "tests/store/test_store_allocation")
-    run.run("allocation", [f"{folder}/tests/store/test_store_allocation"], env={"RATCHET_TEST_ALL": "1", **in_memory()}, minutes=10)
+    run.run("allocation", [f"{folder}/tests/store/test_store_allocation"], env={"RATCHET_TEST_ALL": "1", **in_memory()}, minutes=3)
 
 
 @part(lambda run: run.rounds * 1.6 / 60 + 2)

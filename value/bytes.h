@@ -13,14 +13,41 @@ static inline bool is_string_stop(char c)
 }
 
 #ifdef __SSE2__
-static inline unsigned string_stops_16(const char *p)
+static inline unsigned string_stops(__m128i bytes)
 {
-	__m128i bytes = _mm_loadu_si128((const __m128i *)p);
 	/* Compared as signed numbers, bytes from 0x80 on are below zero. */
 	__m128i stops = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));
 	stops = _mm_or_si128(stops, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')));
 	stops = _mm_or_si128(stops, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
 	return (unsigned)_mm_movemask_epi8(stops);
+}
+
+static inline unsigned string_stops_16(const char *p)
+{
+	return string_stops(_mm_loadu_si128((const __m128i *)p));
+}
+
+/* Of fewer than 16 bytes: their first and last 8, or 4, which overlap. Most strings are as short as that. */
+static inline const char *short_string_stop(const char *p, const char *end)
+{
+	long long first8, last8;
+	int first4, last4;
+	unsigned stops;
+	if (end - p >= 8) {
+		memcpy(&first8, p, 8);
+		memcpy(&last8, end - 8, 8);
+		stops = string_stops(_mm_set_epi64x(last8, first8));
+		return !stops ? end : stops & 0xff ? p + __builtin_ctz(stops) : end - 16 + __builtin_ctz(stops);
+	}
+	if (end - p >= 4) {
+		memcpy(&first4, p, 4);
+		memcpy(&last4, end - 4, 4);
+		stops = string_stops(_mm_set_epi32(0, 0, last4, first4)) & 0xff;
+		return !stops ? end : stops & 0xf ? p + __builtin_ctz(stops) : end - 8 + __builtin_ctz(stops);
+	}
+	while (p < end && !is_string_stop(*p))
+		p++;
+	return p;
 }
 #else
 /* The high bit of each byte that is zero (and maybe of bytes above such a one). */
@@ -66,13 +93,14 @@ static inline const char *string_stop_before(const char *p, const char *end)
 		if (stops)
 			return p + __builtin_ctz(stops);
 	}
+	return short_string_stop(p, end);
 #else
 	while (end - p >= 8 && !has_string_stop_8(p))
 		p += 8;
-#endif
 	while (p < end && !is_string_stop(*p))
 		p++;
 	return p;
+#endif
 }
 
 static inline bool is_space(char c)

@@ -8,6 +8,7 @@
 #include "value/bytes.h"
 #include "value/node.h"
 #include <assert.h>
+#include <stdlib.h>
 
 /* A container on the way from the root, and which of its children is next. */
 struct step {
@@ -15,18 +16,33 @@ struct step {
 	size_t next;
 };
 
+/* As deep as most values are without memory of its own. */
 struct walk {
-	struct step *steps;
+	struct step *steps; /* `first`, or more */
 	size_t count, capacity;
+	struct step first[8];
 };
+
+static void walk_begin(struct walk *walk)
+{
+	walk->steps = walk->first;
+	walk->count = 0;
+	walk->capacity = sizeof walk->first / sizeof *walk->first;
+}
 
 static void walk_done(struct walk *walk)
 {
-	mem_freep(&walk->steps);
+	if (walk->steps != walk->first)
+		free(walk->steps);
 }
 
 static void walk_into(struct walk *walk, const struct value *value)
 {
+	if (walk->count == walk->capacity && walk->steps == walk->first) {
+		walk->steps = mem_alloc(2 * sizeof walk->first);
+		memcpy(walk->steps, walk->first, sizeof walk->first);
+		walk->capacity *= 2;
+	}
 	MEM_GROW(walk->steps, walk->capacity, walk->count + 1);
 	walk->steps[walk->count++] = (struct step){ .value = value };
 }
@@ -109,7 +125,8 @@ static void settle(const struct value *root, enum node_flag flag, void (*finish)
 {
 	if (!is_built(root) || !is_container(root) || root->flags & flag)
 		return;
-	_cleanup_(walk_done) struct walk walk = { 0 };
+	_cleanup_(walk_done) struct walk walk;
+	walk_begin(&walk);
 	walk_into(&walk, root);
 	while (walk.count) {
 		struct step *step = &walk.steps[walk.count - 1];
@@ -231,7 +248,8 @@ static void put_value(const struct value *root, struct buffer *buffer, bool pret
 {
 	if (put_whole(root, buffer, pretty))
 		return;
-	_cleanup_(walk_done) struct walk walk = { 0 };
+	_cleanup_(walk_done) struct walk walk;
+	walk_begin(&walk);
 	walk_into(&walk, root);
 	while (walk.count) {
 		struct step *step = &walk.steps[walk.count - 1];

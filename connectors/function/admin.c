@@ -143,7 +143,7 @@ struct value *functions_logs(struct functions *functions, struct str name, uint6
 	uint64_t first = function->log_count > LOG_LINES ? function->log_count - LOG_LINES : 0;
 	struct value *lines = value_new_array(16), *object = value_new_object(2);
 	for (uint64_t i = after > first ? after : first; i < function->log_count; i++) {
-		const struct log_line *row = &function->log[i % LOG_LINES];
+		const struct function_line *row = &function->log[i % LOG_LINES];
 		struct value *line = value_new_object(5);
 		add_number(line, "number", (int64_t)i + 1);
 		add_number(line, "time_ms", row->time_ms);

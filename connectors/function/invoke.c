@@ -416,9 +416,9 @@ void invocation_refuse(struct invocation *invocation, unsigned status, const cha
 
 void function_log(struct function *function, const struct version *version, const char *request_id, struct str line)
 {
-	struct log_line *row = &function->log[function->log_count++ % LOG_LINES];
+	struct function_line *row = &function->log[function->log_count++ % LOG_LINES];
 	free(row->text);
-	*row = (struct log_line){ .time_ms = functions_wall_ms(function->owner), .text = mem_strndup(line.ptr, line.len) };
+	*row = (struct function_line){ .time_ms = functions_wall_ms(function->owner), .text = mem_strndup(line.ptr, line.len) };
 	snprintf(row->request_id, sizeof row->request_id, "%s", request_id ? request_id : "");
 	snprintf(row->version, sizeof row->version, "%s", version->text);
 }

@@ -81,7 +81,7 @@ struct version {
 };
 
 #define LOG_LINES 1000
-struct log_line {
+struct function_line {
 	int64_t time_ms;
 	char request_id[37];
 	char version[24];
@@ -103,7 +103,7 @@ struct function {
 	struct version *versions; /* those with a pool: current ones, and others that still run */
 	uint32_t workers_count, reserved, max_concurrent;
 	uint64_t invocations, events, errors, throttles, cold_starts, timeouts;
-	struct log_line log[LOG_LINES]; /* a ring */
+	struct function_line log[LOG_LINES]; /* a ring */
 	uint64_t log_count;             /* ever */
 	struct function *next;          /* of all, removed ones that still run included */
 	struct function *round;         /* next in the round of those with something queued */
@@ -259,6 +259,7 @@ struct worker {
 	int64_t idle_since_us, begun_us, answered_us;
 	uint64_t invocations;
 	char *cgroup;
+	void *launched; /* another launcher's own */
 };
 /* What makes workers, speaks to them and ends them: processes (process.c), or scripts that stand for them (tests/simulation). What it learns of them it
  * says by the functions below; none of it from within these. */

@@ -37,6 +37,7 @@ struct http_client {
 	struct http_client_options options;
 	char *ca_file;
 	struct transfers *transfers; /* io's */
+	bool closing;                /* io's: they are to be freed */
 	uint32_t running;            /* the owner's */
 	bool begun;                  /* the owner's: something has been sent */
 	bool closed;                 /* the owner's: freed but for posts that are under way */
@@ -152,16 +153,29 @@ static void on_ended(void *data, struct http_call *call)
 
 static void client_release(struct http_client *client);
 
+static void close_io(struct http_client *client)
+{
+	transfers_free(client->transfers);
+	pthread_mutex_lock(&client->mutex);
+	client->io_closed = true;
+	pthread_cond_signal(&client->changed);
+	pthread_mutex_unlock(&client->mutex);
+}
+
 /* No more than STARTS_MAX, then the loop has its turn: answers come meanwhile, and their connections serve again. All at
  * once would only make more of them, among which curl looks for a free one each time. */
 static void on_sent(struct loop_post *post)
 {
 	struct http_client *client = (struct http_client *)((char *)post - offsetof(struct http_client, to_io));
 	pthread_mutex_lock(&client->mutex);
-	bool more = client->to_io_posted = client->lists[CALL_SENT].count > STARTS_MAX && !client->closed;
+	bool more = client->to_io_posted = client->lists[CALL_SENT].count > STARTS_MAX && !client->closed && !client->closing;
 	pthread_mutex_unlock(&client->mutex);
 	if (client->closed) {
 		client_release(client);
+		return;
+	}
+	if (client->closing) {
+		close_io(client);
 		return;
 	}
 	struct http_call *call;
@@ -176,14 +190,15 @@ static void on_sent(struct loop_post *post)
 	transfers_go_on(client->transfers);
 }
 
+/* A post of ours that is behind this one must find us. */
 static void on_close(struct loop_post *post)
 {
 	struct http_client *client = (struct http_client *)((char *)post - offsetof(struct http_client, to_close));
-	transfers_free(client->transfers);
 	pthread_mutex_lock(&client->mutex);
-	client->io_closed = true;
-	pthread_cond_signal(&client->changed);
+	client->closing = client->to_io_posted;
 	pthread_mutex_unlock(&client->mutex);
+	if (!client->closing)
+		close_io(client);
 }
 
 /* ---- answers */

@@ -20,6 +20,7 @@
 #include "connectors/http/tasks.h"
 #include "connectors/secret.h"
 #include "connectors/text.h"
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -36,9 +37,9 @@ struct http {
 struct building {
 	struct connector_host *host;
 	struct buffer url, body, user, password;
-	struct http_header headers[HEADERS_MAX];
-	struct buffer texts[HEADERS_MAX]; /* values that are ours to keep */
 	struct http_request request;
+	struct http_header headers[HEADERS_MAX]; /* those that the request has; the rest is not even zero */
+	struct buffer texts[HEADERS_MAX];        /* values that are ours to keep */
 };
 
 static void building_done(struct building *building)
@@ -69,7 +70,10 @@ static struct buffer *add_header(struct building *building, struct str name)
 	if (!header)
 		building->request.headers_count++;
 	building->headers[index].name = name;
-	buffer_clear(&building->texts[index]);
+	if (header)
+		buffer_clear(&building->texts[index]);
+	else
+		building->texts[index] = (struct buffer){ 0 };
 	return &building->texts[index];
 }
 
@@ -325,7 +329,9 @@ static int build(const struct http *http, struct building *building, const struc
 static int http_start(struct connector *connector, const struct task_request *request, struct wf_error *err)
 {
 	struct http *http = (struct http *)connector;
-	struct building building = { .host = connector->host };
+	struct building building;
+	memset(&building, 0, offsetof(struct building, headers));
+	building.host = connector->host;
 	struct http_task *task;
 	int r = build(http, &building, request, err);
 	if (r == 0)

@@ -6,12 +6,16 @@
 
 #define PAYLOAD_NONE UINT32_MAX
 
+struct payload_entry {
+	struct value *value; /* referenced; payload_table_done gives it back */
+	uint64_t hash;       /* of its text */
+};
+
 struct payload_table {
-	struct value **values; /* each referenced; payload_table_done gives them back */
-	uint64_t *hashes;
+	struct payload_entry *entries;
 	uint32_t count;
-	size_t values_capacity, hashes_capacity;
-	uint32_t *slots; /* open addressing: number + 1, 0 is free */
+	size_t capacity;
+	uint32_t *slots; /* open addressing: number + 1, 0 is free; NULL while there are few */
 	uint32_t slots_capacity;
 };
 

@@ -225,20 +225,21 @@ static void add_field(struct record_writer *writer, const struct event *event, c
 
 static void close_record(struct record_writer *writer)
 {
-	struct buffer header = { 0 };
+	char space[64]; /* more than it takes: it never grows */
+	struct buffer header = { .data = space, .capacity = sizeof space };
 	buffer_byte(&header, RECORD_VERSION);
 	buffer_varint(&header, writer->first_id);
 	buffer_varint(&header, writer->events_count);
 	buffer_svarint(&header, writer->base_ms);
 	buffer_varint(&header, writer->table.count);
 
+	assert(header.data == space);
 	size_t len = header.len + writer->payloads.len + writer->events.len;
 	char *bytes = arena_alloc(writer->arena, len + 1), *at = bytes;
 	at = mempcpy(at, header.data, header.len);
 	if (writer->payloads.len)
 		at = mempcpy(at, writer->payloads.data, writer->payloads.len);
 	mempcpy(at, writer->events.data, writer->events.len);
-	buffer_done(&header);
 
 	if (writer->records_count == writer->records_capacity) {
 		uint32_t capacity = writer->records_capacity ? writer->records_capacity * 2 : 4;
@@ -257,9 +258,9 @@ static void close_record(struct record_writer *writer)
 		record->blobs = ARENA_ARRAY(writer->arena, struct str, writer->blobs_count);
 		uint32_t blob = 0;
 		for (uint32_t i = 0; i < writer->table.count; i++)
-			if (value_text_len(writer->table.values[i]) > RECORD_INLINE_MAX) {
-				uint32_t kept = payload_table_put(&writer->kept, writer->table.values[i]);
-				record->blobs[blob++] = value_text(writer->kept.values[kept]);
+			if (value_text_len(writer->table.entries[i].value) > RECORD_INLINE_MAX) {
+				uint32_t kept = payload_table_put(&writer->kept, writer->table.entries[i].value);
+				record->blobs[blob++] = value_text(writer->kept.entries[kept].value);
 			}
 	}
 	writer->total_bytes += writer->payload_bytes + writer->events.len;
@@ -303,6 +304,9 @@ void record_writer_finish(struct record_writer *writer, struct record **ret_reco
 {
 	if (writer->events_count)
 		close_record(writer);
+	/* The arena lives for longer; the next writer takes up this memory while it is warm. */
+	buffer_done(&writer->payloads);
+	buffer_done(&writer->events);
 	*ret_records = writer->records;
 	*ret_count = writer->records_count;
 }
@@ -493,8 +497,8 @@ int record_next(struct record_reader *reader, struct event *ret_event, struct wf
 			return corrupt(err, "an event follows one that is later");
 		reader->next_id++;
 	}
-	for (unsigned i = 0; i < FIELDS; i++)
-		if (event.fields & fields[i].bit && !read_field(reader, &fields[i], &event))
+	for (uint32_t left = event.fields; left; left &= left - 1)
+		if (!read_field(reader, &fields[__builtin_ctz(left)], &event))
 			return corrupt(err, "it ends within an event's fields");
 	reader->timestamp_ms = event.timestamp_ms;
 	reader->events_left--;

@@ -9,13 +9,26 @@
 enum { IDLE_MOST = 4 }; /* inputs in a row that decide nothing */
 
 struct replay {
-	struct event *events;       /* the recorded public ones, up to the cut */
-	size_t count, capacity, at; /* `at`: the next one to be decided again */
-	struct execution *execution;
 	struct core_env env;
-	struct arena arena; /* of the recorded events */
-	struct replay_result *result;
+	struct replay_result result;
 	bool over; /* the cut is reached, or they diverge */
+	/* What was recorded. */
+	struct execution *ended; /* the fold of all of it */
+	uint8_t *types;          /* of each public event, by its id - 1 */
+	size_t types_count, types_capacity;
+	uint64_t cut; /* the last event that is compared */
+	/* The recorded public events that were added and are not compared yet: from `at` on. */
+	struct event *events;
+	size_t count, capacity, at;
+	struct arena arena; /* theirs; emptied when all are compared */
+	/* The new execution, and the events that it has decided ahead of them. */
+	struct execution *execution;
+	bool begun, more; /* more: its last step was not the end of what it could do */
+	int idle;         /* inputs in a row that decided nothing */
+	uint64_t decided;
+	struct event *ahead;
+	size_t ahead_count, ahead_capacity, ahead_at;
+	struct arena ahead_arena;
 };
 
 static void diverge(struct replay *replay, uint64_t event_id, const char *format, ...)
@@ -24,10 +37,10 @@ static void diverge(struct replay *replay, uint64_t event_id, const char *format
 {
 	va_list args;
 	va_start(args, format);
-	vsnprintf(replay->result->what, sizeof replay->result->what, format, args);
+	vsnprintf(replay->result.what, sizeof replay->result.what, format, args);
 	va_end(args);
-	replay->result->event_id = event_id;
-	replay->result->compatible = false;
+	replay->result.event_id = event_id;
+	replay->result.compatible = false;
 	replay->over = true;
 }
 
@@ -53,15 +66,10 @@ static uint64_t cut_of(const struct execution *execution)
 	return cut;
 }
 
-static const struct event *recorded(const struct replay *replay, uint64_t id)
-{
-	return id && id <= replay->count ? &replay->events[id - 1] : NULL;
-}
-
 /* Every frame's state is there, and is what it was when it was entered. */
-static void check_frames(struct replay *replay, const struct execution *constant)
+static void check_frames(struct replay *replay)
 {
-	struct execution *execution = (struct execution *)constant; /* only its hints are written */
+	struct execution *execution = replay->ended;
 	_cleanup_(arena_done) struct arena arena = { 0 };
 	struct core_step *step = core_begin(execution, &replay->env, &arena);
 	for (struct frame *frame = &execution->root; frame && !replay->over;
@@ -70,16 +78,17 @@ static void check_frames(struct replay *replay, const struct execution *constant
 		if (frame->phase == PHASE_EXITED || !name.len)
 			continue;
 		const struct state *state = frame_state(step, frame);
-		const struct event *entered = recorded(replay, frame->entered_id);
+		bool entered = frame->entered_id && frame->entered_id <= replay->types_count;
+		enum event_type was = entered ? (enum event_type)replay->types[frame->entered_id - 1] : (enum event_type)0;
 		if (!state)
 			diverge(replay, frame->entered_id,
 				"the state '%.*s', where it stands, is not in the new definition",
 				STR_FMT(str_sub(name, 0, 100)));
-		else if (entered && entered_event(state->type) != entered->type)
+		else if (entered && entered_event(state->type) != was)
 			diverge(replay, frame->entered_id,
 				"the state '%.*s', where it stands, is of another type: %s was recorded, the new "
 				"definition makes it %s",
-				STR_FMT(str_sub(name, 0, 100)), event_type_name(entered->type),
+				STR_FMT(str_sub(name, 0, 100)), event_type_name(was),
 				event_type_name(entered_event(state->type)));
 	}
 }
@@ -100,17 +109,14 @@ static void describe(const struct event *event, char text[200])
 		 STR_FMT(str_sub(name, 0, 120)), name.len ? ")" : "");
 }
 
+/* The next recorded event and the next decided one. */
 static void compare(struct replay *replay, const struct event *decided)
 {
-	if (replay->at >= replay->count) {
-		replay->over = true;
-		return;
-	}
 	const struct event *event = &replay->events[replay->at++];
 	if (decided->type == event->type && decided->frame == event->frame &&
 	    same_text(decided, event, FIELD_NAME, decided->name, event->name) &&
 	    same_text(decided, event, FIELD_ARN, decided->arn, event->arn)) {
-		replay->over = replay->at == replay->count;
+		replay->over = event->id >= replay->cut;
 		return;
 	}
 	char was[200], is[200];
@@ -120,6 +126,29 @@ static void compare(struct replay *replay, const struct event *decided)
 		(unsigned long long)event->id, was, is);
 }
 
+static void compare_ahead(struct replay *replay)
+{
+	while (!replay->over && replay->ahead_at < replay->ahead_count && replay->at < replay->count)
+		compare(replay, &replay->ahead[replay->ahead_at++]);
+	if (replay->ahead_at == replay->ahead_count) {
+		replay->ahead_at = replay->ahead_count = 0;
+		arena_done(&replay->ahead_arena);
+		replay->ahead_arena = (struct arena){ 0 };
+	}
+}
+
+/* It waits for the record that it is to be compared with. */
+static void put_ahead(struct replay *replay, const struct event *decided)
+{
+	MEM_GROW(replay->ahead, replay->ahead_capacity, replay->ahead_count + 1);
+	replay->ahead[replay->ahead_count++] =
+	    (struct event){ .type = decided->type,
+			    .frame = decided->frame,
+			    .fields = decided->fields & (FIELD_NAME | FIELD_ARN),
+			    .name = arena_str(&replay->ahead_arena, decided->name),
+			    .arn = arena_str(&replay->ahead_arena, decided->arn) };
+}
+
 static int compare_records(struct replay *replay, const struct core_result *result, struct wf_error *err)
 {
 	_cleanup_(arena_done) struct arena arena = { 0 };
@@ -127,9 +156,15 @@ static int compare_records(struct replay *replay, const struct core_result *resu
 		struct record_reader reader;
 		struct event event;
 		int r = record_open(&result->records[i], &arena, &reader, err);
-		while (r >= 0 && !replay->over && (r = record_next(&reader, &event, err)) > 0)
-			if (event_is_public(event.type))
+		while (r >= 0 && !replay->over && (r = record_next(&reader, &event, err)) > 0) {
+			if (!event_is_public(event.type))
+				continue;
+			replay->decided++;
+			if (replay->ahead_count || replay->at == replay->count)
+				put_ahead(replay, &event);
+			else
 				compare(replay, &event);
+		}
 		if (r < 0)
 			return r;
 	}
@@ -138,23 +173,16 @@ static int compare_records(struct replay *replay, const struct core_result *resu
 
 /* ---- feeding ----------------------------------------------------------------------------------------- */
 
-static int feed(struct replay *replay, const struct core_input *input, int64_t now_ms, struct wf_error *err)
+/* One step: of an input, or of what the one before left. */
+static int feed(struct replay *replay, const struct core_input *input, struct wf_error *err)
 {
-	struct core_input next = *input;
-	bool more = true;
-	int code = 0;
-	replay->env.now_ms = now_ms;
-	while (more && !replay->over && code == 0) {
-		_cleanup_(arena_done) struct arena arena = { 0 };
-		struct core_result result;
-		struct core_step *step = core_begin(replay->execution, &replay->env, &arena);
-		core_apply(step, &next);
-		core_finish(step, &result);
-		code = compare_records(replay, &result, err);
-		more = result.more;
-		next = (struct core_input){ .kind = INPUT_CONTINUE };
-	}
-	return code;
+	_cleanup_(arena_done) struct arena arena = { 0 };
+	struct core_result result;
+	struct core_step *step = core_begin(replay->execution, &replay->env, &arena);
+	core_apply(step, input);
+	core_finish(step, &result);
+	replay->more = result.more;
+	return compare_records(replay, &result, err);
 }
 
 /* The input that an event, which nothing that was fed so far has led to, must have come from; and its time. */
@@ -222,78 +250,143 @@ static struct core_input cause_of(const struct replay *replay, const struct even
 	return (struct core_input){ .kind = INPUT_WAKE };
 }
 
-static int run(struct replay *replay, struct wf_error *err)
+/* The step that the next recorded event asks for. */
+static int go_on(struct replay *replay, struct wf_error *err)
 {
-	const struct event *start = replay->events;
-	int code = feed(replay,
-			&(struct core_input){ .kind = INPUT_START,
-					      .value = start->payload,
-					      .raw = start->fields & FIELD_RAW ? start->raw : STR_EMPTY,
-					      .state = start->fields & FIELD_NEXT ? start->next : STR_EMPTY,
-					      .reason = start->fields & FIELD_CAUSE ? start->cause : STR_EMPTY,
-					      .variables = start->fields & FIELD_VARIABLES ? start->variables : NULL },
-			start->timestamp_ms, err);
-	for (int idle = 0; code == 0 && !replay->over;) {
-		size_t before = replay->at;
-		int64_t now_ms;
-		const struct event *event = &replay->events[before];
-		struct core_input input = cause_of(replay, event, &now_ms);
-		code = feed(replay, &input, now_ms, err);
-		idle = replay->at == before ? idle + 1 : 0;
-		if (code == 0 && !replay->over && idle >= IDLE_MOST) {
-			char was[200];
-			describe(event, was);
-			diverge(replay, event->id,
-				"at event %llu %s was recorded, the new definition would not have come to it",
-				(unsigned long long)event->id, was);
-		}
+	const struct event *event = &replay->events[replay->at];
+	uint64_t decided = replay->decided;
+	struct core_input input = { .kind = INPUT_CONTINUE };
+	if (!replay->begun) {
+		if (event->type != EVENT_EXECUTION_STARTED || !event->payload)
+			return error_set(err, ERR(CORRUPT), "the history does not begin with a start");
+		replay->begun = true;
+		replay->env.now_ms = event->timestamp_ms;
+		input = (struct core_input){ .kind = INPUT_START,
+					     .value = event->payload,
+					     .raw = event->fields & FIELD_RAW ? event->raw : STR_EMPTY,
+					     .state = event->fields & FIELD_NEXT ? event->next : STR_EMPTY,
+					     .reason = event->fields & FIELD_CAUSE ? event->cause : STR_EMPTY,
+					     .variables = event->fields & FIELD_VARIABLES ? event->variables : NULL };
+	} else if (!replay->more) {
+		input = cause_of(replay, event, &replay->env.now_ms);
+	}
+	int code = feed(replay, &input, err);
+	replay->idle = replay->decided == decided ? replay->idle + 1 : 0;
+	if (code == 0 && !replay->over && replay->idle >= IDLE_MOST) {
+		char was[200];
+		describe(event, was);
+		diverge(replay, event->id,
+			"at event %llu %s was recorded, the new definition would not have come to it",
+			(unsigned long long)event->id, was);
 	}
 	return code;
 }
 
-/* ---- the recorded events ----------------------------------------------------------------------------- */
-
-static int read_recorded(struct replay *replay, const struct record *records, uint32_t count, struct wf_error *err)
+int replay_run(struct replay *replay, uint32_t events, bool last, struct wf_error *err)
 {
-	for (uint32_t i = 0; i < count; i++) {
-		struct record_reader reader;
-		struct event event;
-		int r = record_open(&records[i], &replay->arena, &reader, err);
-		while (r >= 0 && (r = record_next(&reader, &event, err)) > 0) {
-			if (!event_is_public(event.type))
-				continue;
-			MEM_GROW(replay->events, replay->capacity, replay->count + 1);
-			replay->events[replay->count++] = event;
-		}
-		if (r < 0)
-			return r;
+	uint64_t until = replay->decided + events;
+	for (uint32_t steps = 0; !replay->over; steps++) {
+		compare_ahead(replay);
+		if (replay->over)
+			break;
+		if (replay->at == replay->count && !last)
+			return REPLAY_WANTS;
+		if (replay->at == replay->count)
+			break; /* all that was recorded is as it is decided now */
+		if (replay->decided >= until || steps >= events)
+			return REPLAY_MORE;
+		int code = go_on(replay, err);
+		if (code < 0)
+			return code;
 	}
-	if (!replay->count || replay->events->type != EVENT_EXECUTION_STARTED || !replay->events->payload)
+	if (last && !replay->begun && !replay->over)
 		return error_set(err, ERR(CORRUPT), "the history does not begin with a start");
+	return REPLAY_ENDED;
+}
+
+const struct replay_result *replay_result(const struct replay *replay)
+{
+	return &replay->result;
+}
+
+/* ---- what was recorded ------------------------------------------------------------------------------- */
+
+int replay_fold(struct replay *replay, const struct record *record, struct wf_error *err)
+{
+	_cleanup_(arena_done) struct arena arena = { 0 };
+	struct record_reader reader;
+	struct event event;
+	int r = record_open_bare(record, &arena, &reader, err);
+	while (r >= 0 && (r = record_next(&reader, &event, err)) > 0) {
+		if (!event_is_public(event.type))
+			continue;
+		MEM_GROW(replay->types, replay->types_capacity, replay->types_count + 1);
+		replay->types[replay->types_count++] = (uint8_t)event.type;
+	}
+	return r < 0 ? r : execution_fold(replay->ended, record, err);
+}
+
+int replay_begin(struct replay *replay, struct wf_error *err)
+{
+	enum execution_status status = execution_status(replay->ended);
+	if (status == EXECUTION_RUNNING || status == EXECUTION_SUCCEEDED_)
+		return error_set(err, ERR(INVALID), "it is %s", execution_status_name(status));
+	check_frames(replay);
+	replay->cut = cut_of(replay->ended);
+	execution_free(TAKE(replay->ended));
 	return 0;
 }
 
-int core_replay(const struct execution *execution, const struct record *records, uint32_t count,
-		const struct core_env *env, struct replay_result *ret_result, struct wf_error *err)
+int replay_add(struct replay *replay, const struct record *record, struct wf_error *err)
 {
-	struct replay replay = { .env = *env, .result = ret_result };
-	*ret_result = (struct replay_result){ .compatible = true };
-	replay.env.task_token = no_token;
-	replay.env.activity_exists = NULL;
-	replay.env.test = NULL;
-	replay.env.dead_errors_count = 0;
-	int code = read_recorded(&replay, records, count, err);
-	if (code == 0) {
-		check_frames(&replay, execution);
-		uint64_t cut = cut_of(execution);
-		if (replay.count > cut)
-			replay.count = (size_t)cut;
+	struct record_reader reader;
+	struct event event;
+	if (replay->at == replay->count) {
+		replay->at = replay->count = 0;
+		arena_done(&replay->arena);
+		replay->arena = (struct arena){ 0 };
 	}
-	replay.execution = execution_new();
-	if (code == 0 && !replay.over)
-		code = run(&replay, err);
-	execution_free(replay.execution);
-	free(replay.events);
-	arena_done(&replay.arena);
-	return code;
+	/* Events point into their record. */
+	struct record copy = *record;
+	copy.bytes = arena_str(&replay->arena, record->bytes);
+	copy.blobs = ARENA_ARRAY(&replay->arena, struct str, record->blobs_count + 1);
+	for (uint32_t i = 0; i < record->blobs_count; i++)
+		copy.blobs[i] = arena_str(&replay->arena, record->blobs[i]);
+	int r = record_open(&copy, &replay->arena, &reader, err);
+	while (r >= 0 && (r = record_next(&reader, &event, err)) > 0) {
+		if (!event_is_public(event.type))
+			continue;
+		MEM_GROW(replay->events, replay->capacity, replay->count + 1);
+		replay->events[replay->count++] = event;
+	}
+	return r < 0 ? r : 0;
+}
+
+/* ---- life -------------------------------------------------------------------------------------------- */
+
+struct replay *replay_new(const struct core_env *env)
+{
+	struct replay *replay = NEW(struct replay);
+	*replay = (struct replay){ .env = *env, .result = { .compatible = true } };
+	replay->env.task_token = no_token;
+	replay->env.activity_exists = NULL;
+	replay->env.test = NULL;
+	replay->env.dead_errors_count = 0;
+	replay->ended = execution_new();
+	replay->execution = execution_new();
+	return replay;
+}
+
+void replay_free(struct replay *replay)
+{
+	if (!replay)
+		return;
+	execution_free(replay->ended);
+	execution_free(replay->execution);
+	free(replay->types);
+	free(replay->events);
+	free(replay->ahead);
+	arena_done(&replay->arena);
+	arena_done(&replay->ahead_arena);
+	free(replay);
 }

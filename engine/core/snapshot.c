@@ -250,7 +250,7 @@ void execution_snapshot(const struct execution *constant, struct buffer *out)
 	buffer_byte(out, SNAPSHOT_VERSION);
 	buffer_varint(out, codec.table.count);
 	for (uint32_t i = 0; i < codec.table.count; i++)
-		buffer_blob(out, value_text(codec.table.values[i]));
+		buffer_blob(out, value_text(codec.table.entries[i].value));
 	buffer_add(out, buffer_str(&codec.out));
 	payload_table_done(&codec.table);
 	buffer_done(&codec.out);

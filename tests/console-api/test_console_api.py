@@ -834,6 +834,79 @@ def test_actions_do_what_the_api_does(server):
     assert graph["direction"] == "right" and [node["name"] for node in graph["nodes"] if node["kind"] == "state"] == ["W"]
 
 
+def test_an_execution_becomes_a_test(server):
+    """Recorded with real programs and workers; played without any."""
+    server.stop()
+    with open(f"{server.folder}/config.json", "w") as file:
+        count = f"{server.folder}/count"
+        json.dump({"exec": {
+            "flaky": {"program": "/bin/sh", "args": ["-c", f"cat >/dev/null; test -e {count} && echo '{{\"ok\": 1}}' || {{ touch {count}; echo no >&2; exit 3; }}"],
+                      "output": "json"},
+            "twice": {"program": "/bin/sh", "args": ["-c", "cat"], "output": "json"}}}, file)
+    server.flags = ("--config", f"{server.folder}/config.json")
+    server.start()
+    activity = server.call("CreateActivity", name="work")["activityArn"]
+    task = lambda name: {"Type": "Task", "Resource": f"arn:ratchet:exec:::{name}"}
+    states = {
+        "Flaky": {**task("flaky"), "Retry": [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1}], "ResultPath": "$.flaky", "Next": "Each"},
+        "Each": {"Type": "Map", "ItemsPath": "$.items", "MaxConcurrency": 1, "ResultPath": "$.each", "Next": "Work",
+                 "ItemProcessor": {"StartAt": "Twice", "States": {"Twice": {**task("twice"), "End": True}}}},
+        "Work": {"Type": "Task", "Resource": activity, "ResultPath": "$.work", "Next": "Which",
+                 "Catch": [{"ErrorEquals": ["Work.Bad"], "ResultPath": "$.bad", "Next": "Which"}]},
+        "Which": {"Type": "Choice", "Choices": [{"Variable": "$.end", "StringEquals": "fail", "Next": "Fail"},
+                                                {"Variable": "$.end", "StringEquals": "never", "Next": "Never"}], "Default": "Done"},
+        "Fail": {"Type": "Fail", "Error": "Asked.For", "Cause": "why"}, "Never": {**task("twice"), "Next": "Done"}, "Done": {"Type": "Succeed"}}
+    machine = server.machine("Test-Me", states, "Flaky")
+    with open(f"{server.folder}/definition.json", "w") as file:
+        json.dump({"StartAt": "Flaky", "States": states}, file)
+
+    def work(**answer):
+        token = until(lambda: server.call("GetActivityTask", activityArn=activity).get("taskToken"), 70)
+        server.call("SendTask" + ("Failure" if "error" in answer else "Success"), taskToken=token, **answer)
+
+    def play(arn, change=None):
+        got = subprocess.run([BINARY, "history", arn, "--as-test", "--endpoint", server.url], capture_output=True, timeout=30)
+        assert got.returncode == 0, got
+        test = json.loads(got.stdout)
+        assert test == server.of(arn, "/mock-test")
+        if change:
+            change(test)
+        with open(f"{server.folder}/test.json", "w") as file:
+            json.dump(test, file)
+        played = subprocess.run([BINARY, "run", f"{server.folder}/definition.json", "--test", f"{server.folder}/test.json", "--time-scale", "100"],
+                                capture_output=True, timeout=60)
+        return played, test
+
+    for end, answer in ("ok", {"output": '{"done": true}'}), ("fail", {"error": "Work.Bad", "cause": "broken"}):
+        arn = server.run(machine, name=end, input={"items": [{"n": 1}, {"n": 2}], "end": end})
+        work(**answer)
+        server.wait_ended(arn)
+        described = server.call("DescribeExecution", executionArn=arn)
+        assert described["status"] == ("SUCCEEDED" if end == "ok" else "FAILED"), described
+        played, test = play(arn)
+        assert played.returncode == 0 and b"as expected" in played.stderr, played
+        assert test["Ratchet"]["Concurrent"] == [] and test["Ratchet"]["CutOff"] == [], test
+        assert test["StateMachines"]["Test-Me"]["TestCases"][end] == {"Flaky": "Flaky", "Twice": "Twice", "Work": "Work", "Never": "Not recorded"}, test
+        assert list(test["MockedResponses"]["Twice"]) == ["0", "1"]
+    assert test["Ratchet"]["Error"] == "Asked.For" and "Output" not in test["Ratchet"]
+    played, _ = play(arn, lambda test: test["Ratchet"].update(Error="Another"))
+    assert played.returncode == 1 and b'Error differs: expected "Another", found "Asked.For"' in played.stderr, played
+    played, _ = play(arn, lambda test: test["MockedResponses"]["Work"].update({"0": {"Throw": {"Error": "Work.Worse"}}}))
+    assert played.returncode == 1 and b'found "Work.Worse"' in played.stderr, played
+    waits = server.machine("W", {"W": {"Type": "Wait", "Seconds": 100, "End": True}}, "W")
+    running = server.run(waits)
+    refused = lambda arn: server.request("/v1/executions/" + urllib.parse.quote(arn, safe="") + "/mock-test")
+    assert refused(running)[0] == 409 and "not ended" in refused(running)[1]["error"]["message"]
+    server.call("StopExecution", executionArn=running)
+    server.wait_ended(running)
+    assert refused(running)[0] == 409
+    server.call("RedriveExecution", executionArn=arn)
+    server.wait_ended(arn)
+    assert refused(arn)[0] == 409 and "redriven" in refused(arn)[1]["error"]["message"]
+    nothing = subprocess.run([BINARY, "run", f"{server.folder}/definition.json", "--test", f"{server.folder}/config.json"], capture_output=True)
+    assert nothing.returncode == 2 and b"is no test" in nothing.stderr, nothing
+
+
 def test_an_execution_runs_again_from_one_of_its_states(server):
     machine = server.machine("Sum", {
         "A": {"Type": "Pass", "Assign": {"first": "{% $states.input.n %}", "old": "yes"}, "Output": {"n": "{% $states.input.n + 1 %}"}, "Next": "B"},

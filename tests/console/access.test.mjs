@@ -79,6 +79,22 @@ export const tests = {
       }
   },
 
+  async 'at four hundred pixels a failure is read and its execution redriven'(ground) {
+    const page = await ground.open('/', { width: 400, height: 800 });
+    await page.getByRole('region', { name: 'Newest failures' }).getByRole('link', { name: 'a-1' }).click();
+    await page.locator('.banner').getByText('Carrier.Busy').waitFor();
+    const panel = page.getByRole('tabpanel');
+    await panel.scrollIntoViewIfNeeded();
+    await page.getByRole('tab', { name: 'Input', exact: true }).click();
+    await panel.getByText('"items"').waitFor();
+    const order = await page.evaluate(() => ['Graph', 'Moment', 'Inspector', 'Timeline', 'Outline'].map((name) => document.querySelector(`[aria-label=${name}]`).getBoundingClientRect().top));
+    equal(order, [...order].sort((a, b) => a - b), 'what stands first');
+    await page.getByRole('button', { name: 'Redrive …' }).click();
+    const button = page.getByRole('button', { name: 'Redrive 1 execution' });
+    const box = await button.boundingBox();
+    assert(box.x >= 0 && box.x + box.width <= 400 && box.y + box.height <= 800, `out of reach: ${JSON.stringify(box)}`);
+  },
+
   async 'what can be pressed is at least twenty-four pixels'(ground) {
     for (const path of ground.screens) {
       const page = await ground.open(path);

@@ -1,6 +1,6 @@
 // The graph: everything is there, nothing overlaps, what failed is seen. Points 2 and 3.
 import { cpus, loadavg } from 'node:os';
-import { assert, equal, executionUrl, sleep, until } from './harness.mjs';
+import { assert, equal, executionUrl, sleep, until, within } from './harness.mjs';
 import { ground as makeGround, items, orderInput } from './ground.mjs';
 import { items as itemsMachine, long, order } from './machines.mjs';
 
@@ -93,6 +93,16 @@ export const tests = {
     const graph = await graphOf(ground, ground.failed);
     const around = (node) => (node.parent === null ? [] : [node.parent, ...around(graph.nodes[node.parent])]);
     const boxes = graph.nodes.filter(({ kind }) => kind !== 'branch');
+    // The boxes as the browser draws them are those of the server, none left out.
+    const drawn = await page.locator('[data-node]').evaluateAll((nodes) => {
+      const all = document.querySelector('.graph-all').getScreenCTM().inverse();
+      return nodes.map((node) => {
+        const { left, top, width, height } = node.querySelector('.g-box').getBoundingClientRect();
+        const corner = new DOMPoint(left, top).matrixTransform(all);
+        return { id: Number(node.dataset.node), x: corner.x, y: corner.y, w: width * all.a, h: height * all.a };
+      });
+    });
+    for (const { id, ...box } of drawn) for (const side of ['x', 'y', 'w', 'h']) assert(Math.abs(box[side] - graph.nodes[id][side]) < 3, `${graph.nodes[id].name} is drawn elsewhere: ${JSON.stringify(box)}`);
     for (const a of boxes)
       for (const b of boxes) {
         if (a.id >= b.id || around(a).includes(b.id) || around(b).includes(a.id)) continue;
@@ -145,17 +155,24 @@ export const tests = {
   },
 
   async 'a thousand states can be used within a second'(ground) {
-    const page = await ground.open('/');
-    await page.getByRole('heading', { name: 'Overview' }).waitFor();
-    const took = await page.evaluate(async (path) => {
-      const began = performance.now();
-      history.pushState(null, '', path);
-      dispatchEvent(new PopStateEvent('popstate'));
-      while (!document.querySelector('[data-node]') || !document.querySelector('.outline-row')) await new Promise(requestAnimationFrame);
-      return performance.now() - began;
-    }, `/executions/${encodeURIComponent(ground.long)}`);
-    assert(took <= 1000, `${took} ms`);
-    return `${Math.round(took)} ms`;
+    // Used: the boxes and the outline are there, and a box that is chosen is shown as chosen.
+    return within(1000, async () => {
+      const page = await ground.open('/');
+      await page.getByRole('heading', { name: 'Overview' }).waitFor();
+      return page.evaluate(async (path) => {
+        const there = async (selector) => {
+          while (!document.querySelector(selector)) await new Promise(requestAnimationFrame);
+          return document.querySelector(selector);
+        };
+        const began = performance.now();
+        history.pushState(null, '', path);
+        dispatchEvent(new PopStateEvent('popstate'));
+        await there('.outline-row');
+        (await there('[data-node]')).dispatchEvent(new MouseEvent('click', { bubbles: true }));
+        await there('.g-selected');
+        return performance.now() - began;
+      }, `/executions/${encodeURIComponent(ground.long)}`);
+    });
   },
 
   async 'zoom, pan and slider of a thousand states take at most thirty-three milliseconds a frame'(ground) {
@@ -164,25 +181,34 @@ export const tests = {
     await page.getByRole('button', { name: /^Fit/ }).click();
     await sleep(300);
     const wheel = (delta) => `document.querySelector('.graph-svg').dispatchEvent(new WheelEvent('wheel', { deltaY: step < 30 ? -${delta} : ${delta}, clientX: 600, clientY: 350, bubbles: true, cancelable: true }))`;
+    // Of a machine on which empty frames come late the frames say nothing of the page: there its processor time counts.
     const calm = (await framesWhile(page, '')) <= 18 && loadavg()[0] < cpus().length;
     const measure = calm ? framesWhile : costWhile;
-    const zoom = await measure(page, wheel(90));
-    for (let step = 0; step < 20 && (await page.locator('[data-node]').count()) === 0; step++) await page.getByRole('button', { name: 'Zoom in' }).click();
-    const pan = await measure(page, "document.querySelector('.graph-svg').dispatchEvent(new WheelEvent('wheel', { deltaY: step < 30 ? 60 : -60, shiftKey: true, bubbles: true, cancelable: true }))");
-    const slide = await measure(page, "const input = document.querySelector('.slider input'); input.value = String(1 + step * 33); input.dispatchEvent(new Event('input', { bubbles: true }))");
-    const note = `${calm ? 'frames' : 'processor time, for the machine is busy'}: zoom ${zoom.toFixed(1)}, pan ${pan.toFixed(1)}, slider ${slide.toFixed(1)} ms`;
-    assert(Math.max(zoom, pan, slide) <= 34, note);
-    return note;
+    const pointer = (name, x, y) => `new PointerEvent('pointer${name}', { clientX: ${x}, clientY: ${y}, button: 0, buttons: 1, pointerId: 1, bubbles: true })`;
+    const drag = `const svg = document.querySelector('.graph-svg'); svg.setPointerCapture = () => {};
+      if (step === 0) svg.dispatchEvent(${pointer('down', 700, 400)});
+      svg.dispatchEvent(${pointer('move', '700 + step * 3', '400 - (step < 30 ? step : 60 - step) * 40')});
+      if (step === 59) svg.dispatchEvent(${pointer('up', 877, 400)});`;
+    const note = await within(33.4, async () => {
+      await page.getByRole('button', { name: /^Fit/ }).click();
+      const zoom = await measure(page, wheel(90));
+      for (let step = 0; step < 20 && (await page.locator('[data-node]').count()) === 0; step++) await page.getByRole('button', { name: 'Zoom in' }).click();
+      const pan = await measure(page, drag);
+      const slide = await measure(page, "const input = document.querySelector('.slider input'); input.value = String(1 + step * 33); input.dispatchEvent(new Event('input', { bubbles: true }))");
+      return [zoom, pan, slide];
+    });
+    return `zoom, pan, slider ${note} (${calm ? 'frames' : 'processor time'})`;
   },
 
   async 'a thousand states cost at most fifteen hundred elements at any zoom'(ground) {
     const page = await ground.open(executionUrl(ground.server, ground.long));
     await page.locator('[data-node]').first().waitFor();
     let most = 0;
-    for (let step = 0; step < 14; step++) {
-      most = Math.max(most, await page.evaluate(() => document.querySelectorAll('*').length));
-      await page.getByRole('button', { name: 'Zoom out' }).click();
-    }
+    for (const [button, steps] of [['Zoom in', 4], ['Zoom out', 22], ['Zoom in', 20]])
+      for (let step = 0; step < steps; step++) {
+        await page.getByRole('button', { name: button }).click();
+        most = Math.max(most, await page.evaluate(() => document.querySelectorAll('*').length));
+      }
     assert(most <= 1500, `${most} elements`);
     return `${most}`;
   },
@@ -195,15 +221,12 @@ export const tests = {
     const canvas = page.locator('.items-picture canvas');
     await until('the picture', async () => (await canvas.count()) && (await canvas.getAttribute('data-draw-ms')), 30_000);
     assert(/10000 items/.test(await canvas.getAttribute('aria-label')), await canvas.getAttribute('aria-label'));
-    const times = [];
-    for (let draw = 0; draw < 5; draw++) {
-      await page.setViewportSize({ width: 1500 - draw * 10, height: 980 });
-      await sleep(150);
-      times.push(Number(await canvas.getAttribute('data-draw-ms')));
-    }
-    // The middle one: on a busy machine somebody else may have the processor in the midst of a drawing.
-    const usual = times.sort((a, b) => a - b)[2];
-    assert(usual <= 50, `${times} ms`);
-    return `${usual.toFixed(1)} ms`;
+    let width = 1500;
+    const draw = async () => {
+      await canvas.evaluate((element) => delete element.dataset.drawMs);
+      await page.setViewportSize({ width: (width -= 10), height: 980 });
+      return Number(await until('another drawing', () => canvas.getAttribute('data-draw-ms')));
+    };
+    return within(50, async () => [await draw(), await draw(), await draw()]);
   },
 };

@@ -2,7 +2,7 @@
 // and the two together. Whatever is started here is ended here.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
@@ -34,6 +34,24 @@ export async function until(what, ask, ms = 10_000, every = 30) {
     if (Date.now() > end) throw new Error(`waited ${ms} ms for: ${what}`);
     await sleep(every);
   }
+}
+
+// A time that must not be above `most` ms, or a list of such. Others may have the processor at that moment: then it is
+// measured again, three times at most, and the note says so. On a machine that is not busy the first one counts.
+export async function within(most, measure) {
+  const tried = [];
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const busy = loadavg()[0] > cpus().length / 2;
+    const found = await measure();
+    tried.push(found);
+    if (Math.max(...[found].flat()) <= most) break;
+    if (!busy) break;
+  }
+  const last = tried.at(-1);
+  const words = (found) => [found].flat().map((ms) => Math.round(ms * 10) / 10).join(', ');
+  const note = `${words(last)} ms${tried.length > 1 ? `, on a busy machine; before it ${tried.slice(0, -1).map(words).join(' and ')}` : ''}`;
+  assert([last].flat().every((ms) => ms <= most), `${note}; ${most} are allowed`);
+  return note;
 }
 
 export class Server {

@@ -1,6 +1,5 @@
 // What others wrote is text, whatever it looks like, and never too much. Point 10.
-import { cpus, loadavg } from 'node:os';
-import { assert, equal, executionUrl, Server, until } from './harness.mjs';
+import { assert, equal, executionUrl, Server, until, within } from './harness.mjs';
 import { ground as makeGround } from './ground.mjs';
 import { hostile, LONG_NAME } from './machines.mjs';
 
@@ -45,24 +44,28 @@ export const tests = {
     const row = (index) => ({ id: index, name: `row ${index}`, text: '<i>x</i>'.repeat(20) });
     const arn = await server.run(machine, 'l-1', { rows: Array.from({ length: 25_000 }, (_, index) => row(index)), long: 'y'.repeat(200_000) });
     await server.ends(arn, 30_000);
-    const page = await ground.open(executionUrl(server, arn, '?state=End&tab=input'));
-    await page.evaluate(() => {
-      window.slow = [];
-      new PerformanceObserver((list) => window.slow.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask', buffered: true });
+    const note = await within(200, async () => {
+      const page = await ground.open(executionUrl(server, arn, '?state=End&tab=input'));
+      await page.evaluate(() => {
+        window.slow = [];
+        new PerformanceObserver((list) => window.slow.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask', buffered: true });
+      });
+      await page.getByRole('button', { name: /^Load input \(\d\.\d MiB\)/ }).click();
+      await page.getByRole('button', { name: /"rows"/ }).click();
+      await page.getByText('… 24900 more').waitFor();
+      await page.getByText(/… \d+ more characters/).waitFor();
+      await page.getByRole('tab', { name: 'Output', exact: true }).click(); // the page can be used meanwhile
+      await page.getByRole('button', { name: /^Load output/ }).waitFor();
+      await page.waitForTimeout(200);
+      return Math.max(0, ...(await page.evaluate(() => window.slow)));
     });
-    const load = page.getByRole('button', { name: /^Load input \(\d\.\d MiB\)/ });
-    await load.click();
-    await page.getByRole('button', { name: /"rows"/ }).click();
-    await page.getByText('… 24900 more').waitFor();
+    const page = ground.shown;
+    await page.getByRole('tab', { name: 'Input', exact: true }).click();
+    await page.getByRole('button', { name: /^Load input/ }).click();
     await page.getByText(/… \d+ more characters/).waitFor();
-    await page.waitForTimeout(200);
-    const slow = await page.evaluate(() => window.slow);
-    // On a machine that others keep busy the page waits for the processor too.
-    const most = loadavg()[0] < cpus().length ? 200 : 600;
-    assert(Math.max(0, ...slow) <= most, `the page stood still for ${slow} ms, ${most} are allowed`);
     equal(await page.locator('.json i').count(), 0, 'markup');
     assert((await page.evaluate(() => document.querySelectorAll('*').length)) < 4000, 'elements');
-    return `longest ${Math.round(Math.max(0, ...slow))} ms`;
+    return `longest ${note}`;
   },
 
   async 'an input of five megabytes is not asked for before it is wanted'(ground) {

@@ -27,13 +27,21 @@ export const tests = {
     return `${(size / 1024).toFixed(1)} KiB`;
   },
 
-  async 'nothing is asked of anybody else and no editor is loaded'({ open, browser, server }) {
-    const page = await open('/executions');
-    await page.getByRole('heading', { name: 'Executions' }).waitFor();
-    for (const { name } of await fetched(page)) {
-      assert(name.startsWith(server.url), `asked for ${name}`);
-      assert(!/codemirror|editor/i.test(name), `loaded ${name}`);
+  async 'nothing is asked of anybody else and no screen loads more than the first'({ open, browser, server }) {
+    const arn = await server.run(await server.deploy('one', { StartAt: 'A', States: { A: { Type: 'Pass', End: true } } }), 'one-1');
+    const files = new Map();
+    for (const path of ['/', '/executions', `/executions/${encodeURIComponent(arn)}`, '/dlq', '/machines', '/machines/one?tab=definition', '/login']) {
+      const page = await open(path);
+      await page.getByRole('heading', { level: 1 }).waitFor({ state: 'attached' });
+      await page.waitForTimeout(150);
+      for (const { name } of await fetched(page)) {
+        assert(name.startsWith(server.url), `${path} asked for ${name}`);
+        if (new URL(name).pathname.startsWith('/assets/')) files.set(new URL(name).pathname, path);
+      }
     }
+    const kinds = [...files.keys()].map((path) => path.replace(/-[A-Z0-9]{8}\.|-[0-9a-f]{8}\./, '.')).sort();
+    equal(kinds, [...new Set(kinds)], 'files that came twice');
+    assert(!kinds.some((name) => /codemirror|editor/i.test(name)), `an editor: ${kinds}`);
     equal(browser.foreign, [], 'asked of others');
   },
 

@@ -1,14 +1,14 @@
 // Runs the console's tests against the real binary in a real browser.
 //
-//     run.mjs --ratchet BINARY --out FOLDER [--only TEXT]
+//     run.mjs --ratchet BINARY --out FOLDER [--files NAME,…] [--only TEXT]
 //
-// Pictures of every screen go to FOLDER. Each test is a sentence; --only runs those that contain TEXT. The last line is
-// 'N passed, N failed, N skipped'.
+// Pictures of every screen go to FOLDER. Each test is a sentence; --only runs those that contain TEXT,
+// --files those of these files. The last line is 'N passed, N failed, N skipped'.
 import { ensureFolder, findBrowser } from './harness.mjs';
 
-const FILES = ['page', 'list', 'graph', 'live', 'moment', 'redrive', 'keys', 'access', 'login', 'link', 'hostile', 'media', 'pictures'];
+const FILES = ['page', 'list', 'views', 'graph', 'collapse', 'live', 'moment', 'redrive', 'keys', 'access', 'login', 'link', 'hostile', 'media', 'pictures'];
 
-const options = { out: '', ratchet: '', only: '' };
+const options = { out: '', ratchet: '', only: '', files: FILES.join() };
 for (let i = 2; i < process.argv.length; i++) {
   const word = process.argv[i];
   if (word.startsWith('--') && word.slice(2) in options) options[word.slice(2)] = process.argv[++i];
@@ -27,7 +27,7 @@ if (!findBrowser()) {
   process.exit(0);
 }
 ensureFolder(options.out);
-for (const file of FILES) {
+for (const file of options.files.split(',')) {
   const { tests, prepare } = await import(`./${file}.test.mjs`);
   const wanted = Object.entries(tests).filter(([name]) => name.includes(options.only));
   if (!wanted.length) continue;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The console's tests as meson runs them: fetches what they need (playwright-core, axe-core, the type checker), then run.mjs.
 #
-#   run.sh --ratchet BINARY --out FOLDER [--only TEXT]
+#   run.sh --ratchet BINARY --out FOLDER [--files NAME,…] [--only TEXT]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 web=$here/../../visualizer/web

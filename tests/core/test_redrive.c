@@ -282,6 +282,27 @@ static void an_error_of_the_policy_is_neither_retried_nor_caught(void **state)
 #define TWO(a, b) "{\"StartAt\":\"A\",\"States\":{" a ",\"P\":{\"Type\":\"Pass\",\"Next\":\"B\"}," b "}}"
 #define OLD TWO(TASK("A", ",\"Next\":\"P\",\"Retry\":[{\"ErrorEquals\":[\"E\"]}]"), TASK("B", ",\"End\":true"))
 
+/* `events` at a time, `piece` records at a time. */
+static struct replay_result replay_in_steps(const struct record *records, uint32_t count, const struct core_env *env, uint32_t events,
+					    uint32_t piece)
+{
+	struct wf_error err = { 0 };
+	struct replay *replay = replay_new(env);
+	for (uint32_t i = 0; i < count; i++)
+		assert_int_equal(replay_fold(replay, &records[i], &err), 0);
+	assert_int_equal(replay_begin(replay, &err), 0);
+	uint32_t at = 0;
+	int state;
+	while ((state = replay_run(replay, events, at == count, &err)) != REPLAY_ENDED) {
+		assert_true(state >= 0);
+		for (uint32_t i = 0; state == REPLAY_WANTS && i < piece && at < count; i++)
+			assert_int_equal(replay_add(replay, &records[at++], &err), 0);
+	}
+	struct replay_result result = *replay_result(replay);
+	replay_free(replay);
+	return result;
+}
+
 /* One try of A fails, the next one is answered; B fails. */
 static struct replay_result replayed(const char *definition)
 {
@@ -312,9 +333,11 @@ static struct replay_result replayed(const char *definition)
 	assert_int_equal(program_compile(str_of(definition), NULL, &compiled, &diagnostics, &program), 0);
 	struct core_env env = hand.env;
 	env.program = program;
-	struct replay_result result;
-	struct wf_error err = { 0 };
-	assert_int_equal(core_replay(hand.execution, records, count, &env, &result, &err), 0);
+	struct replay_result result = replay_in_steps(records, count, &env, 1000, count);
+	/* However small the steps and the pieces are. */
+	struct replay_result small = replay_in_steps(records, count, &env, 1, 1);
+	assert_true(result.compatible == small.compatible && result.event_id == small.event_id &&
+		    strcmp(result.what, small.what) == 0);
 	program_unref(program);
 	arena_done(&compiled);
 	arena_done(&kept);

@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import time
 import urllib.parse
 
@@ -107,6 +108,42 @@ class Story:
         described = self.server.call("DescribeStateMachineForExecution", {"executionArn": arn})
         self.checks.that("Catch" in described["definition"], "it runs the newest definition")
 
+    def previews(self):
+        arn = self.server.send("GET", "/v1/dead-letters")["deadLetters"][0]["executionArn"]
+        preview = self.server.send("POST", "/v1/dead-letters/preview", {"executions": [arn]})["preview"]
+        self.server.kill()
+        self.server.start()
+        for path in ("/v1/redrive-jobs", "/v1/dead-letters/discard"):
+            problem = refused(lambda: self.server.send("POST", path, {"preview": preview}))
+            self.checks.that("404" in problem and "There is no such preview, or it has expired: make one again" in problem, f"a preview ends with its server: {problem}")
+
+    def long_histories(self):
+        """A long history is replayed in slices: others are served meanwhile."""
+        def loop(resource):
+            return json.dumps({"StartAt": "Begin", "States": {
+                "Begin": {"Type": "Pass", "Result": {"n": 0}, "Next": "Enough"},
+                "Enough": {"Type": "Choice", "Choices": [{"Variable": "$.n", "NumericGreaterThanEquals": 75000, "Next": "Work"}], "Default": "More"},
+                "More": {"Type": "Pass", "Parameters": {"n.$": "States.MathAdd($.n, 1)"}, "Next": "Enough"},
+                "Work": {"Type": "Task", "Resource": resource, "End": True}}})
+        machine = self.server.call("CreateStateMachine", {"name": "long", "definition": loop("arn:ratchet:exec:::broken"), "roleArn": ROLE})["stateMachineArn"]
+        arn = self.begin("long", machine=machine)
+        wait_until(lambda: self.letters("machine=long") == ["long"], 60, "it fails")
+        self.server.call("UpdateStateMachine", {"stateMachineArn": machine, "definition": loop("arn:ratchet:exec:::fine")})
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(self.server.send("POST", "/v1/dead-letters/preview", {"executions": [arn], "definition": "newest"})))
+        asking.start()
+        began, worst = time.monotonic(), 0
+        while not answers and asking.is_alive():
+            asked = time.monotonic()
+            self.server.call("DescribeExecution", {"executionArn": arn})
+            worst = max(worst, time.monotonic() - asked)
+        asking.join()
+        took = time.monotonic() - began
+        self.checks.that(answers[0]["executions"][0]["compatible"], f"300,000 events are replayed: {answers}")
+        self.checks.that(worst < max(took / 3, 0.05), f"others are served meanwhile: it took {took:.3f} s, and another waited {worst:.3f} s")
+        job = self.job({"executions": [arn], "definition": "newest"})
+        self.checks.that(job["succeeded"] == 1, f"{job}")
+
     def pausing(self):
         machine = self.server.call("CreateStateMachine", {"name": "slow", "definition": definition(), "roleArn": ROLE})["stateMachineArn"]
         for n in range(6):
@@ -138,7 +175,8 @@ def main():
     options = parser.parse_args()
     folder, checks = tempfile.mkdtemp(prefix="ratchet-dead-"), Checks()
     with open(f"{folder}/ratchet.yaml", "w") as file:
-        json.dump({"exec": {"broken": {"program": "/bin/sh", "args": ["-c", "exit 3"], "max_concurrent": 4}}, "machines": {"wo*": {"dead_letters": {"aborted": True}}}}, file)
+        json.dump({"exec": {"broken": {"program": "/bin/sh", "args": ["-c", "exit 3"], "max_concurrent": 4}, "fine": {"program": "/bin/true"}},
+                   "limits": {"history_events": 400000}, "machines": {"wo*": {"dead_letters": {"aborted": True}}}}, file)
     os.environ["RATCHET_CONFIG"] = f"{folder}/ratchet.yaml"
     server = Server(options.ratchet, folder)
     server.start()
@@ -147,7 +185,9 @@ def main():
         story.policies()
         story.looking()
         story.redriving()
+        story.previews()
         story.pausing()
+        story.long_histories()
     finally:
         server.kill()
         shutil.rmtree(folder, ignore_errors=True)

@@ -100,12 +100,54 @@ def run(options, folder, checks):
     checks.that(all(count >= 2 for count in Target.refusals.values()), "one that was refused is sent again")
 
 
+def expiring(options, folder, checks):
+    """Letters that expire soon are told once a day, on a clock whose day has 9 s."""
+    os.makedirs(f"{folder}/expiring")
+    Target.taken.clear()
+    target = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Target)
+    threading.Thread(target=target.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{target.server_port}/events"
+    with open(f"{folder}/expiring/ratchet.yaml", "w") as file:
+        json.dump({"store": "memory:", "time_scale": 10000, "machines": {"soon": {"dead_letters": {"retentionDays": 2, "warnDays": 1}}},
+                   "targets": {"ops": {"url": url, "secret": {"env": "NOTIFY_SECRET"}, "events": ["EXPIRING"], "timeout_s": 300, "give_up_hours": 2160},
+                               "other": {"url": url, "machines": ["late*"]}, "quiet": {"url": url, "events": ["SUCCEEDED"]}}}, file)
+    server = ConfiguredServer(options.ratchet, f"{folder}/expiring", store="memory:")
+    server.start()
+    try:
+        for name in ("soon", "late"):
+            machine = server.call("CreateStateMachine", {"name": name, "definition": json.dumps(DEFINITION), "roleArn": "arn:aws:iam::000000000000:role/test"})["stateMachineArn"]
+            failed = server.call("StartExecution", {"stateMachineArn": machine, "name": "e", "input": "{}"})["executionArn"]
+            if name == "soon":
+                arn = failed
+        kind = "Ratchet Dead Letters Expiring"
+        told = lambda: [(event, signature, body) for event, signature, body in Target.taken if event["detail-type"] == kind]  # noqa: E731
+        wait_until(told, 70, "targets are told that letters expire soon")
+        metrics = server.send("GET", "/metrics", raw=True)
+        wait_until(lambda: server.send("GET", "/v1/dead-letters?machine=soon")["deadLetters"] == [], 90, "the letter goes")
+        execution = server.call("DescribeExecution", {"executionArn": arn})
+    finally:
+        server.kill()
+        target.shutdown()
+    event, signature, body = told()[0]
+    detail = event["detail"]
+    checks.that(len({event["id"] for event, _, _ in told()}) <= 2, f"once a day: {told()}")
+    checks.that(event["source"] == "ratchet" and event["resources"] == [detail["stateMachineArn"]] and signature_is_good(signature, body), f"{event}")
+    checks.that(detail["stateMachineName"] == "soon" and detail["deadLetters"] == 1 and detail["expiryDate"] - detail["oldestDate"] == 2 * 86400000, f"{detail}")
+    checks.that(not [event for event, _, _ in Target.taken if event["detail-type"] != kind and event["detail"]["name"] == "e" and "soon" in event["detail"]["stateMachineArn"]],
+                "who asks for EXPIRING only is told nothing else")
+    checks.that('ratchet_dead_letters_expire_seconds{state_machine="soon"}' in metrics and "ratchet_dead_letters_expiry_warnings_total 1" in metrics
+                and '"late"' not in metrics.split("expire_seconds")[2], metrics[metrics.find("ratchet_dead_letters"):][:1500])
+    checks.that(execution["status"] == "FAILED", "the execution stays")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--ratchet", required=True)
     folder, checks = tempfile.mkdtemp(prefix="ratchet-notify-"), Checks()
     try:
-        run(parser.parse_args(), folder, checks)
+        options = parser.parse_args()
+        run(options, folder, checks)
+        expiring(options, folder, checks)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(f"{checks.passed} passed, {checks.failed} failed, 0 skipped")

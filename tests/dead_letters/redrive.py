@@ -42,13 +42,14 @@ local = threading.local()
 
 
 class Server:
-    def __init__(self, binary, folder):
+    def __init__(self, binary, folder, store=None):
         self.binary, self.folder, self.process, self.port = binary, folder, None, 0
+        self.store = store or f"sqlite:{folder}/db"
 
     def start(self):
         log = open(os.path.join(self.folder, "serve.log"), "ab")
         self.process = subprocess.Popen(
-            [self.binary, "serve", "--listen", f"127.0.0.1:{self.port}", "--store", f"sqlite:{self.folder}/db"],
+            [self.binary, "serve", "--listen", f"127.0.0.1:{self.port}", "--store", self.store],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
         line = self.process.stdout.readline().decode().strip()
         self.port = int(line.rsplit(":", 1)[1])
@@ -63,7 +64,7 @@ class Server:
         self.process.wait(timeout=60)
         self.process.stdout.close()
 
-    def send(self, method, path, body=None, headers=None):
+    def send(self, method, path, body=None, headers=None, raw=False):
         """One request on the thread's own connection, again when the server went away under it."""
         for attempt in range(100):
             connection = getattr(local, "connection", None)
@@ -80,7 +81,7 @@ class Server:
                 continue
             if answer.status >= 300:
                 raise RuntimeError(f"{method} {path}: {answer.status} {text[:300]!r}")
-            return json.loads(text)
+            return text.decode() if raw else json.loads(text)
         raise RuntimeError(f"{method} {path}: no answer")
 
     def call(self, operation, body):

@@ -274,9 +274,10 @@ static struct totals run_seeds(uint64_t count, bool lie)
 		run_seed(seed, lie, &totals);
 		print_progress(totals.runs, count, "seeds");
 	}
-	print_message("           seeds %llu to %llu: the power went %llu times; %llu executions acknowledged; %llu sectors dropped, %llu writes torn\n",
-		      (unsigned long long)first, (unsigned long long)(first + count - 1), (unsigned long long)(power_vfs.cuts - cuts),
-		      (unsigned long long)totals.acknowledged, (unsigned long long)(power_vfs.dropped - dropped), (unsigned long long)(power_vfs.torn - torn));
+	if (!lie)
+		print_message("           seeds %llu to %llu: the power went %llu times; %llu executions acknowledged; %llu sectors dropped, %llu writes torn\n",
+			      (unsigned long long)first, (unsigned long long)(first + count - 1), (unsigned long long)(power_vfs.cuts - cuts),
+			      (unsigned long long)totals.acknowledged, (unsigned long long)(power_vfs.dropped - dropped), (unsigned long long)(power_vfs.torn - torn));
 	return totals;
 }
 

@@ -891,7 +891,7 @@ void client_check_end(struct client *client)
 		if (plan->name[0] && !fact)
 			sim_fail(sim, "%s was started, and is not there", plan->name);
 		if (fact)
-			sim->outcomes[i] = (struct outcome){ .there = true, .stopped = fact->stop_asked || plan->verdict.ambiguous || leaves_open(&plan->verdict), .end = fact->end,
+			sim->outcomes[i] = (struct came_to){ .there = true, .stopped = fact->stop_asked || plan->verdict.ambiguous || leaves_open(&plan->verdict), .end = fact->end,
 							     .output = fact->output ? mem_strdup(fact->output) : NULL,
 							     .error = fact->error ? mem_strdup(fact->error) : NULL,
 							     .cause = fact->cause ? mem_strdup(fact->cause) : NULL };

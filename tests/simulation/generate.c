@@ -12,7 +12,7 @@
 struct maker {
 	struct random *plan;
 	unsigned names;
-	bool bulky;
+	bool bulky, functions;
 	int budget; /* states that may still be made */
 	unsigned index, count; /* this machine, and how many there are */
 	bool express, express_last; /* this one is Express; the last one is */
@@ -275,6 +275,22 @@ static void make_activity(struct maker *maker, const struct step *step)
 	put(step->states, step->name, state);
 }
 
+/* A function of ours. That its worker could not begin, crashed or was too slow is no failure of it. */
+static void make_function(struct maker *maker, const struct step *step)
+{
+	static const char *const names[] = { "fn-echo", "fn-add", "fn-odd" };
+	char *arn = mem_printf("arn:aws:lambda:us-east-1:000000000000:function:%s", names[draw(maker, 3)]);
+	json_t *state = json_pack("{s:s, s:s, s:o, s:[{s:[s,s,s,s,s], s:i, s:i, s:f}]}", "Type", "Task", "Resource", arn, "Parameters", narrowed(), "Retry",
+				  "ErrorEquals", "Runtime.ExitError", "Runtime.StartFailed", "Runtime.InvalidEntrypoint", "Sandbox.Timedout",
+				  "Lambda.TooManyRequestsException", "IntervalSeconds", 2 + (int)draw(maker, 10), "MaxAttempts", 1000, "BackoffRate", 1.0);
+	free(arn);
+	add_result(maker, state, true);
+	if (step->later_count && one_in(maker, 2))
+		add_catch(maker, state, step->later, step->later_count);
+	go_on(state, step->next);
+	put(step->states, step->name, state);
+}
+
 static void make_wait(struct maker *maker, const struct step *step)
 {
 	static const int seconds[] = { 1, 2, 3, 7, 20, 65, 90, 300 };
@@ -401,6 +417,8 @@ static void make_step(struct maker *maker, const struct step *step)
 	unsigned kind = draw(maker, 20);
 	if (!step->next && one_in(maker, 5))
 		make_end(maker, step);
+	else if (kind < 4 && maker->functions)
+		make_function(maker, step);
 	else if (kind < 5)
 		make_task(maker, step);
 	else if (kind < 7 && maker->index + 1 < maker->count)
@@ -488,12 +506,12 @@ static bool has_open_end(json_t *machine)
 	return false;
 }
 
-json_t *generate_machine(struct random *plan, bool bulky, unsigned index, unsigned count, bool express_last)
+json_t *generate_machine(struct random *plan, bool bulky, bool functions, unsigned index, unsigned count, bool express_last)
 {
-	struct maker maker = { .plan = plan, .bulky = bulky, .budget = 14, .index = index, .count = count, .express_last = express_last,
+	struct maker maker = { .plan = plan, .bulky = bulky, .functions = functions, .budget = 14, .index = index, .count = count, .express_last = express_last,
 			       .express = express_last && index == count - 1 };
 	json_t *machine = make_scope(&maker, 0);
-	if (one_in(&maker, 10) && has_open_end(machine)) {
+	if (!functions && one_in(&maker, 10) && has_open_end(machine)) { /* pools are looked after every second */
 		/* Whatever it does first, it then waits beyond the time it has. */
 		json_t *states = json_object_get(machine, "States");
 		const char *name;

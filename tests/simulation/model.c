@@ -732,7 +732,7 @@ static void check_can_move(struct model *model, struct fact *fact, struct node *
 		} else if (str_starts(kept_text_str(&task->arn), STR("arn:aws:states:::states:startExecution"))) {
 			check_child(model, fact, entry->key, node);
 			moves = true;
-		} else if (node_runs_task(node, fact->id, entry->key) || client_holds_token(model->sim->client, fact->id, entry->key))
+		} else if (node_runs_task(node, fact->id, entry->key) || workers_run(node, fact->id, entry->key) || client_holds_token(model->sim->client, fact->id, entry->key))
 			moves = true;
 		else if (!resident || !resident->inputs.first)
 			WRONG(fact, "nobody runs its task %llu", (unsigned long long)entry->key);
@@ -751,7 +751,8 @@ static void check_tasks(struct model *model, struct node *node)
 		struct fact *fact = model_find(model, key.execution_id);
 		if (key.execution_id & SIM_EXPRESS_BIT) /* or that of no execution: somebody is told of a change */
 			continue;
-		if (node_runs_for_result(node, key.execution_id, key.event_id) && (!fact || !u64_map_get(&fact->shadow->tasks, key.event_id)))
+		bool runs = node_runs_for_result(node, key.execution_id, key.event_id) || workers_run(node, key.execution_id, key.event_id);
+		if (runs && (!fact || !u64_map_get(&fact->shadow->tasks, key.event_id)))
 			sim_fail(model->sim, "task %llx/%llu runs and is not open", (unsigned long long)key.execution_id,
 				 (unsigned long long)key.event_id);
 	}
@@ -772,4 +773,5 @@ void model_check_rest(struct model *model, struct node *node)
 		check_parent(model, fact);
 	}
 	check_tasks(model, node);
+	workers_check_rest(node);
 }

@@ -139,10 +139,17 @@ static bool connector_accepts(const struct connector *connector, struct str type
 	return false;
 }
 
+/* A gate, which checks what is started; behind it the product's functions, if there are any; and last what does as scripted. */
 struct sim_connector {
 	struct connector connector; /* first */
 	struct node *node;
+	struct connector *next; /* of the gate */
 };
+
+static struct sim_connector *sim_of(struct connector *connector)
+{
+	return (struct sim_connector *)connector;
+}
 
 static void free_task(struct node_task *task)
 {
@@ -227,7 +234,7 @@ static void check_start(struct node *node, const struct task_request *request)
 		sim_fail(sim, "task %llx/%llu is started again with other parameters: %.*s, before: %s",
 			 (unsigned long long)request->key.execution_id, (unsigned long long)request->key.event_id, STR_FMT(parameters),
 			 task->parameters);
-	if (node->tasks_running >= (unsigned)sim->limits.tasks_in_flight)
+	if (node->connector->class->running(node->connector) >= (unsigned)sim->limits.tasks_in_flight)
 		sim_fail(sim, "more than %lld tasks are in flight", (long long)sim->limits.tasks_in_flight);
 }
 
@@ -247,15 +254,22 @@ static void find_script(struct node *node, const struct task_request *request, s
 	json_decref(parameters);
 }
 
-static int connector_start(struct connector *connector, const struct task_request *request, struct wf_error *err)
+static int gate_start(struct connector *connector, const struct task_request *request, struct wf_error *err)
 {
-	struct node *node = ((struct sim_connector *)connector)->node;
-	struct sim *sim = node->sim;
+	struct node *node = sim_of(connector)->node;
+	struct connector *next = sim_of(connector)->next;
 	if (!node_effect(node))
 		return 0;
-	sim_note(sim, "start", request->key.execution_id, request->key.event_id);
+	sim_note(node->sim, "start", request->key.execution_id, request->key.event_id);
 	check_start(node, request);
-	sim->tasks++;
+	node->sim->tasks++;
+	return next->class->start(next, request, err);
+}
+
+static int scripted_start(struct connector *connector, const struct task_request *request, struct wf_error *err)
+{
+	struct node *node = sim_of(connector)->node;
+	struct sim *sim = node->sim;
 	struct script script;
 	if (request->key.execution_id == TRIAL_EXECUTION)
 		targets_told(node, request, &script);
@@ -287,13 +301,21 @@ static struct node_task *find_task(const struct node *node, uint64_t execution_i
 	return NULL;
 }
 
-static void connector_cancel(struct connector *connector, struct task_key key)
+static void gate_cancel(struct connector *connector, struct task_key key)
 {
-	struct node *node = ((struct sim_connector *)connector)->node;
-	struct node_task *task = find_task(node, key.execution_id, key.event_id);
-	if (!node_effect(node) || !task)
+	struct connector *next = sim_of(connector)->next;
+	if (!node_effect(sim_of(connector)->node))
 		return;
-	sim_note(node->sim, "cancel", key.execution_id, key.event_id);
+	sim_note(sim_of(connector)->node->sim, "cancel", key.execution_id, key.event_id);
+	next->class->cancel(next, key);
+}
+
+static void scripted_cancel(struct connector *connector, struct task_key key)
+{
+	struct node *node = sim_of(connector)->node;
+	struct node_task *task = find_task(node, key.execution_id, key.event_id);
+	if (!task)
+		return;
 	node->tasks_running--;
 	if (!sim_happens(node->sim, node->sim->temper.late)) {
 		free_task(task);
@@ -315,21 +337,41 @@ bool node_runs_for_result(const struct node *node, uint64_t execution_id, uint64
 	return task && !task->script.by_token;
 }
 
-static uint32_t connector_running(const struct connector *connector)
+static uint32_t gate_running(const struct connector *connector)
+{
+	const struct connector *next = ((const struct sim_connector *)connector)->next;
+	return next->class->running(next);
+}
+
+static uint32_t scripted_running(const struct connector *connector)
 {
 	return ((const struct sim_connector *)connector)->node->tasks_running;
 }
 
-static void connector_free(struct connector *connector)
+static void gate_free(struct connector *connector)
 {
-	struct node *node = ((struct sim_connector *)connector)->node;
+	struct connector *next = sim_of(connector)->next;
+	next->class->free(next);
+	free(connector);
+}
+
+static void scripted_free(struct connector *connector)
+{
+	struct node *node = sim_of(connector)->node;
 	while (node->tasks)
 		free_task(node->tasks);
 	free(connector);
 }
 
-static const struct connector_class connector_class = { "sim", connector_accepts, connector_start, connector_cancel, connector_running,
-							connector_free };
+static const struct connector_class gate_class = { "sim", connector_accepts, gate_start, gate_cancel, gate_running, gate_free };
+static const struct connector_class scripted_class = { "sim", connector_accepts, scripted_start, scripted_cancel, scripted_running, scripted_free };
+
+static struct connector *connector_new(struct node *node, const struct connector_class *class, struct connector *next)
+{
+	struct sim_connector *connector = NEW(struct sim_connector);
+	*connector = (struct sim_connector){ .connector = { class, engine_host(node->engine) }, .node = node, .next = next };
+	return &connector->connector;
+}
 
 /* ---- life --------------------------------------------------------------------------------------- */
 
@@ -359,9 +401,8 @@ struct node *node_new(struct sim *sim)
 	struct wf_error err = { 0 };
 	if (engine_new(&options, &node->engine, &err) < 0)
 		sim_fail(sim, "a process cannot begin: %s", err.message);
-	struct sim_connector *connector = NEW(struct sim_connector);
-	*connector = (struct sim_connector){ .connector = { &connector_class, engine_host(node->engine) }, .node = node };
-	node->connector = &connector->connector;
+	struct connector *behind = connector_new(node, &scripted_class, NULL);
+	node->connector = connector_new(node, &gate_class, sim->functions ? workers_new(node, behind) : behind);
 	engine_add_connector(node->engine, node->connector);
 	targets_configure(node);
 	engine_recover(node->engine);
@@ -383,6 +424,7 @@ void node_free(struct node *node)
 		sim_fail(node->sim, "a process that is gone left a timer");
 	free(node->timers);
 	str_map_done(&node->started);
+	str_map_done(&node->events_given);
 	free(node);
 }
 

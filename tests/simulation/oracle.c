@@ -215,6 +215,7 @@ static json_t *run_task(struct oracle *oracle, json_t *state, json_t *input, uns
 	case SCRIPT_FAILS:
 	case SCRIPT_REFUSES:
 		set_failing(ret_failing, script.error, script.cause);
+		ret_failing->any_cause = strncmp(api, "fn-", 3) == 0; /* all that it answered */
 		return NULL;
 	case SCRIPT_NEVER:
 		set_failing(ret_failing, "States.Timeout", NULL);

@@ -32,6 +32,8 @@ void script_of(const char *api, unsigned attempt, json_t *parameters, struct scr
 {
 	struct script script = { .end = SCRIPT_ANSWERS };
 	unsigned until;
+	if (strncmp(api, "fn-", 3) == 0) /* functions do what tasks do */
+		api += 3;
 	if (strcmp(api, "echo") == 0) {
 		script.output = json_incref(parameters);
 	} else if (strcmp(api, "add") == 0 || strcmp(api, "work") == 0) {

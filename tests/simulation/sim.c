@@ -92,12 +92,13 @@ static void make_plan(struct sim *sim)
 	bool bulky = random_below(&plan, 6) == 0;
 	sim->machines_count = 1 + (unsigned)random_below(&plan, SIM_MACHINES_MAX);
 	bool express = sim->machines_count > 1 && random_below(&plan, 3) == 0;
+	sim->functions = random_below(&plan, 3) == 0;
 	sim->standard_count = sim->machines_count - express;
 	for (unsigned i = 0; i < sim->machines_count; i++) {
 		struct machine_plan *machine = &sim->machines[i];
 		snprintf(machine->name, sizeof machine->name, "machine-%c", 'a' + i);
 		machine->express = i >= sim->standard_count;
-		machine->definition = generate_machine(&plan, bulky, i, sim->machines_count, express);
+		machine->definition = generate_machine(&plan, bulky, sim->functions, i, sim->machines_count, express);
 		machine->text = json_dumps(machine->definition, JSON_COMPACT);
 	}
 	sim->starts_count = 1 + (unsigned)random_below(&plan, 8);
@@ -151,6 +152,8 @@ static void draw_temper(struct sim *sim, bool faults)
 	temper->redrive = perhaps(sim, 2, 900);
 	temper->update = perhaps(sim, 2, 900);
 	temper->deaf = perhaps(sim, 2, 600);
+	temper->cold = perhaps(sim, 2, 500);
+	temper->crash = perhaps(sim, 2, 500);
 	sim->tells = random_below(&sim->chance, 2);
 	temper->jump = perhaps(sim, 6, 30);
 	temper->until_ms = sim->now_ms + (5000 << random_below(&sim->chance, 8));
@@ -167,6 +170,7 @@ static void draw_limits(struct sim *sim)
 		limits->turn_inputs = 1 + (int64_t)random_below(&sim->chance, 4);
 	if (random_below(&sim->chance, 2))
 		limits->tasks_in_flight = 3 + (int64_t)random_below(&sim->chance, 3);
+	limits->function_workers = 2 + (int64_t)random_below(&sim->chance, 4);
 	if (random_below(&sim->chance, 2))
 		limits->cached_executions = 1 + (int64_t)random_below(&sim->chance, 4);
 	if (random_below(&sim->chance, 2))
@@ -395,7 +399,7 @@ static void sim_done(struct sim *sim)
 
 struct figures {
 	uint64_t seeds, executions, compared, ambiguous, deaths, fenced, batches, failed_writes, rests, tasks, folds, snapshots, steps, redrives, children, express, jobs, job_redrives,
-		discards, updates, moved, misfits, told, called;
+		discards, updates, moved, misfits, told, called, invocations, workers, crashes;
 };
 
 static void add_figures(struct figures *figures, const struct sim *sim)
@@ -423,6 +427,9 @@ static void add_figures(struct figures *figures, const struct sim *sim)
 	figures->misfits += sim->misfits;
 	figures->told += sim->told;
 	figures->called += sim->called;
+	figures->invocations += sim->invocations;
+	figures->workers += sim->workers;
+	figures->crashes += sim->crashes;
 }
 
 static bool same(const char *a, const char *b)
@@ -433,7 +440,7 @@ static bool same(const char *a, const char *b)
 static void compare_runs(struct sim *with, const struct sim *without)
 {
 	for (unsigned i = 0; i < with->starts_count; i++) {
-		const struct outcome *a = &with->outcomes[i], *b = &without->outcomes[i];
+		const struct came_to *a = &with->outcomes[i], *b = &without->outcomes[i];
 		if (!a->there || !b->there || a->stopped || b->stopped)
 			continue;
 		if (a->end != b->end || !same(a->output, b->output) || !same(a->error, b->error))
@@ -511,14 +518,14 @@ static void print_figures(const struct figures *f, double took_s)
 	       "%llu processes died, %llu were fenced off; compared with the oracle: %llu (%llu ambiguous); states checked at rest: %llu; "
 	       "records folded: %llu; snapshots: %llu; children: %llu; redrives: %llu, of them by %llu jobs: %llu; Express answers: %llu; "
 	       "letters discarded: %llu; definitions changed: %llu, executions that went on with another: %llu, that could not: %llu; targets told: %llu; "
-	       "tokens given to children: %llu\n",
+	       "tokens given to children: %llu; events given to %llu workers of functions: %llu, of which %llu failed for no reason of their own\n",
 	       (unsigned long long)f->seeds, took_s, (double)f->seeds / took_s, (unsigned long long)f->executions, (unsigned long long)f->steps,
 	       (unsigned long long)f->tasks, (unsigned long long)f->batches, (unsigned long long)f->failed_writes, (unsigned long long)f->deaths,
 	       (unsigned long long)f->fenced, (unsigned long long)f->compared, (unsigned long long)f->ambiguous, (unsigned long long)f->rests,
 	       (unsigned long long)f->folds, (unsigned long long)f->snapshots, (unsigned long long)f->children, (unsigned long long)f->redrives,
 	       (unsigned long long)f->jobs, (unsigned long long)f->job_redrives, (unsigned long long)f->express, (unsigned long long)f->discards,
 	       (unsigned long long)f->updates, (unsigned long long)f->moved, (unsigned long long)f->misfits, (unsigned long long)f->told,
-	       (unsigned long long)f->called);
+	       (unsigned long long)f->called, (unsigned long long)f->workers, (unsigned long long)f->invocations, (unsigned long long)f->crashes);
 }
 
 static struct figures sum(const struct shared *shared)

@@ -13,6 +13,7 @@
  *     client.c     who asks, remembers what was answered, and compares
  *     jobs.c       who redrives in bulk or discards, and what must hold of it
  *     targets.c    who is told of status changes, and what must hold of that
+ *     workers.c    functions, whose workers are scripts
  *     revisions.c  definitions that are changed, and which of them an execution could go on with
  *
  * generate.c, oracle.c and script.c know JSON by jansson alone and share no code with the engine. */
@@ -48,6 +49,7 @@ struct temper {
 	unsigned zombie; /* of deaths: the old process does not know that it is dead */
 	unsigned twice, late; /* of answers of tasks */
 	unsigned stop, redrive, update; /* of clients' calls */
+	unsigned cold, crash; /* of functions' workers: they cannot begin, they do not answer */
 	unsigned deaf; /* of targets that are told of something: they do not take it */
 	unsigned jump; /* of steps in time: the wall clock jumps */
 };
@@ -67,7 +69,7 @@ void script_of(const char *api, unsigned attempt, json_t *parameters, struct scr
 /* ---- generate.c, oracle.c ---------------------------------------------------------------------------- */
 
 /* A state machine's definition, always valid. It may start executions of the machines behind it: `index` of `count`, of which the last may be Express. */
-json_t *generate_machine(struct random *plan, bool bulky, unsigned index, unsigned count, bool express_last);
+json_t *generate_machine(struct random *plan, bool bulky, bool functions, unsigned index, unsigned count, bool express_last);
 json_t *generate_input(struct random *plan, bool bulky);
 /* The same state machine, so that it comes to the same, under another definition: with a state "T<number>" behind its ends, or `before` everything
  * a state "F<number>". The first is one that an execution that has failed can go on with; the second is none. */
@@ -274,6 +276,8 @@ struct node {
 	struct node_task *tasks; /* that run */
 	unsigned tasks_running;
 	struct str_map started; /* keys of all tasks it ever started */
+	struct functions *functions; /* NULL: there are none */
+	struct str_map events_given; /* to their workers: ids */
 	bool dying; /* nothing it does has an effect any more */
 	bool zombie; /* another one has taken over */
 	int64_t dies_ms;
@@ -292,6 +296,13 @@ bool node_runs_task(const struct node *node, uint64_t execution_id, uint64_t eve
 /* Not one that ends by its token, whose request may still be under way when the token is used. */
 bool node_runs_for_result(const struct node *node, uint64_t execution_id, uint64_t event_id);
 struct clock_source *sim_clock(struct sim *sim);
+
+/* ---- workers.c ------------------------------------------------------------------------------------------------- */
+
+/* The product's functions, in front of another connector. */
+struct connector *workers_new(struct node *node, struct connector *next);
+void workers_check_rest(struct node *node);
+bool workers_run(const struct node *node, uint64_t execution_id, uint64_t event_id);
 
 /* ---- client.c ---------------------------------------------------------------------------------------------------- */
 
@@ -331,7 +342,7 @@ struct start_plan {
 };
 
 /* What became of an execution, to be compared between two runs of a seed. */
-struct outcome {
+struct came_to {
 	bool there, stopped;
 	enum event_type end;
 	char *output, *error, *cause;
@@ -353,14 +364,15 @@ struct sim {
 	struct node *node; /* NULL: nobody serves */
 	struct node *zombie;
 	bool tells; /* there are targets */
+	bool functions; /* there are some */
 	struct client *client;
 	struct driver *driver;
 	int64_t node_again_ms;
 	uint64_t nodes, steps;
 	uint64_t digest;
-	struct outcome *outcomes; /* by start; unnamed ones are left out */
+	struct came_to *outcomes; /* by start; unnamed ones are left out */
 	/* figures */
-	uint64_t deaths, fenced, batches, failed_writes, rests, ambiguous, compared, tasks, snapshots, redrives, children, express, jobs, job_redrives, discards, updates, moved, misfits, told, called;
+	uint64_t deaths, fenced, batches, failed_writes, rests, ambiguous, compared, tasks, snapshots, redrives, children, express, jobs, job_redrives, discards, updates, moved, misfits, told, called, invocations, workers, crashes;
 };
 
 /* Ids of executions that are never stored. */

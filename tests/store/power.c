@@ -258,9 +258,10 @@ static unsigned run_seeds(enum lie lie, uint64_t count, char *ret_problem, uint6
 		}
 		print_progress(seed - first + 1, count, "seeds");
 	}
-	print_message("           seeds %llu to %llu: the power went %llu times; %llu batches; %llu sectors dropped, %llu writes torn so far\n",
-		      (unsigned long long)first, (unsigned long long)(one ? first : first + count - 1), (unsigned long long)(power_vfs.cuts - cuts),
-		      (unsigned long long)batches, (unsigned long long)power_vfs.dropped, (unsigned long long)power_vfs.torn);
+	if (lie == LIE_NONE)
+		print_message("           seeds %llu to %llu: the power went %llu times; %llu batches; %llu sectors dropped, %llu writes torn\n",
+			      (unsigned long long)first, (unsigned long long)(one ? first : first + count - 1), (unsigned long long)(power_vfs.cuts - cuts),
+			      (unsigned long long)batches, (unsigned long long)power_vfs.dropped, (unsigned long long)power_vfs.torn);
 	return bad;
 }
 

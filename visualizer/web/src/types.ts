@@ -86,6 +86,8 @@ export interface Execution {
 	failed_here_last_hour?: number;
 	redrive_count?: number;
 	redrivable?: boolean;
+	rerun_of?: string; // the execution from whose state this one began …
+	rerun_state?: string; // … and that state
 	parent?: { arn: string; event?: number };
 	children?: { arn: string; event: number; state?: string }[];
 	tasks?: RunningTask[];

@@ -10,6 +10,7 @@ import { StatusPill } from '../status';
 import { Duration, Moment } from '../time';
 import type { Execution, Json } from '../types';
 import { causeSentence } from './cause';
+import { TestButton } from './test-case';
 import { chooseState } from './view-state';
 
 async function inputOf(execution: Execution): Promise<Json> {
@@ -49,7 +50,13 @@ export function ExecutionHeader({ execution, onRedrive, onChanged }: { execution
 					started by another execution
 				</a>
 			)}
+			{execution.rerun_of && (
+				<a href={href(executionPath(execution.rerun_of), { state: execution.rerun_state })} title={execution.rerun_of}>
+					re-run of {execution.rerun_of.slice(execution.rerun_of.lastIndexOf(':') + 1)} from {execution.rerun_state}
+				</a>
+			)}
 			<span class="grow" />
+			<TestButton execution={execution} />
 			<CopyButton text={execution.arn} label="Copy ARN" />
 			<CopyCli words={['history', execution.arn]} />
 			<button type="button" disabled={!!denied || busy.value} title={denied} onClick={() => void again()}>

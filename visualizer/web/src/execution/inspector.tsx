@@ -11,6 +11,7 @@ import { formatDuration, Moment, now } from '../time';
 import type { Execution, GraphNode, HistoryEvent, Inspection, StateAt } from '../types';
 import { EventsTab } from './events';
 import { LogTab } from './log';
+import { RerunButton } from './rerun';
 import { Summary } from './summary';
 import { DefinitionTab, ErrorTab, FlowTab, InputTab, OutputTab } from './tabs';
 import { TABS, type Tab, type ViewState } from './view-state';
@@ -118,16 +119,20 @@ function Facts({ visit, node, timeMs }: { visit: Inspection; node: GraphNode | u
 	);
 }
 
-function Visits({ visit }: { visit: Inspection }) {
-	if (!visit.previous && !visit.next) return null;
+function VisitActions({ execution, visit, node }: { execution: Execution; visit: Inspection; node: GraphNode | undefined }) {
 	return (
 		<div class="row">
-			<button type="button" disabled={!visit.previous} onClick={() => setQuery({ visit: visit.previous }, { push: true })}>
-				Visit before
-			</button>
-			<button type="button" disabled={!visit.next} onClick={() => setQuery({ visit: visit.next }, { push: true })}>
-				Next visit
-			</button>
+			<RerunButton execution={execution} visit={visit} node={node} />
+			{(visit.previous || visit.next) && (
+				<>
+					<button type="button" disabled={!visit.previous} onClick={() => setQuery({ visit: visit.previous }, { push: true })}>
+						Visit before
+					</button>
+					<button type="button" disabled={!visit.next} onClick={() => setQuery({ visit: visit.next }, { push: true })}>
+						Next visit
+					</button>
+				</>
+			)}
 		</div>
 	);
 }
@@ -179,7 +184,7 @@ function Inspected(props: InspectorProps) {
 				{visit ? (
 					<>
 						<Facts visit={visit} node={node} timeMs={timeMs} />
-						<Visits visit={visit} />
+						<VisitActions execution={props.execution} visit={visit} node={node} />
 					</>
 				) : event ? (
 					!visits.error.value && <Skeleton lines={3} />

@@ -28,8 +28,12 @@ import { chooseItem, chooseMoment, chooseState, forgetMoment, readView } from '.
 const LIKE_BRANCHES = 8; // more of them fold to one box
 
 // Where one looks first: where it failed, else where it works.
-function defaultState(execution: Execution): string {
-	return execution.failed_state ?? execution.tasks?.[0]?.state ?? '';
+function defaultState(execution: Execution, at: StateAt | null): string {
+	const known = execution.failed_state ?? execution.tasks?.[0]?.state;
+	if (known || execution.status !== 'RUNNING') return known ?? '';
+	// It waits: for a moment, or for somebody's answer. The innermost was entered last.
+	const running = Object.entries(at?.states ?? {}).filter(([, figures]) => figures.running > 0);
+	return running.sort((a, b) => b[1].event - a[1].event)[0]?.[0] ?? '';
 }
 
 function failedStates(at: StateAt | null): string[] {
@@ -109,7 +113,7 @@ export function ExecutionScreen({ subject: arn }: { subject: string }) {
 		before.current = status;
 	}, [status]);
 
-	const selected = view.state || (execution ? defaultState(execution) : '');
+	const selected = view.state || (execution ? defaultState(execution, view.ev === null ? at.data.value : null) : '');
 	const last = execution?.events ?? 0;
 	const moment = view.ev === null ? last : Math.min(view.ev, last);
 	const failed = useMemo(() => failedStates(at.data.value), [at.data.value]);

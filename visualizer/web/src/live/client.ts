@@ -60,8 +60,9 @@ function deliver(message: StreamEvent): void {
 		return;
 	}
 	for (const listener of listeners) {
-		if (message.name === 'resync') listener.refresh();
-		else if (typeof data.topic === 'string' && listener.topics.includes(data.topic))
+		if (message.name === 'resync') {
+			if (typeof data.topic !== 'string' || listener.topics.includes(data.topic)) listener.refresh();
+		} else if (typeof data.topic === 'string' && listener.topics.includes(data.topic))
 			listener.hear({ name: message.name, data });
 	}
 }
