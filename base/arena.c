@@ -32,7 +32,7 @@
 
 enum {
 	ALIGNMENT = _Alignof(max_align_t),
-	BLOCK_FIRST = 4096,
+	BLOCK_FIRST = 992, /* with its head 1,024: malloc keeps such at hand; many an arena needs no more */
 	BLOCK_LARGEST = 256 * 1024, /* blocks stop doubling here */
 	BLOCK_KEPT = 1024 * 1024,   /* a larger one is not kept over a reset */
 };

@@ -84,7 +84,7 @@ void buffer_u64(struct buffer *buffer, uint64_t number)
 	append_little_endian(buffer, number, 8);
 }
 
-void buffer_varint(struct buffer *buffer, uint64_t number)
+void buffer_long_varint(struct buffer *buffer, uint64_t number)
 {
 	char *to = buffer_reserve(buffer, 10);
 	size_t len = 0;

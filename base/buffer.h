@@ -32,7 +32,8 @@ void buffer_consume(struct buffer *buffer, size_t len);
 /* Integers for stored formats: little-endian fixed width, and LEB128 variable length. */
 void buffer_u32(struct buffer *buffer, uint32_t number);
 void buffer_u64(struct buffer *buffer, uint64_t number);
-void buffer_varint(struct buffer *buffer, uint64_t number);
+static inline void buffer_varint(struct buffer *buffer, uint64_t number);
+void buffer_long_varint(struct buffer *buffer, uint64_t number); /* of more than a byte; not for others */
 /* Signed, zigzag. */
 void buffer_svarint(struct buffer *buffer, int64_t number);
 /* varint length, then the bytes. */
@@ -50,6 +51,15 @@ static inline void buffer_byte(struct buffer *buffer, char byte)
 	to[0] = byte;
 	to[1] = 0;
 	buffer->len++;
+}
+
+/* Most are small. */
+static inline void buffer_varint(struct buffer *buffer, uint64_t number)
+{
+	if (number < 0x80)
+		buffer_byte(buffer, (char)number);
+	else
+		buffer_long_varint(buffer, number);
 }
 
 static inline struct str buffer_str(const struct buffer *buffer)

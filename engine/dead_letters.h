@@ -199,7 +199,7 @@ uint64_t engine_dead_count(const struct engine *engine);
 
 /* ---- notifications (notify.c) ------------------------------------------------------------------------ */
 
-/* The configuration's `targets:` {NAME: {url, secret, headers | exec, events: [STATUS…], machines: [pattern…],
+/* The configuration's `targets:` {NAME: {url, secret, headers | exec | function, events: [STATUS…], machines: [pattern…],
  * timeout_s, give_up_hours}}, and how to find the text of a {env: …}, {file: …} setting. Before engine_recover. */
 int engine_configure_targets(struct engine *engine, const struct value *targets,
 			     int (*secret)(struct connector_host *host, const struct value *setting, struct buffer *out,

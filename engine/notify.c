@@ -8,7 +8,7 @@
  * A target that refuses is asked again after 1 s, 2 s, … 5 min, until give_up_hours have
  * passed.
  *
- *     the batch of a change ─► message ─► row, description ─► HTTP or exec, through the connectors ─► deleted
+ *     the batch of a change ─► message ─► row, description ─► HTTP, exec or a function, through the connectors ─► deleted
  *
  * A message's target is NOTIFY_TARGETS | the target's number, which is a hash of its name, so that it is the same after
  * a restart; the key of the message is (execution, number and event id), or (state machine, number and day). */
@@ -53,7 +53,7 @@ struct delivery {
 };
 
 struct target_config {
-	char *name, *url, *exec;
+	char *name, *url, *exec, *function; /* one of the last three */
 	uint64_t number;
 	struct value *headers, *secret; /* or NULL */
 	unsigned events;                /* bits by status */
@@ -122,7 +122,7 @@ static int check_texts(const struct value *value, enum value_kind kind, const ch
 
 static int read_target(struct target_config *target, struct str name, const struct value *given, struct wf_error *err)
 {
-	static const char *const known[] = { "url",    "exec",     "secret",    "headers",
+	static const char *const known[] = { "url",    "exec",	   "function",	"secret",	"headers",
 					     "events", "machines", "timeout_s", "give_up_hours" };
 	if (!value_is(given, VALUE_OBJECT))
 		return error_set(err, ERR(INVALID), "expected a mapping, found %s", value_kind_name(value_kind(given)));
@@ -152,6 +152,7 @@ static int read_target(struct target_config *target, struct str name, const stru
 	target->name = mem_strndup(name.ptr, name.len);
 	target->url = text_of(value_getz(given, "url"));
 	target->exec = text_of(value_getz(given, "exec"));
+	target->function = text_of(value_getz(given, "function"));
 	target->timeout_ms = timeout_s * 1000;
 	target->give_up_ms = hours * 3600000;
 	target->headers = headers ? value_ref(headers) : NULL;
@@ -160,8 +161,8 @@ static int read_target(struct target_config *target, struct str name, const stru
 	target->number = hash_bytes(name, 0) % NUMBERS + 1;
 	target->tail = &target->first;
 	target->more = true;
-	if (!target->url == !target->exec)
-		return error_set(err, ERR(INVALID), "a target has either a url or an exec");
+	if (!!target->url + !!target->exec + !!target->function != 1)
+		return error_set(err, ERR(INVALID), "a target has one of url, exec and function");
 	return 0;
 }
 
@@ -534,6 +535,25 @@ static struct value *http_parameters(struct notify *notify, const struct target_
 	return parameters;
 }
 
+/* What is run, and with what: one more kind of target is one more row here. NULL: the parameters cannot be made. */
+static struct value *task_of(struct notify *notify, const struct target_config *target, const struct value *event,
+			     struct buffer *arn, struct wf_error *err)
+{
+	if (target->url) {
+		buffer_addz(arn, "arn:aws:states:::http:invoke");
+		return http_parameters(notify, target, event, err);
+	}
+	if (target->exec) {
+		buffer_printf(arn, "arn:ratchet:exec:::%s", target->exec);
+		return value_ref(event);
+	}
+	struct value *parameters = value_new_object(2);
+	buffer_addz(arn, "arn:aws:states:::lambda:invoke");
+	set_text(parameters, "FunctionName", str_of(target->function));
+	value_object_set(parameters, STR("Payload"), event);
+	return parameters;
+}
+
 /* Takes over `given`. */
 static void send_event(struct engine *engine, struct delivery *delivery, struct value *given)
 {
@@ -541,16 +561,14 @@ static void send_event(struct engine *engine, struct delivery *delivery, struct 
 	struct target_config *target = delivery->target;
 	struct wf_error err = { 0 };
 	_cleanup_(value_unrefp) struct value *event = given;
-	_cleanup_(value_unrefp) struct value *parameters =
-	    target->url ? http_parameters(notify, target, event, &err) : value_ref(event);
-	_cleanup_free_ char *arn = target->url ? mem_strdup("arn:aws:states:::http:invoke")
-					       : mem_printf("arn:ratchet:exec:::%s", target->exec);
+	_cleanup_(buffer_done) struct buffer arn = { 0 };
+	_cleanup_(value_unrefp) struct value *parameters = task_of(notify, target, event, &arn, &err);
 	struct command command = { .kind = COMMAND_START_TASK,
 				   .task_id = 1,
 				   .state_name = str_of(target->name),
 				   .parameters = parameters,
 				   .deadline_ms = INT64_MAX };
-	if (!parameters || !resource_parse(str_of(arn), &command.resource)) {
+	if (!parameters || !resource_parse(buffer_str(&arn), &command.resource)) {
 		delivery->sending = false;
 		target->sending--;
 		again(engine, delivery, happened_ms(delivery),
@@ -731,6 +749,7 @@ void notify_free(struct engine *engine)
 		free(target->name);
 		free(target->url);
 		free(target->exec);
+		free(target->function);
 		value_unref(target->headers);
 		value_unref(target->machines);
 		value_unref(target->secret);

@@ -13,6 +13,16 @@
 #define PAGE_READ_BYTES 262144 /* one read of the journal */
 #define PAGE_BYTES_MAX 4194304 /* records that one page of history may hold */
 
+/* A read of the store has ended: whether its request goes on with what it gave. */
+static bool read_is_good(struct request *request, int code, const struct wf_error *err)
+{
+	if (!request_read_done(request))
+		return false;
+	if (code < 0)
+		request_store_failed(request, code, err);
+	return code >= 0;
+}
+
 /* ---- from an ARN to a row -------------------------------------------------------------------- */
 
 static void resolve_next(struct request *request);
@@ -234,12 +244,8 @@ static void on_last_records(void *data, const struct store_record *records, uint
 			    const struct wf_error *err)
 {
 	struct request *request = data;
-	if (!request_read_done(request))
+	if (!read_is_good(request, code, err))
 		return;
-	if (code < 0) {
-		request_store_failed(request, code, err);
-		return;
-	}
 	for (uint32_t i = 0; i < count; i++) {
 		struct event *events;
 		uint32_t events_count;
@@ -257,11 +263,7 @@ static void on_last_records(void *data, const struct store_record *records, uint
 static void on_counted_for_end(void *data, uint64_t count, int code, const struct wf_error *err)
 {
 	struct request *request = data;
-	if (!request_read_done(request))
-		return;
-	if (code < 0 || count == 0)
-		request_store_failed(request, code < 0 ? code : ERR(CORRUPT), err);
-	else
+	if (read_is_good(request, code < 0 || count ? code : ERR(CORRUPT), err))
 		store_read_records(request->engine->store, request->row.id, (uint32_t)count - 1, true, 1,
 				   on_last_records, request_read(request));
 }
@@ -270,12 +272,8 @@ static void on_first_records(void *data, const struct store_record *records, uin
 			     const struct wf_error *err)
 {
 	struct request *request = data;
-	if (!request_read_done(request))
+	if (!read_is_good(request, code < 0 || count ? code : ERR(CORRUPT), err))
 		return;
-	if (code < 0 || !count) {
-		request_store_failed(request, code < 0 ? code : ERR(CORRUPT), err);
-		return;
-	}
 	struct event *events = NULL;
 	uint32_t events_count = 0;
 	struct wf_error damage = { 0 };
@@ -506,12 +504,8 @@ static void on_listed(void *data, const struct store_execution *rows, uint32_t c
 		      const struct wf_error *err)
 {
 	struct request *request = data;
-	if (!request_read_done(request))
+	if (!read_is_good(request, code, err))
 		return;
-	if (code < 0) {
-		request_store_failed(request, code, err);
-		return;
-	}
 	bool filtered = request->target.version || request->target.alias.len;
 	for (uint32_t i = 0; i < count; i++) {
 		if (request->infos_count == request->list.count) {
@@ -629,12 +623,8 @@ static void on_history_records(void *data, const struct store_record *records, u
 			       const struct wf_error *err)
 {
 	struct request *request = data;
-	if (!request_read_done(request))
+	if (!read_is_good(request, code, err))
 		return;
-	if (code < 0) {
-		request_store_failed(request, code, err);
-		return;
-	}
 	for (uint32_t i = 0; i < count; i++)
 		if (give_record(request, &records[i], i + 1 == count && !more))
 			return;
@@ -650,12 +640,8 @@ static void on_history_records(void *data, const struct store_record *records, u
 static void on_counted_for_history(void *data, uint64_t count, int code, const struct wf_error *err)
 {
 	struct request *request = data;
-	if (!request_read_done(request))
+	if (!read_is_good(request, code < 0 || count ? code : ERR(CORRUPT), err))
 		return;
-	if (code < 0 || count == 0) {
-		request_store_failed(request, code < 0 ? code : ERR(CORRUPT), err);
-		return;
-	}
 	request->record = (uint32_t)count - 1;
 	read_history(request);
 }
@@ -701,12 +687,8 @@ static void on_journal_records(void *data, const struct store_record *records, u
 			       const struct wf_error *err)
 {
 	struct request *request = data;
-	if (!request_read_done(request))
+	if (!read_is_good(request, code, err))
 		return;
-	if (code < 0) {
-		request_store_failed(request, code, err);
-		return;
-	}
 	bool goes_on = true;
 	for (uint32_t i = 0; i < count && goes_on; i++)
 		goes_on = request->journal.each(request->data, &request->info, &records[i]);

@@ -1,29 +1,89 @@
 // The Lambda Runtime API's client for Node.js handlers: asks for events, calls the handler, gives its answer back.
 //
 // Started by the server with _HANDLER (module.function), LAMBDA_TASK_ROOT and AWS_LAMBDA_RUNTIME_API in its environment.
-// Standard library only. Handlers may be async functions, give a promise, or take a callback.
+// Standard library only. Handlers may be async functions, give a promise, or take a callback. One connection, kept; written with
+// plain sockets, because a warm call should cost little.
 import { existsSync } from 'node:fs';
-import http from 'node:http';
 import { createRequire } from 'node:module';
+import net from 'node:net';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 const root = process.env.LAMBDA_TASK_ROOT || process.cwd();
 const [host, port] = process.env.AWS_LAMBDA_RUNTIME_API.split(':');
 const prefix = '/2018-06-01/runtime/';
-const agent = new http.Agent({ keepAlive: true, maxSockets: 1, noDelay: true });
 
-function call(method, what, body, headers = {}) {
+// ---- HTTP/1.1, one request at a time
+
+let socket = null; // null: not connected
+let waiting = null; // { resolve, reject } of the request under way
+let chunks = []; // of its answer
+
+function closed(error) {
+  if (this !== socket)
+    return;
+  socket = null;
+  chunks = [];
+  const request = waiting;
+  waiting = null;
+  request?.reject(error instanceof Error ? error : new Error('the Runtime API closed the connection'));
+}
+
+function connect() {
+  socket = net.connect({ host, port: Number(port), noDelay: true });
+  socket.on('data', take).on('error', closed).on('close', closed);
+}
+
+// The answer's head, with its length and that of the body; null: it is not all there.
+function readHead(bytes) {
+  const end = bytes.indexOf('\r\n\r\n');
+  if (end < 0)
+    return null;
+  const [first, ...lines] = bytes.latin1Slice(0, end).split('\r\n');
+  const headers = {};
+  for (const line of lines) {
+    const colon = line.indexOf(':');
+    headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
+  }
+  return { status: Number(first.split(' ', 2)[1]), headers, from: end + 4, length: Number(headers['content-length'] ?? 0) };
+}
+
+function take(chunk) {
+  if (!waiting)
+    return;
+  if (!waiting.head) {
+    chunks = [chunks.length ? Buffer.concat([...chunks, chunk]) : chunk];
+    waiting.head = readHead(chunks[0]);
+    waiting.got = chunks[0].length;
+  } else {
+    chunks.push(chunk);
+    waiting.got += chunk.length;
+  }
+  const { head, got, resolve } = waiting;
+  if (!head || got < head.from + head.length)
+    return;
+  const body = Buffer.concat(chunks).utf8Slice(head.from, head.from + head.length);
+  chunks = [];
+  waiting = null;
+  if (head.headers.connection?.toLowerCase() === 'close') {
+    socket.destroy();
+    socket = null;
+  } else {
+    socket.unref(); // while the handler runs, only what it does keeps the process
+  }
+  resolve({ status: head.status, headers: head.headers, body });
+}
+
+function call(method, what, body = '', headers = {}) {
   return new Promise((resolve, reject) => {
-    const request = http.request({ host, port, method, path: prefix + what, agent,
-      headers: body === undefined ? headers : { ...headers, 'Content-Length': Buffer.byteLength(body) } }, (response) => {
-      const chunks = [];
-      response.on('data', (chunk) => chunks.push(chunk));
-      response.on('end', () => resolve({ status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks).toString('utf8') }));
-      response.on('error', reject);
-    });
-    request.on('error', reject);
-    request.end(body);
+    if (!socket)
+      connect();
+    waiting = { resolve, reject, head: null, got: 0 };
+    socket.ref();
+    let head = `${method} ${prefix}${what} HTTP/1.1\r\nHost: ${host}:${port}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`;
+    for (const name in headers)
+      head += `${name}: ${headers[name]}\r\n`;
+    socket.write(`${head}\r\n${body}`);
   });
 }
 

@@ -44,7 +44,11 @@ class Channel:
                 break
             name, _, value = line.partition(b":")
             answer[name.decode("latin-1").lower()] = value.strip().decode("utf-8", "replace")
-        return status, answer, self.reader.read(int(answer.get("content-length", 0)))
+        body = self.reader.read(int(answer.get("content-length", 0)))
+        if answer.get("connection", "").lower() == "close":
+            self.socket.close()
+            self.socket = None
+        return status, answer, body
 
 
 class Record(dict):

@@ -92,9 +92,10 @@ int search_open(const struct search_options *options, struct search **ret_search
 	search->oldest.name = STR_EMPTY;
 	search->jobs_tail = &search->jobs;
 	const char *tracked_most = getenv("RATCHET_TEST_SEARCH_TRACKED"); /* tests forget sooner */
+	const char *retention_ms = getenv("RATCHET_TEST_SEARCH_RETENTION_MS");
 	search->tracked_most = tracked_most && atoi(tracked_most) > 0 ? (uint32_t)atoi(tracked_most) : SEARCH_TRACKED;
 	search->post.callback = on_post;
-	search->retention_ms = engine_limits(options->engine)->retention_days * 86400000;
+	search->retention_ms = retention_ms ? atoll(retention_ms) : engine_limits(options->engine)->retention_days * 86400000;
 	pthread_mutex_init(&search->lock, NULL);
 	pthread_cond_init(&search->wake, NULL);
 	pthread_cond_init(&search->asked, NULL);

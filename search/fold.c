@@ -200,6 +200,23 @@ static struct fold_map *map_of(struct fold *fold, const struct frame *parent)
 	return map;
 }
 
+/* It has ended, or goes on. */
+static void tell_item(struct fold *fold, const struct frame *frame, const struct fold_map *map, enum visit_outcome outcome,
+		      const struct event *event)
+{
+	bool failed = outcome == VISIT_FAILED && (event->fields & FIELD_ERROR);
+	if (fold->observer.item_ended)
+		fold->observer.item_ended(fold->observer.data,
+					  &(struct fold_item){ .frame = frame->id,
+							       .map = map->name,
+							       .index = frame->index,
+							       .start_ms = frame->start_ms,
+							       .stop_ms = outcome == VISIT_RUNNING ? 0 : event->timestamp_ms,
+							       .outcome = outcome,
+							       .retries = frame->retries,
+							       .error = failed ? event->error : STR_EMPTY });
+}
+
 static void item_ends(struct fold *fold, struct frame *frame, enum visit_outcome outcome, const struct event *event)
 {
 	if (!frame->item || frame->ended || !frame->parent)
@@ -214,17 +231,7 @@ static void item_ends(struct fold *fold, struct frame *frame, enum visit_outcome
 		map->failed++;
 	else
 		map->aborted++;
-	struct fold_item item = { .frame = frame->id,
-				  .map = map->name,
-				  .index = frame->index,
-				  .start_ms = frame->start_ms,
-				  .stop_ms = event->timestamp_ms,
-				  .outcome = outcome,
-				  .retries = frame->retries,
-				  .error = outcome == VISIT_FAILED && (event->fields & FIELD_ERROR) ? event->error
-												    : STR_EMPTY };
-	if (fold->observer.item_ended)
-		fold->observer.item_ended(fold->observer.data, &item);
+	tell_item(fold, frame, map, outcome, event);
 }
 
 /* Whatever runs in a subtree has been cut off. */
@@ -456,6 +463,8 @@ static void reopen(struct fold *fold, struct frame *frame, const struct event *e
 		else if (map && map->aborted)
 			map->aborted--;
 		frame->ended = false;
+		if (map)
+			tell_item(fold, frame, map, VISIT_RUNNING, event);
 	}
 	if (visit->outcome != VISIT_FAILED && visit->outcome != VISIT_ABORTED)
 		return;
@@ -722,10 +731,14 @@ const struct fold_state *fold_find(const struct fold *fold, struct str name)
 	return str_map_get(&fold->states, name);
 }
 
-uint64_t fold_map_length(const struct fold *fold, struct str name)
+const struct fold_map *fold_find_map(const struct fold *fold, struct str name)
 {
-	const struct fold_map *map = str_map_get(&fold->maps, name);
-	return map ? map->length : 0;
+	return str_map_get(&fold->maps, name);
+}
+
+uint64_t fold_map_running(const struct fold_map *map)
+{
+	return map->started - map->succeeded - map->failed - map->aborted;
 }
 
 bool fold_failure(const struct fold *fold, struct str *ret_state, uint64_t *ret_event, uint32_t *ret_attempts)
@@ -790,7 +803,7 @@ void fold_write(const struct fold *fold, struct buffer *out)
 			      (unsigned long long)map->length, (unsigned long long)map->started,
 			      (unsigned long long)map->succeeded, (unsigned long long)map->failed,
 			      (unsigned long long)map->aborted,
-			      (unsigned long long)(map->started - map->succeeded - map->failed - map->aborted));
+			      (unsigned long long)fold_map_running(map));
 	}
 	buffer_byte(out, '}');
 }

@@ -56,7 +56,8 @@ struct fold_observer {
 	void (*segment)(void *data, const struct fold_visit *visit, const char *kind, int64_t time_ms);
 	void (*left)(void *data, const struct fold_visit *visit);
 	void (*item_started)(void *data, const struct fold_item *item);
-	void (*item_ended)(void *data, const struct fold_item *item); /* again after a redrive */
+	/* Outcome VISIT_RUNNING: a redrive goes on with it, and it will end again. */
+	void (*item_ended)(void *data, const struct fold_item *item);
 	/* Every public event, with the state and path it belongs to (state empty: none); `visit` NULL: none. After it was folded. */
 	void (*event)(void *data, const struct event *event, struct str state, struct str path,
 		      const struct fold_visit *visit);
@@ -83,8 +84,9 @@ int64_t fold_start_ms(const struct fold *fold);
 bool fold_rerun(const struct fold *fold, struct str *ret_reason, struct str *ret_state);
 /* Of a state; NULL: it was not entered. */
 const struct fold_state *fold_find(const struct fold *fold, struct str name);
-/* Of a Map state: the items of all its visits; 0: none. */
-uint64_t fold_map_length(const struct fold *fold, struct str name);
+/* Of a Map state, the items of all its visits; NULL: none began. */
+const struct fold_map *fold_find_map(const struct fold *fold, struct str name);
+uint64_t fold_map_running(const struct fold_map *map);
 /* The event by which the execution failed, and the state where; false if none did. */
 bool fold_failure(const struct fold *fold, struct str *ret_state, uint64_t *ret_event, uint32_t *ret_attempts);
 /* The members "states", "edges" and "maps" of an answer, with commas between, none around. */

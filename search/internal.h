@@ -5,6 +5,7 @@
  *     writer.c    its thread: queue → tracked executions → rows, words, figures
  *     track.c     one execution as the writer follows it: events → row, durations of states
  *     memory.c    figures in memory, for the overview
+ *     parts.c     words, in parts by ranges of ids, so that they go when their executions do
  *     reader.c    its thread: questions */
 #pragma once
 #include "base/map.h"

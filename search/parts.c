@@ -18,7 +18,6 @@ static const char part_schema[] =
     "INSERT INTO words_%lld(words_%lld, rank) VALUES('crisismerge', 64);"
     "INSERT INTO part(number, first, made) VALUES(%lld, %lld, %lld)";
 
-/* The newest part whose ids begin below an id. */
 bool file_part_below(struct file *file, uint64_t below, struct file_part *ret_part)
 {
 	sqlite3_stmt *s = file_get(file, FILE_PART_BELOW);
@@ -56,9 +55,12 @@ int file_begin_part(struct file *file, int64_t now_ms, int64_t length_ms)
 {
 	struct file_part newest = { 0 };
 	bool found = file_part_below(file, INT64_MAX, &newest);
-	uint64_t first = found ? highest_id(file) + 1 : 0;
-	if (found && (now_ms - newest.made_ms < length_ms || first <= newest.first))
+	if (found && now_ms - newest.made_ms < length_ms)
 		return 0;
+	uint64_t highest = found ? highest_id(file) : 0;
+	if (found && (!highest || highest < newest.first))
+		return 0; /* nothing is in it */
+	uint64_t first = found ? highest + 1 : 0;
 	long long number = newest.number + 1;
 	_cleanup_free_ char *text = mem_printf(part_schema, number, number, number, number, number, number, number, number,
 					       (long long)first, (long long)now_ms);
@@ -95,7 +97,10 @@ int file_drop_part(struct file *file)
 	sqlite3_reset(s);
 	if (!number)
 		return 0;
-	_cleanup_free_ char *text = mem_printf("DROP TABLE words_%lld; DELETE FROM part WHERE number = %lld", number, number);
+	/* What is left begins at 0 again: an execution of that age may still come, by a redrive. */
+	_cleanup_free_ char *text = mem_printf("DROP TABLE words_%lld; DELETE FROM part WHERE number = %lld;"
+					       "UPDATE part SET first = 0 WHERE first = (SELECT min(first) FROM part)",
+					       number, number);
 	forget_writing(file);
 	return run(file, text);
 }

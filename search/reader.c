@@ -101,13 +101,14 @@ static sqlite3_stmt *prepare_list(struct search_job *job, struct file *file, con
 	sqlite3_stmt *s = NULL;
 	char of_words[400];
 	const char *text;
+	snprintf(of_words, sizeof of_words,
+		 "SELECT " COLUMNS " FROM words_%lld w CROSS JOIN execution e ON e.id = w.rowid "
+		 "WHERE words_%lld MATCH ?2 AND w.rowid < ?1 ORDER BY w.rowid DESC",
+		 (long long)part->number, (long long)part->number);
 	if (request->parent)
 		text = "SELECT " COLUMNS " FROM execution e INDEXED BY execution_by_parent WHERE e.id < ?1 AND e.parent = ?2 ORDER BY e.id DESC";
 	else if (match->len)
-		snprintf(text = of_words, sizeof of_words,
-			 "SELECT " COLUMNS " FROM words_%lld w CROSS JOIN execution e ON e.id = w.rowid "
-			 "WHERE words_%lld MATCH ?2 AND w.rowid < ?1 ORDER BY w.rowid DESC",
-			 (long long)part->number, (long long)part->number);
+		text = of_words;
 	else if (error)
 		text = "SELECT " COLUMNS " FROM execution e INDEXED BY execution_by_error WHERE e.id < ?1 AND e.error = ?2 ORDER BY e.id DESC";
 	else if (state)
@@ -256,7 +257,7 @@ static void run_list(struct search_job *job, struct file *file)
 	job->rows = ARENA_ARRAY(&job->arena, struct search_row, request->limit + 1);
 	match_text(&request->query, &match);
 	if (request->parent || !match.len) {
-		look_along(job, file, &match, NULL, &looking);
+		look_along(job, file, &match, &part, &looking);
 	} else {
 		file_do(file, file_get(file, FILE_BEGIN)); /* so that no part goes meanwhile */
 		while (!looking.over && file_part_below(file, part.first, &part))

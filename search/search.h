@@ -10,7 +10,8 @@
  *
  * The writer remembers some thousand executions and forgets the others: a row keeps the visits of states that are open, and is
  * enough to go on from. So memory does not grow with the executions that wait, and after a restart only the lengths of their
- * journals are compared, a page of rows at a time. (RATCHET_TEST_SEARCH_TRACKED=N in the environment: tests forget sooner.)
+ * journals are compared, a page of rows at a time. (RATCHET_TEST_SEARCH_TRACKED=N and
+ * RATCHET_TEST_SEARCH_RETENTION_MS=N in the environment: tests forget sooner.)
  *
  * So the file may lag, but it is never wrong about what it holds: rows and figures change in one transaction, and each says
  * how many of its journal's records are in them, so that nothing counts twice. It may be lost at any time: it is made anew

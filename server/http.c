@@ -25,6 +25,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define INVOKE_BYTES_MAX (6291556 + 65536) /* an event, and what stands around it */
 #define CONNECTION_IDLE_S 75
 #define CONNECTION_MEMORY (24 * 1024)
 #define OPEN_BODY_BYTES 4096 /* of a request by who need not say who they are */
@@ -285,13 +286,23 @@ static enum MHD_Result begin_route(struct exchange *exchange, const char *method
 	return MHD_YES;
 }
 
+/* How large its body may be. The event of a function may be as large as Lambda takes it, whatever holds for the rest. */
+static uint64_t body_bytes_max(const struct exchange *exchange)
+{
+	uint64_t most = (uint64_t)engine_limits(exchange->server->engine)->request_bytes;
+	struct str path = str_of(exchange->path);
+	bool invokes = (str_starts(path, STR("/2015-03-31/functions/")) && str_ends(path, STR("/invocations"))) ||
+		       (str_starts(path, STR("/v1/functions/")) && str_ends(path, STR("/invoke")));
+	return invokes && most < INVOKE_BYTES_MAX ? INVOKE_BYTES_MAX : most;
+}
+
 static enum MHD_Result answer_request(struct exchange *exchange, const char *method)
 {
 	struct server *server = exchange->server;
 	if (!gate_names_us(exchange))
 		return respond_error(exchange, 403, "AccessDeniedException",
 				     "Host or Origin does not name this server");
-	if (exchange->body_bytes > (uint64_t)engine_limits(server->engine)->request_bytes)
+	if (exchange->body_bytes > body_bytes_max(exchange))
 		return respond_too_large(exchange);
 	struct identity identity;
 	if (!gate_pass(exchange, &identity))
@@ -309,7 +320,7 @@ static enum MHD_Result begin_exchange(struct exchange *exchange, const char *met
 {
 	const char *length = exchange_header(exchange, "Content-Length");
 	uint64_t announced = length ? strtoull(length, NULL, 10) : 0;
-	uint64_t most = (uint64_t)engine_limits(exchange->server->engine)->request_bytes;
+	uint64_t most = body_bytes_max(exchange);
 	exchange->headed = true;
 	exchange->began_us = exchange->server->services.clock->monotonic_us(exchange->server->services.clock);
 	exchange->is_api = strcmp(method, "POST") == 0 && strcmp(exchange->path, "/") == 0;
@@ -323,7 +334,7 @@ static enum MHD_Result begin_exchange(struct exchange *exchange, const char *met
 
 static enum MHD_Result take_body(struct exchange *exchange, const char *bytes, size_t length)
 {
-	uint64_t most = (uint64_t)engine_limits(exchange->server->engine)->request_bytes;
+	uint64_t most = body_bytes_max(exchange);
 	const struct gate *gate = exchange->gate;
 	exchange->body_bytes += length;
 	peer_moves(exchange->peer, length);

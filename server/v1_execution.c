@@ -325,6 +325,7 @@ struct events {
 	struct buffer *texts; /* of each */
 	uint64_t newest;
 	struct fold *fold;
+	int code;
 };
 
 static void place_event(void *data, const struct event *event, struct str state, struct str path,
@@ -357,23 +358,23 @@ static bool each_record(void *data, const struct execution_info *info, const str
 	struct events *events = data;
 	_cleanup_(arena_done) struct arena arena = { 0 };
 	struct record record = stored_record(stored);
-	if (fold_record(events->fold, stored->number, &record, UINT64_MAX) != 0)
+	events->code = fold_record(events->fold, stored->number, &record, UINT64_MAX);
+	if (events->code)
 		return false;
 	events->newest = fold_last_event(events->fold);
 	if (events->newest < events->from)
 		return true;
 	struct record_reader reader;
 	struct event event;
-	if (record_open(&record, &arena, &reader, NULL) != 0)
-		return false;
-	while (record_next(&reader, &event, NULL) > 0) {
+	events->code = record_open(&record, &arena, &reader, NULL);
+	while (events->code >= 0 && (events->code = record_next(&reader, &event, NULL)) > 0) {
 		if (!event.id || !event_is_public(event.type) || event.id < events->from || event.id > events->to)
 			continue;
 		struct buffer *text = &events->texts[event.id - events->from];
 		if (!text->len)
 			write_event(events, &event, text);
 	}
-	return events->newest < events->to;
+	return events->code >= 0 && events->newest < events->to;
 }
 
 static void release_events(void *data)
@@ -393,7 +394,11 @@ static void on_events(void *data, const struct engine_error *error, const struct
 		route_refuse_engine(call, error);
 		return;
 	}
-	uint64_t last = events->to < events->newest ? events->to : events->newest;
+	if (events->code < 0) {
+		route_refuse(call, 500, "InternalError", "the journal of the execution cannot be read");
+		return;
+	}
+	uint64_t last = events->to < events->newest ? events->to : events->newest, next = events->from - 1;
 	bool first = true;
 	buffer_addz(out, "{\"events\":[");
 	for (uint64_t i = 0; last >= events->from && i <= last - events->from; i++) {
@@ -407,7 +412,7 @@ static void on_events(void *data, const struct engine_error *error, const struct
 	}
 	buffer_byte(out, ']');
 	if (events->reverse ? events->from > 1 : events->newest > events->to)
-		api_put_number(out, "next", (int64_t)(events->reverse ? events->from - 1 : events->to + 1));
+		api_put_number(out, "next", (int64_t)(!events->reverse ? events->to + 1 : next < last ? next : last));
 	buffer_byte(out, '}');
 	route_answer(call);
 }

@@ -1,4 +1,5 @@
 /* v1_executions.c: the list of executions, its query bar's completion, and what starts, stops and redrives one. */
+#include "base/mem.h"
 #include "server/v1.h"
 #include <stdlib.h>
 
@@ -225,25 +226,27 @@ static void complete(struct route_call *call)
 	end_items(completion);
 }
 
-/* A text of the body; ptr NULL: there is none. */
-static struct str optional(const struct value *body, const char *name)
+/* ---- start, stop, redrive ------------------------------------------------------------------------------ */
+
+/* A text of the body; ptr NULL: there is none. False: it is no text, and the call is refused. */
+static bool read_text(struct route_call *call, const struct value *body, const char *name, struct str *ret_text)
 {
 	const struct value *member = value_getz(body, name);
-	return member && value_is(member, VALUE_STRING) ? value_string(member) : (struct str){ NULL, 0 };
+	*ret_text = member ? value_string(member) : (struct str){ NULL, 0 };
+	if (member && !value_is(member, VALUE_STRING))
+		route_refuse(call, 400, "InvalidRequest", "%s must be a text", name);
+	return !call->status;
 }
-
-/* ---- start, stop, redrive ------------------------------------------------------------------------------ */
 
 static void start(struct route_call *call)
 {
-	struct value *body = route_body(call);
-	if (!body)
+	_cleanup_(value_unrefp) struct value *body = route_body(call);
+	struct str name, given;
+	if (!body || !read_text(call, body, "machine", &name) || !read_text(call, body, "name", &given))
 		return;
-	struct str name = optional(body, "machine"), given = optional(body, "name");
 	const struct value *input = value_getz(body, "input");
 	if (!name.len) {
 		route_refuse(call, 400, "InvalidRequest", "machine must name a state machine");
-		value_unref(body);
 		return;
 	}
 	/* An alias is found by the engine alone. */
@@ -256,7 +259,6 @@ static void start(struct route_call *call)
 					 .input = input ? value_text(input) : (struct str){ NULL, 0 },
 					 .trace_header = STR_EMPTY };
 	engine_start(call->engine, &request, v1_answer_started, call);
-	value_unref(body);
 }
 
 static void stopped(void *data, const struct engine_error *error, const struct execution_info *execution)
@@ -272,11 +274,10 @@ static void stopped(void *data, const struct engine_error *error, const struct e
 
 static void stop(struct route_call *call)
 {
-	struct value *body = route_body(call);
-	if (!body)
-		return;
-	engine_stop(call->engine, call->parts[0], optional(body, "error"), optional(body, "cause"), stopped, call);
-	value_unref(body);
+	_cleanup_(value_unrefp) struct value *body = route_body(call);
+	struct str error, cause;
+	if (body && read_text(call, body, "error", &error) && read_text(call, body, "cause", &cause))
+		engine_stop(call->engine, call->parts[0], error, cause, stopped, call);
 }
 
 static void redriven(void *data, const struct engine_error *error, const struct execution_info *execution)

@@ -7,7 +7,7 @@
 #define VISITS_MOST 5000
 #define ITEMS_MOST 20000
 #define SEGMENTS_MOST 64 /* of one visit; beyond it the last goes on */
-#define SLOTS_MOST 100000
+#define SLOTS_MOST 131072 /* what runs beside so many others is shown in the last */
 
 /* ---- visits --------------------------------------------------------------------------------------- */
 
@@ -187,9 +187,8 @@ struct items {
 	struct shown_item *items;
 	struct u64_map numbers; /* frame → number of the item + 1, while it may end (again) */
 	struct u64_map slot_of; /* frame → slot + 1 */
-	bool *taken;
-	size_t slots, slots_capacity;
-	uint64_t succeeded, failed, running;
+	uint64_t taken[SLOTS_MOST / 64]; /* a bit for each slot */
+	uint32_t slots;                  /* that were ever taken */
 };
 
 static void *as_pointer(uint64_t number)
@@ -197,18 +196,18 @@ static void *as_pointer(uint64_t number)
 	return (void *)(uintptr_t)number;
 }
 
+/* The lowest that is free. */
 static uint32_t take_slot(struct items *items)
 {
-	size_t slot = 0;
-	while (slot < items->slots && items->taken[slot])
-		slot++;
-	if (slot == items->slots && slot < SLOTS_MOST) {
-		MEM_GROW(items->taken, items->slots_capacity, slot + 1);
-		items->slots++;
-	}
-	if (slot < items->slots)
-		items->taken[slot] = true;
-	return (uint32_t)slot;
+	uint32_t word = 0, slot = SLOTS_MOST - 1;
+	while (word < SLOTS_MOST / 64 && items->taken[word] == UINT64_MAX)
+		word++;
+	if (word < SLOTS_MOST / 64)
+		slot = word * 64 + (uint32_t)__builtin_ctzll(~items->taken[word]);
+	items->taken[slot / 64] |= 1ull << slot % 64;
+	if (slot >= items->slots)
+		items->slots = slot + 1;
+	return slot;
 }
 
 static void on_item_started(void *data, const struct fold_item *item)
@@ -218,7 +217,6 @@ static void on_item_started(void *data, const struct fold_item *item)
 		return;
 	uint64_t number = items->seen++;
 	uint32_t slot = take_slot(items);
-	items->running++;
 	u64_map_put(&items->slot_of, item->frame, as_pointer(slot + 1ull));
 	if (number < items->first || number - items->first >= items->limit)
 		return;
@@ -233,19 +231,13 @@ static void on_item_ended(void *data, const struct fold_item *item)
 	struct items *items = data;
 	if (!str_eq(item->map, items->map))
 		return;
-	uintptr_t slot = (uintptr_t)u64_map_remove(&items->slot_of, item->frame);
-	if (slot && slot <= items->slots) {
-		items->taken[slot - 1] = false;
-		items->running--;
-	}
-	items->succeeded += item->outcome == VISIT_SUCCEEDED;
-	items->failed += item->outcome == VISIT_FAILED;
+	uint64_t slot = (uintptr_t)u64_map_remove(&items->slot_of, item->frame); /* 0: it goes on, or ends again */
+	if (slot)
+		items->taken[(slot - 1) / 64] &= ~(1ull << (slot - 1) % 64);
 	uintptr_t number = (uintptr_t)u64_map_get(&items->numbers, item->frame);
 	if (!number)
 		return;
 	struct shown_item *show = &items->items[number - 1];
-	if (show->outcome == VISIT_FAILED && item->outcome != VISIT_FAILED && items->failed)
-		items->failed--; /* it was redriven */
 	show->outcome = item->outcome;
 	show->stop_ms = item->stop_ms;
 	show->retries = item->retries;
@@ -267,11 +259,14 @@ static void on_items_folded(void *data, const struct engine_error *error, const 
 	api_put_text(out, "map", items->map);
 	api_put_number(out, "origin_ms", fold_start_ms(fold));
 	api_put_number(out, "now_ms", engine_now_ms(call->engine));
-	api_put_number(out, "length", (int64_t)fold_map_length(fold, items->map));
-	api_put_number(out, "slots", (int64_t)items->slots);
-	api_put_number(out, "succeeded", (int64_t)items->succeeded);
-	api_put_number(out, "failed", (int64_t)items->failed);
-	api_put_number(out, "running", (int64_t)items->running);
+	const struct fold_map *map = fold_find_map(fold, items->map), none = { 0 };
+	if (!map)
+		map = &none;
+	api_put_number(out, "length", (int64_t)map->length);
+	api_put_number(out, "slots", items->slots);
+	api_put_number(out, "succeeded", (int64_t)map->succeeded);
+	api_put_number(out, "failed", (int64_t)map->failed);
+	api_put_number(out, "running", (int64_t)fold_map_running(map));
 	api_put_name(out, "items");
 	buffer_byte(out, '[');
 	for (uint64_t i = 0; i < items->limit && items->first + i < items->seen; i++) {
@@ -298,7 +293,6 @@ static void release_items(void *data)
 	for (uint64_t i = 0; i < items->limit; i++)
 		free(items->items[i].error);
 	free(items->items);
-	free(items->taken);
 	u64_map_done(&items->numbers);
 	u64_map_done(&items->slot_of);
 }

@@ -184,7 +184,7 @@ static void make_outcome(const struct local_task *task, const struct invoke_resu
 	char length[24];
 	struct http_header headers[8];
 	struct http_response response = { .failure = HTTP_ANSWERED, .status = 200, .headers = headers };
-	_cleanup_(buffer_done) struct buffer body = { 0 }, log = { 0 };
+	_cleanup_(buffer_done) struct buffer body = { 0 };
 	size_t count = 0;
 	struct str payload = result->payload;
 	if (result->end == INVOKE_REFUSED) {

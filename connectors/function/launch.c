@@ -204,17 +204,17 @@ static int add_environment(struct functions *functions, const struct version *ve
 }
 
 /* {resource, soft, hard} each. Memory is bounded by what is written to, not by the address space, of which runtimes
- * reserve gigabytes. */
-static void add_limits(const struct version *version, struct buffer *out)
+ * reserve gigabytes; where a cgroup bounds it, who takes too much is killed, as on AWS, and no allocation fails before that. */
+static void add_limits(const struct version *version, const struct worker *worker, struct buffer *out)
 {
 	const struct settings *settings = &version->settings;
 	uint64_t mb = (uint64_t)settings->memory_mb + (settings->runtime == RUNTIME_NODEJS ? NODE_OVERHEAD_MB : 0);
-	bool once = settings->runtime == RUNTIME_COMMAND && settings->cpu_s;
-	buffer_varint(out, 1u + settings->memory_limited + once);
+	bool once = settings->runtime == RUNTIME_COMMAND && settings->cpu_s, data = settings->memory_limited && !worker->cgroup;
+	buffer_varint(out, 1u + data + once);
 	buffer_varint(out, RLIMIT_CORE);
 	buffer_varint(out, 0);
 	buffer_varint(out, 0);
-	if (settings->memory_limited) {
+	if (data) {
 		buffer_varint(out, RLIMIT_DATA);
 		buffer_varint(out, mb << 20);
 		buffer_varint(out, mb << 20);
@@ -243,7 +243,7 @@ int launch_spec(struct functions *functions, const struct version *version, cons
 	buffer_blob(out, STR_EMPTY);
 	put(&arguments, out);
 	put(&environment, out);
-	add_limits(version, out);
+	add_limits(version, worker, out);
 	buffer_blob(out, str_of(worker->cgroup));
 	return r;
 }
@@ -282,19 +282,35 @@ static char *own_group(void)
 	return *mount ? mem_printf("%s%s", mount, strcmp(at, "/") == 0 ? "" : at) : NULL;
 }
 
+/* Whether a group has all the controllers that are wanted: with cgroups v1 beside it (hybrid mounts) it has none. */
+static bool has_controllers(const char *group)
+{
+	char line[1024] = "";
+	_cleanup_free_ char *path = mem_printf("%s/cgroup.controllers", group);
+	FILE *file = fopen(path, "re");
+	if (!file)
+		return false;
+	bool good = fgets(line, sizeof line, file) && strstr(line, "memory") && strstr(line, "cpu") && strstr(line, "pids");
+	fclose(file);
+	return good;
+}
+
 /* A group of which controllers may be given to children: our own (a server that was put into a delegated group of its own,
  * and may have to leave its top for that). */
 static char *find_group(void)
 {
 	_cleanup_free_ char *own = own_group();
-	if (!own)
+	if (!own || !has_controllers(own))
 		return NULL;
 	if (!write_text(own, "cgroup.subtree_control", "+memory +cpu +pids")) {
-		/* No processes beside groups: move down into one of our own. */
+		/* No processes beside groups: move down into one of our own; back if that does not help. */
 		_cleanup_free_ char *server = mem_printf("%s/ratchet-server", own);
 		bool moved = (mkdir(server, 0755) == 0 || errno == EEXIST) && write_text(server, "cgroup.procs", "0");
-		if (!moved || !write_text(own, "cgroup.subtree_control", "+memory +cpu +pids"))
+		if (!moved || !write_text(own, "cgroup.subtree_control", "+memory +cpu +pids")) {
+			write_text(own, "cgroup.procs", "0");
+			rmdir(server);
 			return NULL;
+		}
 	}
 	return TAKE(own);
 }

@@ -236,13 +236,13 @@ static void schedule(struct functions *functions)
 		loop_timer_set(functions->host->loop, &functions->impatience, FINISHING_US / 1000 + 1);
 }
 
-/* Those that were about to finish may not have. */
+/* Those that were about to finish may not have; and others may be by now. */
 static void on_impatience(struct loop_timer *timer)
 {
 	struct functions *functions = timer->data;
 	size_t i = 0;
 	for (struct str_map_entry *entry; (entry = str_map_next(&functions->by_name, &i));)
-		if (function_wants(entry->value))
+		if (has_queued(entry->value))
 			join_round(entry->value);
 	schedule(functions);
 }

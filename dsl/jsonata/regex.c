@@ -304,7 +304,9 @@ struct regex *regex_compile(struct arena *arena, struct str pattern, unsigned fl
 		*ret_why = arena_str(arena, str_of(message));
 		return NULL;
 	}
+#ifndef RATCHET_WITHOUT_JIT /* valgrind takes the code that it makes, which reads a vector at a time, for faulty */
 	pcre2_jit_compile(code, PCRE2_JIT_COMPLETE); /* where it cannot, matching is slower, no more */
+#endif
 	struct regex *regex = ARENA_NEW(arena, struct regex);
 	regex->source = arena_str(arena, pattern);
 	regex->code = code;

@@ -436,6 +436,24 @@ int record_open_bare(const struct record *record, struct arena *arena, struct re
 	return open_record(record, true, arena, ret_reader, err);
 }
 
+/* Nearly all numbers of an event are one byte. */
+static inline bool read_number(struct reader *in, uint64_t *ret_number)
+{
+	if (in->at == in->end || *in->at >= 0x80)
+		return reader_varint(in, ret_number);
+	*ret_number = *in->at++;
+	return true;
+}
+
+static inline bool read_signed(struct reader *in, int64_t *ret_number)
+{
+	if (in->at == in->end || *in->at >= 0x80)
+		return reader_svarint(in, ret_number);
+	*ret_number = (*in->at >> 1) ^ -(*in->at & 1);
+	in->at++;
+	return true;
+}
+
 static bool read_field(struct record_reader *reader, const struct field *field, struct event *event)
 {
 	char *at = (char *)event + field->offset;
@@ -445,21 +463,21 @@ static bool read_field(struct record_reader *reader, const struct field *field, 
 	case KIND_STR:
 		return reader_blob(&reader->in, (struct str *)at);
 	case KIND_VALUE:
-		if (!reader_varint(&reader->in, &number) || number >= reader->payloads_count)
+		if (!read_number(&reader->in, &number) || number >= reader->payloads_count)
 			return false;
 		*(struct value **)at = reader->payloads[number];
 		return true;
 	case KIND_NUMBER:
-		return reader_varint(&reader->in, (uint64_t *)at);
+		return read_number(&reader->in, (uint64_t *)at);
 	case KIND_SIGNED:
-		return reader_svarint(&reader->in, (int64_t *)at);
+		return read_signed(&reader->in, (int64_t *)at);
 	case KIND_FRAME:
-		if (!reader_varint(&reader->in, &number) || number > UINT32_MAX)
+		if (!read_number(&reader->in, &number) || number > UINT32_MAX)
 			return false;
 		*(uint32_t *)at = (uint32_t)number;
 		return true;
 	case KIND_DUE:
-		if (!reader_svarint(&reader->in, &distance))
+		if (!read_signed(&reader->in, &distance))
 			return false;
 		*(int64_t *)at = (int64_t)((uint64_t)event->timestamp_ms + (uint64_t)distance);
 		return true;
@@ -476,8 +494,8 @@ int record_next(struct record_reader *reader, struct event *ret_event, struct wf
 	uint8_t type;
 	uint64_t mask, frame;
 	int64_t delta, back;
-	if (!reader_byte(&reader->in, &type) || !reader_varint(&reader->in, &mask) ||
-	    !reader_varint(&reader->in, &frame) || !reader_svarint(&reader->in, &delta))
+	if (!reader_byte(&reader->in, &type) || !read_number(&reader->in, &mask) ||
+	    !read_number(&reader->in, &frame) || !read_signed(&reader->in, &delta))
 		return corrupt(err, "it ends within an event");
 	event.type = (enum event_type)type;
 	if (!event_type_name(event.type))
@@ -489,7 +507,7 @@ int record_next(struct record_reader *reader, struct event *ret_event, struct wf
 	event.frame = (uint32_t)frame;
 	event.timestamp_ms = (int64_t)((uint64_t)reader->timestamp_ms + (uint64_t)delta);
 	if (event_is_public(event.type)) {
-		if (!reader_svarint(&reader->in, &back) || reader->next_id == UINT64_MAX)
+		if (!read_signed(&reader->in, &back) || reader->next_id == UINT64_MAX)
 			return corrupt(err, "it ends within an event");
 		event.id = reader->next_id;
 		event.previous_id = event.id - (uint64_t)back;

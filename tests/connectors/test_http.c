@@ -398,7 +398,7 @@ static void freeing_the_connector_drops_what_is_under_way(void **state)
 
 static void an_untrusted_certificate_is_refused_and_a_trusted_one_is_not(void **state)
 {
-	struct harness *harness = begin(NULL);
+	struct harness *harness = begin("{\"connect_timeout_s\":60}");
 	_cleanup_free_ char *make = mem_printf(
 	    "openssl req -x509 -newkey rsa:2048 -nodes -keyout %s/key -out %s/cert -days 2 -subj /CN=localhost "
 	    "-addext subjectAltName=DNS:localhost,IP:127.0.0.1 2>/dev/null",
@@ -416,7 +416,7 @@ static void an_untrusted_certificate_is_refused_and_a_trusted_one_is_not(void **
 	assert_string_equal(harness_run(harness, "http", "invoke", text)->error, "States.Http.Socket");
 	assert_text_contains(harness->reports[0].cause, "certificate");
 	struct wf_error err = { 0 };
-	_cleanup_free_ char *config_text = mem_printf("{\"ca_file\":\"%s\"}", cert);
+	_cleanup_free_ char *config_text = mem_printf("{\"ca_file\":\"%s\",\"connect_timeout_s\":60}", cert);
 	_cleanup_(value_unrefp) struct value *config = harness_json(config_text);
 	harness->connector->class->free(harness->connector);
 	assert_int_equal(connector_http_new(&harness->host, config, &harness->connector, &err), 0);

@@ -1,5 +1,6 @@
 /* The search room's own parts: globs, words, histograms, the fold of events. */
 #include "search/figures.h"
+#include "search/file.h"
 #include "search/fold.h"
 #include "search/query.h"
 // clang-format off
@@ -7,6 +8,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 #include <cmocka.h>
 // clang-format on
 
@@ -107,9 +111,82 @@ static void what_cannot_follow_is_refused(void **state)
 	fold_free(fold);
 }
 
+/* ---- parts of the words ---------------------------------------------------------------------------- */
+
+static void sql(struct file *file, const char *text)
+{
+	if (sqlite3_exec(file->db, text, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", text, sqlite3_errmsg(file->db));
+}
+
+static void put(struct file *file, uint64_t id)
+{
+	char text[200];
+	snprintf(text, sizeof text, "INSERT INTO execution(id, machine, status, start) VALUES(%llu, 1, 1, 5)", (unsigned long long)id);
+	sql(file, text);
+	assert_int_equal(file_put_words(file, id, STR("nword")), 0);
+}
+
+/* "1:0 2:11 ", the newest first, with how many rows have the word. */
+static void parts_are(struct file *file, const char *expected)
+{
+	char found[400] = "", text[200];
+	struct file_part part = { .first = INT64_MAX };
+	while (file_part_below(file, part.first, &part)) {
+		sqlite3_stmt *s;
+		snprintf(text, sizeof text, "SELECT count(*) FROM words_%lld WHERE words_%lld MATCH 'nword'", (long long)part.number,
+			 (long long)part.number);
+		assert_int_equal(sqlite3_prepare_v2(file->db, text, -1, &s, NULL), SQLITE_OK);
+		assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+		snprintf(found + strlen(found), sizeof found - strlen(found), "%lld:%llu(%lld) ", (long long)part.number,
+			 (unsigned long long)part.first, (long long)sqlite3_column_int64(s, 0));
+		sqlite3_finalize(s);
+	}
+	assert_string_equal(found, expected);
+}
+
+static void words_go_with_the_executions_of_their_part(void **state)
+{
+	struct file file;
+	struct wf_error err = { 0 };
+	char folder[] = "/tmp/ratchet-search-XXXXXX", path[100];
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof path, "%s/file", folder);
+	if (file_open(&file, path, true, &err) != 0)
+		fail_msg("%s", err.message);
+	assert_int_equal(file_begin_part(&file, 1000, 100), 0);
+	assert_int_equal(file_begin_part(&file, 2000, 100), 0); /* the first is old, but has no rows */
+	parts_are(&file, "1:0(0) ");
+	put(&file, 10);
+	put(&file, 20);
+	assert_int_equal(file_begin_part(&file, 1050, 100), 0); /* not old enough */
+	assert_int_equal(file_begin_part(&file, 1100, 100), 0);
+	put(&file, 21);
+	put(&file, 15); /* a late one of the part before */
+	assert_int_equal(file_begin_part(&file, 1200, 100), 0);
+	put(&file, 30);
+	parts_are(&file, "3:22(1) 2:21(1) 1:0(3) ");
+	assert_int_equal(file_drop_part(&file), 0); /* all have rows */
+	parts_are(&file, "3:22(1) 2:21(1) 1:0(3) ");
+	sql(&file, "DELETE FROM execution WHERE id = 21");
+	assert_int_equal(file_drop_part(&file), 0); /* from between */
+	parts_are(&file, "3:22(1) 1:0(3) ");
+	sql(&file, "DELETE FROM execution WHERE id < 30");
+	assert_int_equal(file_drop_part(&file), 0);
+	parts_are(&file, "3:0(1) ");
+	put(&file, 12); /* an old one comes again */
+	sql(&file, "DELETE FROM execution");
+	assert_int_equal(file_drop_part(&file), 0); /* the newest stays */
+	parts_are(&file, "3:0(2) ");
+	file_close(&file);
+	file_remove(path);
+	rmdir(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(words_go_with_the_executions_of_their_part),
 		cmocka_unit_test(a_star_stands_for_any_characters),
 		cmocka_unit_test(a_glob_of_many_stars_takes_no_exponential_time),
 		cmocka_unit_test(percentiles_are_within_an_eighth_of_the_truth),

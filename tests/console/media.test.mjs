@@ -39,7 +39,7 @@ def handler(event, context):
   ground.start = async (name, refuse = false) => {
     mkdirSync(join(folder, name));
     if (refuse) writeFileSync(join(folder, name, 'refuse'), '');
-    return server.run(ground.machine, name, { source: ground.video, output: join(folder, name) });
+    return server.run(ground.machine, name, { source: ground.video, output: join(folder, name), chunk_s: 2 });
   };
   return ground;
 }
@@ -53,13 +53,22 @@ export const tests = {
     await running.getByRole('progressbar', { name: 'TranscodeChunks' }).waitFor({ timeout: 30_000 });
     await running.getByText(/[1-9]\d* of \d+ .*left/).first().waitFor({ timeout: 30_000 });
     await running.getByText(/\d+ %/).first().waitFor({ timeout: 30_000 });
-    await until('lines of the log', async () => (await page.locator('.log-line').count()) > 0, 20_000);
-    await page.screenshot({ path: `${options.out}/media-light.png` });
+    await running.getByText(/^Transcode #\d+$/).first().waitFor();
+    const lines = page.locator('.log-line');
+    await until('the words of ffmpeg', async () => (await lines.filter({ hasText: /libx264|Stream #0/ }).count()) > 0, 30_000);
+    equal(await lines.filter({ hasText: /^\{"progress"/ }).count(), 0, 'lines that only tell the progress');
     // The picture that README.md shows (scripts/console-pictures).
-    await page.goto(executionUrl(server, arn, '?state=TranscodeChunks&view=items&tab=definition&theme=light'));
-    await until('items that are done', async () => (await running.getByText(/[3-9] of \d+ /).count()) > 0, 40_000);
+    await page.goto(executionUrl(server, arn, '?state=Transcode&view=items&tab=log&theme=light'));
+    await until('items that are done', async () => (await running.getByText(/([5-9]|1\d) of \d+ /).count()) > 0, 60_000);
     await page.locator('.items-picture canvas[data-draw-ms]').waitFor();
+    await until('progress and words', async () => (await running.getByText(/[2-9]\d %/).count()) > 0 && (await lines.count()) > 10, 20_000);
     await page.screenshot({ path: `${options.out}/media-items-light.png` });
+    // The clip to be encoded is told as the item of its Map, and its own page is one click away.
+    await page.getByRole('button', { name: 'Items as table' }).click();
+    await page.getByRole('button', { name: 'By index' }).click();
+    await page.getByRole('button', { name: '#0', exact: true }).click();
+    await page.getByRole('button', { name: /Item Produce\[0\]\/TranscodeChunks\[0\]/ }).waitFor();
+    await page.screenshot({ path: `${options.out}/media-item-light.png` });
     equal(await server.ends(arn, 90_000), 'SUCCEEDED', 'the transcoding');
     await page.locator('.execution-head').getByText('Succeeded').waitFor();
   },
@@ -77,7 +86,8 @@ export const tests = {
     await page.getByRole('option', { name: /execution bad/ }).waitFor();
     await page.keyboard.press('Enter');
     await page.locator('.banner').waitFor();
-    await page.keyboard.press('!');
+    await page.keyboard.press('!'); // to the chunk, not to what is around it
+    await page.getByRole('heading', { level: 2, name: 'Transcode', exact: true }).waitFor();
     await page.screenshot({ path: `${options.out}/media-failed-light.png` });
     await page.getByRole('region', { name: 'Inspector' }).getByText(/out of disk/).first().waitFor();
     rmSync(join(ground.folder, 'bad', 'refuse'));

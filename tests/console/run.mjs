@@ -6,7 +6,7 @@
 // --files those of these files. The last line is 'N passed, N failed, N skipped'.
 import { ensureFolder, findBrowser } from './harness.mjs';
 
-const FILES = ['page', 'list', 'views', 'graph', 'collapse', 'live', 'moment', 'redrive', 'keys', 'access', 'login', 'link', 'hostile', 'media', 'pictures'];
+const FILES = ['page', 'list', 'views', 'graph', 'collapse', 'live', 'moment', 'redrive', 'again', 'keys', 'access', 'login', 'link', 'hostile', 'media', 'pictures'];
 
 const options = { out: '', ratchet: '', only: '', files: FILES.join() };
 for (let i = 2; i < process.argv.length; i++) {

@@ -376,6 +376,7 @@ bool driver_play(struct driver *driver, const struct value *scenario, const stru
 	set_limits(driver);
 	const struct value *definition = member(scenario, "definition"), *given = member(scenario, "input");
 	const struct value *text = member(scenario, "input_text"), *stop = member(scenario, "stop");
+	const struct value *begin = member(scenario, "begin_at");
 	if (!definition) {
 		snprintf(driver->problem, sizeof driver->problem, "it has no definition");
 		return false;
@@ -400,7 +401,12 @@ bool driver_play(struct driver *driver, const struct value *scenario, const stru
 		set_error(stop, occur(driver, DRIVER_START_MS + milliseconds(member(stop, "after_s")), INPUT_STOP, 0));
 	return play(
 	    driver,
-	    &(struct core_input){ .kind = INPUT_START, .value = input, .raw = text ? value_string(text) : STR_EMPTY },
+	    &(struct core_input){ .kind = INPUT_START,
+				  .value = input,
+				  .raw = text ? value_string(text) : STR_EMPTY,
+				  .state = begin ? value_string(begin) : STR_EMPTY,
+				  .reason = begin ? STR("a reason") : STR_EMPTY,
+				  .variables = member(scenario, "variables") },
 	    options);
 }
 

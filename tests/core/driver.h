@@ -5,6 +5,7 @@
  *
  *     name         a sentence with underscores
  *     definition   the state machine; input: its input ({} if absent), input_text: the same as text
+ *     begin_at, variables   the state to begin with instead of StartAt, and what is assigned already
  *     tasks        by state name: what its attempts are answered, one after the other; the last one is repeated
  *     stop         {"after_s": 3, "error": …, "cause": …}: StopExecution
  *     limits       {"step_events": 16, …}

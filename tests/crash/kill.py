@@ -19,6 +19,9 @@ again on the same store, and goes on. The checker knows only what clients were t
   - a task that starts an execution starts one, with an end of its own; children of one that was stopped are stopped;
   - one that was redriven goes on in the same history, once for each redrive that was acknowledged;
   - a bulk redrive job redrives each of its executions once, and its list of outcomes says of each what its history says;
+  - one that goes on with the newest definition is one that this definition could have led to where it stands;
+  - a dead letter that was discarded is gone, and no other is;
+  - a target is told of every end at least once, of those of an execution in their order, under one id each, and of nothing that was not;
   - Express executions may vanish with their process, but none is run twice, and the answer of a synchronous one is its own.
 
 Prints the seed; the last line is 'N passed, N failed, N skipped'."""
@@ -43,6 +46,14 @@ TERMINAL = {"ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "Execu
 ROLE = "arn:aws:iam::000000000000:role/test"
 MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:"
 ACTIVITY = "arn:aws:states:us-east-1:000000000000:activity:work"
+
+
+def letter_definition(function_url, first=None, last=None):
+    """With a state before all, one that has failed cannot go on with it; with another behind all, it can."""
+    call = {"Type": "Task", "Resource": "arn:aws:states:::http:invoke", "ResultPath": None, **({"Next": last} if last else {"End": True}),
+            "Parameters": {"ApiEndpoint": function_url + "mended", "Method": "POST", "RequestBody": {"n.$": "$.n"}}}
+    return {"StartAt": first or "H", "States": {**({first: {"Type": "Pass", "Next": "H"}} if first else {}), "H": call,
+                                                **({last: {"Type": "Pass", "End": True}} if last else {})}}
 
 
 def definitions(function_url):
@@ -93,14 +104,17 @@ def definitions(function_url):
         "stopped_parent": {"StartAt": "C", "States": {
             "C": {"Type": "Task", "Resource": "arn:aws:states:::states:startExecution.sync:2", "End": True,
                   "Parameters": {"StateMachineArn": MACHINE + "forever", "Input": {"n.$": "$.n", "from": "C"}}}}},
+        # The token goes to a child, who gives it away.
+        "calling": {"StartAt": "C", "States": {
+            "C": {"Type": "Task", "Resource": "arn:aws:states:::states:startExecution.waitForTaskToken", "ResultPath": "$.c", "End": True,
+                  "Parameters": {"StateMachineArn": MACHINE + "called", "Input": {"n.$": "$.n", "from": "T", "token.$": "$$.Task.Token"}}}}},
+        "called": {"StartAt": "H", "States": {"H": {**http_task, "Parameters": {"ApiEndpoint": function_url + "called", "Method": "POST", "RequestBody.$": "$"}, "End": True}}},
         # Fails until it is mended, and is then redriven.
         "redrive": {"StartAt": "P", "States": {"P": {**pass_state, "Next": "H"}, "H": {
             "Type": "Task", "Resource": "arn:aws:states:::http:invoke", "ResultSelector": {"answer.$": "$.ResponseBody"}, "ResultPath": "$.h", "Next": "Q",
             "Parameters": {"ApiEndpoint": function_url + "mended", "Method": "POST", "RequestBody": {"n.$": "$.n"}}}, "Q": {**pass_state, "End": True}}},
-        # The same, redriven by jobs only.
-        "letter": {"StartAt": "H", "States": {"H": {
-            "Type": "Task", "Resource": "arn:aws:states:::http:invoke", "ResultPath": None, "End": True,
-            "Parameters": {"ApiEndpoint": function_url + "mended", "Method": "POST", "RequestBody": {"n.$": "$.n"}}}}},
+        # The same, redriven by jobs only, and corrected now and then (letter_definitions).
+        "letter": letter_definition(function_url),
         "fails": {"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "Planned", "Cause": "as it should"}}},
         "forever": {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 3600, "End": True}}},
     }
@@ -108,7 +122,7 @@ def definitions(function_url):
 
 EXPECTED = {"fails": "FAILED", "forever": "ABORTED", "stopped_parent": "ABORTED"}
 STOPPED = {"forever", "stopped_parent"}
-INNER = {"child"}  # started by others only
+INNER = {"child", "called"}  # started by others only
 
 
 def express_definitions(function_url):
@@ -119,12 +133,15 @@ def express_definitions(function_url):
 
 class Function(http.server.BaseHTTPRequestHandler):
     """What http and lambda tasks call: a function at /, and the Invoke API of Lambda with a function 'work', who may be given a task's token. /mended
-    fails for each n until it is in `mended`; /express counts."""
+    fails for each n until it is in `mended`; /express counts; /called is given a token too; /told is told of ends, and refuses some at first."""
 
     invoked = 0
     tokens = queue.SimpleQueue()  # (token, n, who gave it)
     mended = set()
     express = collections.Counter()
+    told = []  # (ARN, times redriven, status, id) that were taken, in their order
+    deaf = 0.2
+    lock = threading.Lock()
 
     protocol_version = "HTTP/1.1"
 
@@ -143,6 +160,17 @@ class Function(http.server.BaseHTTPRequestHandler):
             status = 200 if json.loads(payload)["n"] in Function.mended else 500
         elif self.path == "/express":
             Function.express[json.loads(payload)["n"]] += 1
+        elif self.path == "/called":
+            asked = json.loads(payload)
+            Function.tokens.put((asked["token"], asked["n"], "called"))
+        elif self.path == "/told":
+            event = json.loads(payload)
+            detail = event["detail"]
+            with Function.lock:
+                if random.random() < Function.deaf:
+                    status = 503
+                else:
+                    Function.told.append((detail["executionArn"], detail["redriveCount"], detail["status"], event["id"]))
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -230,6 +258,9 @@ class Checker:
         self.recent_letters = collections.deque(maxlen=60)
         self.jobs = {}       # of bulk redrive: id -> the ARNs that were asked for, acknowledged
         self.job_outcomes = collections.Counter()
+        self.updates = 0     # of definitions
+        self.discarded, self.discard_tried = set(), set()
+        self.recent_wasted = collections.deque(maxlen=60)
         self.problems = []
         self.counter = 0
         self.checks = 0
@@ -280,6 +311,8 @@ class Checker:
                     self.recent_redrivable.append(record)
                 if record["kind"] == "letter":
                     self.recent_letters.append(record)
+                if record["kind"] == "fails":
+                    self.recent_wasted.append(record)
             record["arn"] = arn
 
     def client(self, seed, until):
@@ -293,6 +326,10 @@ class Checker:
                     self.redrive_one(rng)
                 elif chance < 0.86:
                     self.work_on_jobs(rng)
+                elif chance < 0.88:
+                    self.correct(rng)
+                elif chance < 0.90:
+                    self.discard(rng)
                 else:
                     with self.lock:
                         record = rng.choice(self.recent) if self.recent else None
@@ -336,6 +373,27 @@ class Checker:
             if refusal.name != "ExecutionNotRedrivable":
                 raise
 
+    def correct(self, rng):
+        """Another definition of the letters, which comes to the same."""
+        with self.lock:
+            self.updates += 1
+            number = self.updates
+        first, last = (f"Z{number}", None) if rng.random() < 0.3 else (None, f"Q{number}")
+        self.server.call("UpdateStateMachine", stateMachineArn=self.machines["letter"], definition=json.dumps(letter_definition(self.function_url, first, last)))
+
+    def discard(self, rng):
+        with self.lock:
+            arns = [record["arn"] for record in rng.sample(list(self.recent_wasted), min(5, len(self.recent_wasted)))]
+            self.discard_tried.update(arns)
+        try:
+            if arns:
+                self.server.v1("POST", "dead-letters/discard", {"executions": arns})
+                with self.lock:
+                    self.discarded.update(arns)
+        except Refused as refusal:
+            if refusal.name != "400":  # none of them is a dead letter
+                raise
+
     def work_on_jobs(self, rng):
         """Begins a bulk redrive, or pauses, resumes or cancels one."""
         with self.lock:
@@ -352,7 +410,7 @@ class Checker:
         arns = [record["arn"] for record in chosen]
         try:
             begun = self.server.v1("POST", "redrive-jobs", {"executions": arns, "rate": rng.choice([5, 50, 1000]), "canary": rng.random() < 0.5,
-                                                            "stopErrorRate": rng.choice([0.5, 1])})
+                                                            "definition": rng.choice(["same", "newest"]), "stopErrorRate": rng.choice([0.5, 1])})
         except Refused as refusal:
             if refusal.name != "400":  # none of them is a dead letter
                 raise
@@ -494,7 +552,10 @@ class Checker:
                              f"{self.redriven[record['arn']]} acknowledged")
         self.check_jobs()
         self.check_answers()
+        self.check_discarded()
+        self.check_definitions()
         self.check_children(time.monotonic() + patience_s)
+        self.check_told(time.monotonic() + patience_s)
         for n, count in Function.express.items():
             if count > 1 or n not in self.express:
                 self.problem(f"express {n} was run {count} times")
@@ -552,9 +613,61 @@ class Checker:
                         or by_jobs["SUCCEEDED"] != (types["ExecutionRedriven"] > 0)):
                     self.problem(f"{record['arn']}: jobs say {by_jobs}, its history has {types}")
 
+    def check_discarded(self):
+        """A discard takes exactly its letters. One that was asked for twice, or whose answer was lost, may have done it."""
+        listed, cursor = set(), ""
+        while cursor is not None:
+            page = self.server.v1("GET", f"dead-letters?machine=fails&limit=100{cursor}")
+            listed.update(letter["executionArn"] for letter in page["deadLetters"])
+            cursor = f"&cursor={page['next']}" if page.get("next") else None
+        for arn in listed & self.discarded:
+            self.problem(f"{arn} was discarded, and is listed")
+        for record in self.known.values():
+            if record["kind"] == "fails" and record["arn"] not in listed | self.discard_tried:
+                self.problem(f"{record['arn']} has failed, and is no dead letter")
+
+    def check_definitions(self):
+        """None goes on with a definition that would have begun otherwise."""
+        for record in self.known.values():
+            if record["kind"] == "letter":
+                names = [event["stateEnteredEventDetails"]["name"] for event in self.histories[record["arn"]] if "stateEnteredEventDetails" in event]
+                if any(name[0] == "Z" for name in names[1:]) or any(name[0] == "Q" for name in names[:-1]):
+                    self.problem(f"{record['arn']} went through {names}")
+
+    def check_told(self, deadline):
+        statuses = {"ExecutionSucceeded": "SUCCEEDED", "ExecutionFailed": "FAILED", "ExecutionTimedOut": "TIMED_OUT", "ExecutionAborted": "ABORTED"}
+        Function.deaf = 0
+        for record in self.known.values():
+            if record["kind"] in ("redrive", "letter"):  # they may have gone on since they were read
+                self.look(record["arn"])
+        wanted = {}  # ARN -> ends in their order
+        for arn, events in self.histories.items():
+            ends = [statuses[event["type"]] for event in events if event["type"] in statuses]
+            wanted[arn] = list(enumerate(ends))
+        while time.monotonic() < deadline:
+            with Function.lock:
+                taken = {(arn, redrives, status) for arn, redrives, status, _ in Function.told}
+            missing = [(arn, *end) for arn, ends in wanted.items() for end in ends if (arn, *end) not in taken]
+            if not missing:
+                break
+            time.sleep(0.2)
+        for change in missing[:5]:
+            self.problem(f"nobody was told of {change} ({len(missing)} such)")
+        first, ids = collections.defaultdict(list), {}
+        with Function.lock:
+            for arn, redrives, status, number in Function.told:
+                if (redrives, status) not in first[arn]:
+                    first[arn].append((redrives, status))
+                if ids.setdefault((arn, redrives, status), number) != number:
+                    self.problem(f"{arn}: {status} was told under two ids")
+        for arn, ends in first.items():
+            if arn in wanted and ends != wanted[arn]:
+                self.problem(f"{arn} came to {wanted[arn]}, and told was {ends}")
+        self.told = (len(Function.told), len(ids))
+
     def check_answers(self):
         """What a worker or a caller was told that it was taken, is what came of it."""
-        places = {"activity": "a", "lambda": "a", "exec": "b"}
+        places = {"activity": "a", "lambda": "a", "exec": "b", "called": "c"}
         outputs = {record["input"]["n"]: record for record in self.known.values()}
         for n, state, nonce in self.answered.values():
             output = outputs[n]["output"]
@@ -572,7 +685,7 @@ class Checker:
 
     def check_children(self, deadline):
         begun = collections.Counter()
-        for machine, status in (("child", "SUCCEEDED"), ("forever", "ABORTED")):
+        for machine, status in (("child", "SUCCEEDED"), ("called", "SUCCEEDED"), ("forever", "ABORTED")):
             for execution in self.list_all(machine):
                 arn = execution["executionArn"]
                 description = self.server.call("DescribeExecution", executionArn=arn)
@@ -593,6 +706,8 @@ class Checker:
                     self.problem(f"parent {n} began children: {[(state, begun[n, state]) for state in 'CDE']}")
                 elif record["output"]["c"]["Output"]["n"] != n or json.loads(record["output"]["e"]["Output"])["n"] != n:
                     self.problem(f"parent {n} was told of other children: {record['output']}")
+            elif record["kind"] == "calling" and begun[n, "T"] != 1:
+                self.problem(f"parent {n} began {begun[n, 'T']} children that were given its token")
             elif record["kind"] == "stopped_parent" and begun[n, "C"] > 1:
                 self.problem(f"parent {n} began {begun[n, 'C']} children")
         self.children = sum(begun.values())
@@ -663,15 +778,17 @@ def main():
         handler.write(DOUBLE)
     os.chmod(f"{folder}/work", 0o755)
     os.chmod(f"{folder}/note", 0o755)
-    with open(f"{folder}/ratchet.yaml", "w") as config:
-        config.write(f"functions:\n  double:\n    handler: {folder}/double\n    max_concurrent: 2\nexec:\n" + "".join(f"  {name}:\n    program: {folder}/{name}\n    args: [{folder}]\n    max_concurrent: 4\n" for name in ("work", "note")))
     function = FunctionServer(("127.0.0.1", 0), Function)
     threading.Thread(target=function.serve_forever, daemon=True).start()
+    with open(f"{folder}/ratchet.yaml", "w") as config:
+        config.write(f"targets:\n  ends:\n    url: http://127.0.0.1:{function.server_port}/told\n    events: [SUCCEEDED, FAILED, TIMED_OUT, ABORTED]\n")
+        config.write(f"functions:\n  double:\n    handler: {folder}/double\n    max_concurrent: 2\nexec:\n" + "".join(f"  {name}:\n    program: {folder}/{name}\n    args: [{folder}]\n    max_concurrent: 4\n" for name in ("work", "note")))
 
     server = Server(os.path.abspath(options.ratchet), folder, ["--lambda-endpoint", f"http://127.0.0.1:{function.server_port}"])
     checker = Checker(server, seed)
     server.start()
     checker.machines = {}
+    checker.function_url = f"http://127.0.0.1:{function.server_port}/"
     server.call("CreateActivity", name="work")
     for kind, definition in definitions(f"http://127.0.0.1:{function.server_port}/").items():
         checker.machines[kind] = server.call("CreateStateMachine", name=kind, roleArn=ROLE, definition=json.dumps(definition))["stateMachineArn"]
@@ -731,6 +848,7 @@ def main():
           f"{len(checker.answered)} answers by token, {checker.children} children, {sum(checker.redriven.values())} redrives, "
           f"{len(checker.jobs)} redrive jobs with {sum(checker.job_outcomes.values())} outcomes "
           f"({checker.job_outcomes['SUCCEEDED']} succeeded, {checker.job_outcomes['FAILED_AGAIN']} failed again, {checker.job_outcomes['SKIPPED']} skipped, {checker.job_outcomes['PENDING']} cancelled), "
+          f"{checker.updates} corrections, {len(checker.discarded)} letters discarded, {checker.told[1]} ends told {checker.told[0]} times, "
           f"{len(checker.express)} Express executions of which {sum(kind == 'synchronous' for kind in checker.express.values())} synchronous "
           f"({checker.express_answers} answered); ready again after {1000 * times[len(times) // 2]:.0f} ms (median), {1000 * times[-1]:.0f} ms (most)")
     failed = len(checker.problems)

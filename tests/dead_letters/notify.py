@@ -12,13 +12,16 @@ import http.server
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples", "notifications"))
 sys.dont_write_bytecode = True
+import receiver  # noqa: E402
 from redrive import Checks, Server, wait_until  # noqa: E402
 
 DEFINITION = {
@@ -55,9 +58,37 @@ class ConfiguredServer(Server):
 
 
 def signature_is_good(signature, body):
-    parts = dict(part.split("=", 1) for part in signature.split(","))
-    digest = hmac.new(b"s3cret", parts["t"].encode() + b"." + body, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(digest, parts["v1"]) and abs(time.time() - int(parts["t"])) < 60
+    """As the documented receiver does it."""
+    return receiver.is_genuine(b"s3cret", signature, body)
+
+
+def the_documented_receiver(options, folder, checks):
+    """examples/notifications/receiver.py as it stands, told by a server; and what it must refuse."""
+    good = lambda body, secret=b"s3cret", at=None: "t={0},v1={1}".format(  # noqa: E731
+        at or int(time.time()), hmac.new(secret, str(at or int(time.time())).encode() + b"." + body, hashlib.sha256).hexdigest())
+    checks.that(receiver.is_genuine(b"s3cret", good(b"{}"), b"{}"), "a good signature is taken")
+    for what, signature, body in (("another body", good(b"{}"), b"{ }"), ("another secret", good(b"{}", b"other"), b"{}"), ("an old one", good(b"{}", at=int(time.time()) - 301), b"{}"),
+                                  ("one of the future", good(b"{}", at=int(time.time()) + 301), b"{}"), ("none", None, b"{}"), ("an empty one", "", b"{}"),
+                                  ("a broken one", "t=x,v1=y", b"{}"), ("one that is no ASCII", "t=\u0661,v1=\u00e9", b"{}"), ("half of one", good(b"{}").split(",")[0], b"{}")):
+        checks.that(not receiver.is_genuine(b"s3cret", signature, body), f"{what} is refused")
+    os.makedirs(f"{folder}/receiver")
+    process = subprocess.Popen([sys.executable, receiver.__file__, "0"], stdout=subprocess.PIPE, text=True, env={**os.environ, "OPS_SECRET": "s3cret"})
+    try:
+        url = process.stdout.readline().strip()
+        with open(f"{folder}/receiver/ratchet.yaml", "w") as file:
+            json.dump({"targets": {"ops": {"url": url, "secret": {"env": "NOTIFY_SECRET"}}}}, file)
+        server = ConfiguredServer(options.ratchet, f"{folder}/receiver", store="memory:")
+        server.start()
+        try:
+            machine = server.call("CreateStateMachine", {"name": "m", "definition": json.dumps(DEFINITION), "roleArn": "arn:aws:iam::000000000000:role/test"})["stateMachineArn"]
+            arn = server.call("StartExecution", {"stateMachineArn": machine, "name": "e", "input": "{}"})["executionArn"]
+            line = process.stdout.readline()
+            checks.that(line.endswith(f"Step Functions Execution Status Change FAILED {arn}\n"), line)
+        finally:
+            server.kill()
+    finally:
+        process.kill()
+        process.wait()
 
 
 def run(options, folder, checks):
@@ -147,6 +178,7 @@ def main():
     try:
         options = parser.parse_args()
         run(options, folder, checks)
+        the_documented_receiver(options, folder, checks)
         expiring(options, folder, checks)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

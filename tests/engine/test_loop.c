@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -69,9 +70,9 @@ static int destroy(void **state)
 
 static void timers_fire_once_and_in_order(void **state)
 {
-	loop_timer_set(seen->loop, &seen->timers[2], 30);
-	loop_timer_set(seen->loop, &seen->timers[1], 5);
-	loop_timer_set(seen->loop, &seen->timers[0], 20);
+	loop_timer_set(seen->loop, &seen->timers[2], 600);
+	loop_timer_set(seen->loop, &seen->timers[1], 300);
+	loop_timer_set(seen->loop, &seen->timers[0], 400);
 	loop_timer_set(seen->loop, &seen->timers[0], 0); /* moved */
 	assert_true(seen->timers[0].active);
 	seen->loop->run(seen->loop);
@@ -101,7 +102,7 @@ static void the_turn_runs_before_the_first_sleep_and_again_while_it_has_more(voi
 {
 	seen->more = 5;
 	seen->loop->set_turn(seen->loop, on_turn, NULL);
-	loop_timer_set(seen->loop, &seen->timers[2], 1);
+	loop_timer_set(seen->loop, &seen->timers[2], 10000); /* were it to sleep */
 	seen->loop->run(seen->loop);
 	assert_int_equal(seen->turns, 6);
 	loop_timer_clear(seen->loop, &seen->timers[2]);
@@ -176,6 +177,61 @@ static void what_is_posted_runs_before_the_loop_is_freed(void **state)
 
 #define WITH_LOOP(test) cmocka_unit_test_setup_teardown(test, make, destroy)
 
+/* ---- a loop with a thread of its own */
+
+struct errand {
+	struct loop *loop;
+	struct loop_post post;
+	struct loop_timer timer;
+	pthread_t thread; /* that it ran on */
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	bool done;
+};
+
+static void errand_is_done(struct loop_timer *timer)
+{
+	struct errand *errand = timer->data;
+	pthread_mutex_lock(&errand->mutex);
+	errand->thread = pthread_self();
+	errand->done = true;
+	pthread_cond_signal(&errand->changed);
+	pthread_mutex_unlock(&errand->mutex);
+}
+
+static void on_errand(struct loop_post *post)
+{
+	struct errand *errand = (struct errand *)((char *)post - offsetof(struct errand, post));
+	errand->timer = (struct loop_timer){ .callback = errand_is_done, .data = errand };
+	loop_timer_set(errand->loop, &errand->timer, 1);
+}
+
+static void a_loop_with_a_thread_works_there_from_its_start_to_its_end(void **state)
+{
+	struct errand errand = { .loop = loop_libev_new_threaded("errands"),
+				 .post = { .callback = on_errand },
+				 .mutex = PTHREAD_MUTEX_INITIALIZER,
+				 .changed = PTHREAD_COND_INITIALIZER };
+	for (int i = 0; i < 2; i++) /* the second time it runs already */
+		assert_int_equal(errand.loop->start(errand.loop, NULL), 0);
+	for (int round = 0; round < 100; round++) {
+		errand.done = false;
+		loop_post(errand.loop, &errand.post);
+		pthread_mutex_lock(&errand.mutex);
+		while (!errand.done)
+			pthread_cond_wait(&errand.changed, &errand.mutex);
+		pthread_mutex_unlock(&errand.mutex);
+	}
+	assert_false(pthread_equal(errand.thread, pthread_self()));
+	errand.loop->free(errand.loop);
+}
+
+static void a_loop_that_is_never_started_has_no_thread(void **state)
+{
+	struct loop *loop = loop_libev_new_threaded("errands");
+	loop->free(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +241,8 @@ int main(void)
 		WITH_LOOP(a_watched_descriptor_calls_back_until_it_is_unwatched),
 		WITH_LOOP(a_signal_is_reported_on_the_loop),
 		WITH_LOOP(what_is_posted_runs_before_the_loop_is_freed),
+		cmocka_unit_test(a_loop_with_a_thread_works_there_from_its_start_to_its_end),
+		cmocka_unit_test(a_loop_that_is_never_started_has_no_thread),
 	};
 	return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
 }

@@ -189,6 +189,71 @@ static void a_redrive_between_an_end_and_its_commit_is_granted(void **state)
 	harness_free(h);
 }
 
+/* It ends, is redriven, and has ended again before the batch of its first end is committed; then it is redriven once more. What is under way needs the execution
+ * in memory, so it must not be read anew meanwhile: a read that fails and is made again later would leave it without. */
+static void one_that_has_ended_again_before_its_first_end_is_committed_stays_in_memory(void **state)
+{
+	static const char arn[] = "arn:aws:states:us-east-1:000000000000:execution:fail:x";
+	(void)state;
+	for (unsigned passing = 0; passing <= 3; passing++) { /* whichever read it is */
+		struct harness *h = harness_new("memory");
+		assert_int_equal(harness_create(h, "fail", "{\"StartAt\":\"F\",\"States\":{\"F\":{\"Type\":\"Fail\",\"Error\":\"E\"}}}")->error, ENGINE_OK);
+		harness_fault(h, FAULT_DELAY, 0, 2);
+		struct answer *start = harness_begin(h, "fail", "x", "{}");
+		while (h->batches_seen < 1)
+			harness_iterate(h, false);
+		struct answer *first = harness_begin_redrive(h, arn);
+		while (h->batches_seen < 2)
+			harness_iterate(h, false);
+		harness_await(h, start);
+		assert_false(first->done); /* its batch, with the second end, is still under way */
+		faulty_pass_reads(h->store, passing);
+		faulty_fail_reads(h->store, 1);
+		struct answer *second = harness_begin_redrive(h, arn);
+		harness_await(h, first);
+		harness_await(h, second);
+		assert_int_equal(first->error, ENGINE_OK);
+		harness_run_for(h, 10000);
+		assert_null(h->fatal);
+		faulty_fail_reads(h->store, 0);
+		assert_int_equal(harness_describe(h, arn)->status, EXECUTION_FAILED_);
+		harness_free(h);
+	}
+}
+
+static void on_plain(void *data, const struct engine_error *error)
+{
+	*(enum engine_error_code *)data = error->code;
+}
+
+/* While the batch of its end is under way, an answer comes late, and then a redrive. */
+static void a_redrive_behind_an_answer_that_comes_late_is_granted(void **state)
+{
+	(void)state;
+	struct harness *h = harness_new("memory");
+	h->limits.batches_outstanding = 1;
+	harness_restart(h);
+	assert_int_equal(harness_create(h, "ask", "{\"StartAt\":\"T\",\"States\":{\"T\":{\"Type\":\"Task\",\"Resource\":\"arn:ratchet:test:::echo.waitForTaskToken\","
+					       "\"Parameters\":{\"token.$\":\"$$.Task.Token\"},\"End\":true}}}")->error, ENGINE_OK);
+	struct answer *start = harness_start(h, "ask", "x", "{}");
+	harness_run_for(h, 1000);
+	enum engine_error_code failed = ENGINE_INTERNAL, late = ENGINE_INTERNAL;
+	struct str token = str_of(harness_last_token), error = STR("E");
+	harness_fault(h, FAULT_DELAY, 0, 1);
+	uint32_t before = h->batches_seen;
+	engine_task_failure(h->engine, token, error, error, on_plain, &failed);
+	while (h->batches_seen == before)
+		harness_iterate(h, false);
+	engine_task_success(h->engine, token, STR("1"), on_plain, &late);
+	struct answer *redrive = harness_begin_redrive(h, start->arn);
+	harness_await(h, redrive);
+	assert_int_equal(redrive->error, ENGINE_OK);
+	assert_int_equal(failed, ENGINE_OK);
+	assert_int_equal(late, ENGINE_TASK_TIMED_OUT);
+	assert_int_equal(harness_describe(h, start->arn)->status, EXECUTION_RUNNING);
+	harness_free(h);
+}
+
 /* The open rows cannot be read yet, so recovery goes on meanwhile: one that had ended is redriven, its task is run, and the batch with the answer fails. What is
  * loaded again then has a task that this process began, and not the last one. */
 static void a_redriven_task_is_run_once_while_recovery_goes_on(void **state)
@@ -270,6 +335,8 @@ int main(void)
 		TEST(a_disk_that_fails_to_read_for_a_while_is_asked_again),
 		TEST(reads_that_fail_while_it_recovers_are_made_again),
 		TEST(a_redrive_between_an_end_and_its_commit_is_granted),
+		TEST(one_that_has_ended_again_before_its_first_end_is_committed_stays_in_memory),
+		TEST(a_redrive_behind_an_answer_that_comes_late_is_granted),
 		TEST(a_redriven_task_is_run_once_while_recovery_goes_on),
 		TEST(a_clock_that_goes_back_makes_nothing_early_and_loses_no_timer),
 		TEST(a_clock_that_jumps_ahead_fires_what_is_due),

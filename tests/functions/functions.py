@@ -179,6 +179,22 @@ def a_response_that_is_too_large_is_refused(context):
     assert got["errorType"] == "Function.ResponseSizeTooLarge" and "6291556 bytes" in got["errorMessage"], got
 
 
+def large_events_and_answers_go_through_and_too_large_ones_cost_no_worker(context):
+    functions = {"python": python("numbers")}
+    if shutil.which("node"):
+        functions["node"] = node("promised")
+        functions["node_large"] = node("large")
+    context.serve({**functions, "large": python("large")})
+    for text in ("ü" * 900_000, "x" * 5_000_000, "a\r\n\r\nb" * 300_000):
+        assert context.good("python", [text])["event"] == [text]
+        if "node" in functions:
+            assert context.good("node", [text]) == {"promised": [text]}
+    for name in ("large", "node_large"):
+        for _ in range(2 if name in functions or name == "large" else 0):
+            assert context.bad(name)["errorType"] == "Function.ResponseSizeTooLarge"
+            assert context.show(name)["figures"]["cold_starts"] == 1, "its worker goes on"
+
+
 def a_handler_that_cannot_be_loaded_says_why(context):
     context.serve({"missing": broken("missing"), "bad": broken("bad"), "nohandler": python("there_is_none"), "dies": broken("dies"),
                    "slow": broken("slow", init_timeout_s=1)})
@@ -417,6 +433,16 @@ def an_event_that_never_goes_well_is_a_dead_letter(context):
     assert server.wait(done["executionArn"], timeout=30)["status"] == "SUCCEEDED" and len(_attempts(path)) == 3
 
 
+def a_function_is_told_of_an_event_that_could_not_be_handled(context):
+    """A target may be a function: what AWS calls an on-failure destination."""
+    server = context.serve({"f": python("third_time", event_retries=0), "told": python("notes")}, time_scale=20,
+                           targets={"failed": {"function": "told", "machines": ["lambda.*"], "events": ["FAILED", "TIMED_OUT"], "timeout_s": 300}})
+    path = os.path.join(context.folder, "attempts")
+    name = _event(context, "f", {"path": path, "good": 2})
+    told = context.wait_for(lambda: [line for line in context.run("logs", "told").splitlines() if "was told" in line])
+    assert f"FAILED NotYet lambda.f:{name}" in told[0] and path in told[0], told
+
+
 def an_events_settings_may_change_and_its_function_may_be_busy(context):
     """One worker and a queue of one: most attempts are throttled, and none is lost."""
     store = "sqlite:" + os.path.join(context.folder, "s.db")
@@ -625,6 +651,60 @@ def memory_and_processor_time_are_limited(context):
     assert got["errorType"] in ("MemoryError", "Runtime.ExitError"), got
     got = context.bad("burns")
     assert got["errorMessage"].endswith("signal: CPU time limit exceeded"), got
+
+
+def _delegated_group():
+    """A cgroup v2 of our own with the controllers for memory, processors and processes, to put a server into."""
+    for line in open("/proc/mounts"):
+        if line.split()[2] != "cgroup2":
+            continue
+        own = line.split()[1] + next(row[3:].strip().rstrip("/") for row in open("/proc/self/cgroup") if row.startswith("0::"))
+        controllers = open(os.path.join(own, "cgroup.controllers")).read().split()
+        if not {"memory", "cpu", "pids"} <= set(controllers):
+            raise Skipped("cgroups v2 are here without a controller for memory: " + (" ".join(controllers) or "none"))
+        group = os.path.join(own, f"ratchet-test-{os.getpid()}")
+        try:
+            with open(os.path.join(own, "cgroup.subtree_control"), "w") as file:
+                file.write("+memory +cpu +pids")
+            os.mkdir(group)
+        except OSError as problem:
+            raise Skipped(f"no cgroup can be made: {problem}")
+        return group
+    raise Skipped("cgroups v2 are not here")
+
+
+def a_memory_hog_is_killed_and_told_as_on_aws(context):
+    group = _delegated_group()
+    try:
+        wrapper = os.path.join(context.folder, "in-group")
+        with open(wrapper, "w") as file:
+            file.write(f'#!/bin/sh\necho 0 > {group}/cgroup.procs\nexec {context.ratchet} "$@"\n')
+        os.chmod(wrapper, 0o755)
+        context.ratchet = wrapper
+        context.serve({"small": python("hungry", memory_mb=64), "half": python("burns", cpus=0.25, timeout_s=2)})
+        assert context.good("small", {"mb": 4}) == 4 << 20
+        workers = [name for name in os.listdir(group) if name.startswith("ratchet-small-")]
+        assert len(workers) == 1 and open(f"{group}/{workers[0]}/memory.max").read().strip() == str(64 << 20), os.listdir(group)
+        got = context.bad("small", {"mb": 200})
+        assert got["errorType"] == "Runtime.ExitError", got
+        assert re.fullmatch(r"RequestId: [0-9a-f-]{36} Error: Runtime exited with error: signal: killed", got["errorMessage"]), got
+        assert context.good("small", {"mb": 4}) == 4 << 20, "the next one has a new worker"
+        burning = threading.Thread(target=lambda: context.bad("half"))
+        burning.start()
+        name = context.wait_for(lambda: [name for name in os.listdir(group) if name.startswith("ratchet-half-")])[0]
+        assert open(f"{group}/{name}/cpu.max").read().split() == ["25000", "100000"]
+        burning.join()
+        assert context.server.stop() == 0
+        context.server = None
+        context.wait_for(lambda: not [name for name in os.listdir(group) if name.startswith(("ratchet-small", "ratchet-half"))])
+    finally:
+        if context.server:
+            context.server.process.kill()
+            context.server.process.wait()
+        for name in os.listdir(group):
+            if os.path.isdir(os.path.join(group, name)):
+                _ignore(lambda: os.rmdir(os.path.join(group, name)))
+        _ignore(lambda: os.rmdir(group))
 
 
 # ---- versions -----------------------------------------------------------------------------------------------------------------

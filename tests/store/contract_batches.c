@@ -1,4 +1,5 @@
 /* contract_batches.c: of the contract: batches, their order, who may write them, and what becomes of them when the store is closed. */
+#include "state-store/backend.h"
 #include "tests/store/contract.h"
 
 /* ---- batches ------------------------------------------------------------------------------------- */
@@ -220,6 +221,19 @@ static void a_stale_owner_is_fenced(void **state)
 	assert_int_equal(commit(f, batch_next(f), &err), STORE_FENCED);
 }
 
+/* What it counts is not what this one has stored. */
+static void an_owner_that_was_taken_over_reads_no_sequence(void **state)
+{
+	struct fixture *f = *state;
+	commit_ok(f, batch_next(f));
+	struct store_lease stale = f->lease, fresh;
+	assert_int_equal(store_acquire(f->store, &fresh, NULL), 0);
+	assert_int_equal(read_sequence(f).code, 0);
+	f->store->epoch = stale.epoch; /* as in the process that is taken over */
+	assert_int_equal(read_sequence(f).code, ERR(FENCED));
+	f->lease = fresh;
+}
+
 static void the_lease_knows_the_largest_id_even_after_a_purge(void **state)
 {
 	struct fixture *f = *state;
@@ -313,6 +327,7 @@ static const struct contract_test tests[] = {
 	TEST(batches_behind_a_failed_one_get_its_cause),
 	TEST(a_sequence_out_of_order_fails),
 	TEST(a_stale_owner_is_fenced),
+	TEST(an_owner_that_was_taken_over_reads_no_sequence),
 	TEST(the_lease_knows_the_largest_id_even_after_a_purge),
 	TEST(closing_answers_everything_that_is_queued),
 	TEST(a_sequence_is_read_behind_the_batches_before_it),

@@ -28,7 +28,14 @@ export async function copyText(text: string): Promise<boolean> {
 	}
 }
 
-export function CopyButton({ text, label, title }: { text: string | (() => string); label: string; title?: string }) {
+interface CopyButtonProps {
+	text: string | (() => string);
+	label: string;
+	title?: string;
+	compact?: boolean; // an icon instead of the label
+}
+
+export function CopyButton({ text, label, title, compact }: CopyButtonProps) {
 	const state = useSignal<'idle' | 'copied' | 'refused'>('idle');
 	const copy = async () => {
 		state.value = (await copyText(typeof text === 'string' ? text : text())) ? 'copied' : 'refused';
@@ -38,7 +45,16 @@ export function CopyButton({ text, label, title }: { text: string | (() => strin
 	const words = { idle: label, copied: 'Copied', refused: 'Refused' };
 	return (
 		<button type="button" class="quiet" title={title ?? (typeof text === 'string' ? text : undefined)} onClick={copy}>
-			{words[state.value]}
+			{compact && state.value === 'idle' ? (
+				<>
+					<svg class="copy-icon" viewBox="0 0 16 16" aria-hidden="true">
+						<path d="M6 6h7.5v7.5H6zM3.5 10H2.5V2.5H10v1" />
+					</svg>
+					<span class="off-screen">{label}</span>
+				</>
+			) : (
+				words[state.value]
+			)}
 		</button>
 	);
 }

@@ -28,3 +28,4 @@ exports.rejectsLater = async () => {
 exports.throwsLater = (event, context, callback) => { setTimeout(() => { throw new RangeError('too late'); }, 5); };
 exports.exits = async () => { process.exit(7); };
 exports.nothing = async () => {};
+exports.large = async () => 'a'.repeat(7 * 1024 * 1024);

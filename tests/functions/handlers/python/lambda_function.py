@@ -101,3 +101,9 @@ def third_time(event, context):
 
 def long_answer(event, context):
     return "x" * 300000
+
+
+def notes(event, context):
+    """A target that is told of status changes."""
+    detail = event["detail"]
+    print("was told", detail["status"], detail["error"], detail["executionArn"].split(":execution:")[1], json.loads(detail["input"])["path"])

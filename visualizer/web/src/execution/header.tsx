@@ -39,6 +39,7 @@ export function ExecutionHeader({ execution, onRedrive, onChanged }: { execution
 				</a>{' '}
 				/ {execution.name}
 			</Heading>
+			<CopyButton text={execution.arn} label="Copy ARN" title={`Copy ${execution.arn}`} compact />
 			<StatusPill status={execution.status} />
 			<span class="muted">
 				started <Moment ms={execution.start_ms} /> · <Duration from={execution.start_ms} {...(execution.stop_ms ? { to: execution.stop_ms } : {})} />
@@ -55,29 +56,29 @@ export function ExecutionHeader({ execution, onRedrive, onChanged }: { execution
 					re-run of {execution.rerun_of.slice(execution.rerun_of.lastIndexOf(':') + 1)} from {execution.rerun_state}
 				</a>
 			)}
-			<span class="grow" />
-			<TestButton execution={execution} />
-			<CopyButton text={execution.arn} label="Copy ARN" />
-			<CopyCli words={['history', execution.arn]} />
-			<button type="button" disabled={!!denied || busy.value} title={denied} onClick={() => void again()}>
-				New run with this input …
-			</button>
-			{running && (
-				<button type="button" disabled={!!denied} title={denied} onClick={() => openStop(execution.arn, execution.name, onChanged)}>
-					Stop …
+			<div class="row execution-actions">
+				<TestButton execution={execution} />
+				<CopyCli words={['history', execution.arn]} />
+				<button type="button" disabled={!!denied || busy.value} title={denied} onClick={() => void again()}>
+					New run with this input …
 				</button>
-			)}
-			{!running && execution.status !== 'SUCCEEDED' && (
-				<button
-					type="button"
-					class="primary"
-					disabled={!!denied || !execution.redrivable}
-					title={denied ?? (execution.redrivable ? undefined : 'It ended too long ago to be redriven')}
-					onClick={onRedrive}
-				>
-					Redrive …
-				</button>
-			)}
+				{running && (
+					<button type="button" disabled={!!denied} title={denied} onClick={() => openStop(execution.arn, execution.name, onChanged)}>
+						Stop …
+					</button>
+				)}
+				{!running && execution.status !== 'SUCCEEDED' && (
+					<button
+						type="button"
+						class="primary"
+						disabled={!!denied || !execution.redrivable}
+						title={denied ?? (execution.redrivable ? undefined : 'It ended too long ago to be redriven')}
+						onClick={onRedrive}
+					>
+						Redrive …
+					</button>
+				)}
+			</div>
 		</div>
 	);
 }

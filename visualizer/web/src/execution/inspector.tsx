@@ -169,7 +169,9 @@ function Inspected(props: InspectorProps) {
 	const raw = visits.data.value;
 	const visit = raw && raw.state === state ? asOf(raw, view.ev) : null;
 	const failed = visit?.error !== undefined || visit?.outcome === 'failed';
-	const tab: Tab = view.tab ?? (failed ? 'error' : visit?.outcome === 'running' && visit.type === 'Task' ? 'log' : 'input');
+	// A task that runs now has something to say; one that waits for somebody's answer has not.
+	const speaks = view.ev === null && visit?.outcome === 'running' && !!props.execution.tasks?.some((task) => task.state === state);
+	const tab: Tab = view.tab ?? (failed ? 'error' : speaks ? 'log' : 'input');
 	const timeMs = view.ev === null ? now.value : (at?.time_ms ?? now.value);
 	if (!state)
 		return <Summary arn={arn} execution={props.execution} view={view} heard={heard} />;

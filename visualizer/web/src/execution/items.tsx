@@ -66,7 +66,9 @@ function drawItems(canvas: HTMLCanvasElement, answer: MapTimeline, chosen: numbe
 	context.fillStyle = style.getPropertyValue('--muted');
 	context.font = `11px ${style.fontFamily}`;
 	// The first and the last slot have their names, all of them where there is room.
-	for (let slot = 0; slot < slots; slot += rowHeight >= 12 ? 1 : Math.max(1, slots - 1)) context.fillText(`slot ${slot + 1}`, 8, 2 + slot * rowHeight + Math.max(8, rowHeight / 2 + 3), LEFT - 12);
+	const named = rowHeight >= 12 ? 1 : Math.max(1, slots - 1);
+	for (let slot = 0; slot < slots; slot += named)
+		context.fillText(`slot ${slot + 1}`, 8, 2 + slot * rowHeight + Math.max(8, rowHeight / 2 + 3), LEFT - 12);
 	// One colour after the other: changing it is what costs.
 	for (const outcome of ['succeeded', 'running', 'aborted', 'failed'] as ItemOutcome[]) {
 		context.fillStyle = style.getPropertyValue(COLOURS[outcome] ?? '--idle');

@@ -1,8 +1,7 @@
 // Below the graph: the visits of states over time, or a Map's items, as a picture or as a table.
 import type { Signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import type { GraphHandle } from '../graph/view';
-import { nodeName } from '../graph/model';
+import { type GraphModel, nodeName } from '../graph/model';
 import { useResource } from '../resource';
 import { executionApi } from '../api';
 import { still } from '../still';
@@ -28,13 +27,14 @@ interface LowerProps {
 	execution: Execution;
 	at: StateAt | null;
 	map: GraphNode | null;
+	maps: StateAt['maps']; // that were entered, by name
 	heard: Signal<HistoryEvent | null>;
 	view: ViewState;
 	selected: string;
-	handle: { current: GraphHandle | null };
+	model: GraphModel | null;
 }
 
-function Panes({ arn, execution, at, map, heard, view, selected, handle }: LowerProps) {
+function Panes({ arn, execution, at, map, maps, heard, view, selected, model }: LowerProps) {
 	// A link may name items before a state of the Map is chosen: the item's own Map then.
 	const mapName = map ? nodeName(map) : (/([^/[\]]+)\[\d+\]$/.exec(view.item)?.[1] ?? '');
 	const shown: LowerView = view.view !== 'timeline' && mapName ? view.view : 'timeline';
@@ -49,7 +49,7 @@ function Panes({ arn, execution, at, map, heard, view, selected, handle }: Lower
 	const moment = view.ev === null ? null : (at?.time_ms ?? null);
 	const choose = (to: LowerView) => setQuery({ view: to === 'timeline' ? null : to }, { push: true });
 	const answer = items.data.value;
-	const prefix = map && handle.current ? handle.current.model.pathOf(map, view.item) : mapName;
+	const prefix = map && model ? model.pathOf(map, view.item) : mapName;
 	return (
 		<section class="pane lower" aria-label="Timeline" style={{ '--content': `${contentHeight(shown, visits.data.value, answer)}px` }}>
 			<div class="pane-bar">
@@ -71,7 +71,7 @@ function Panes({ arn, execution, at, map, heard, view, selected, handle }: Lower
 				)}
 			</div>
 			{shown === 'timeline' ? (
-				<TimelineRows of={visits} item={view.item} selected={selected} moment={moment} maps={at?.maps ?? {}} />
+				<TimelineRows of={visits} item={view.item} selected={selected} moment={moment} maps={maps} />
 			) : shown === 'items' ? (
 				<ItemsPicture of={items} item={view.item} prefix={prefix} moment={moment} />
 			) : (
@@ -81,4 +81,4 @@ function Panes({ arn, execution, at, map, heard, view, selected, handle }: Lower
 	);
 }
 
-export const Lower = still(Panes, ['arn', 'execution', 'at', 'map', 'view', 'selected']);
+export const Lower = still(Panes, ['arn', 'execution', 'at', 'map', 'model', 'view', 'selected']);

@@ -1,20 +1,19 @@
 // The states as a tree of text: the same as the graph, for those who read rather than look, and the quick way through a
 // thousand states.
 import { useSignal, type Signal } from '@preact/signals';
-import { useMemo } from 'preact/hooks';
 import { toggleCollapsed } from '../graph/collapse';
-import { GraphModel, lookOf, nodeName } from '../graph/model';
+import { type GraphModel, lookOf, nodeName } from '../graph/model';
 import { describeNode } from '../graph/node';
 import { VirtualList } from '../list';
 import { Skeleton } from '../resource';
 import { OUTCOME_LOOK } from '../status';
 import { still } from '../still';
-import type { Graph, GraphNode, StateAt } from '../types';
+import type { GraphNode, StateAt } from '../types';
 
 const ROW_HEIGHT = 28;
 
 interface OutlineProps {
-	graph: Graph | null;
+	model: GraphModel | null;
 	at: Signal<StateAt | null>;
 	selected: string;
 	onSelect: (state: string) => void;
@@ -34,9 +33,8 @@ function Fold({ node }: { node: GraphNode }) {
 	);
 }
 
-function Tree({ graph, at, selected, onSelect }: OutlineProps) {
+function Tree({ model, at, selected, onSelect }: OutlineProps) {
 	const wanted = useSignal('');
-	const model = useMemo(() => graph && new GraphModel(graph), [graph]);
 	const looks = model?.looks(at.value) ?? [];
 	const text = wanted.value.toLowerCase();
 	const rows = (model?.outline ?? []).filter(({ node }) => !text || (node.kind !== 'branch' && nodeName(node).toLowerCase().includes(text)));
@@ -125,4 +123,4 @@ function Tree({ graph, at, selected, onSelect }: OutlineProps) {
 	);
 }
 
-export const Outline = still(Tree, ['graph', 'at', 'selected']);
+export const Outline = still(Tree, ['model', 'at', 'selected']);

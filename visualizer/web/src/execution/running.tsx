@@ -56,7 +56,8 @@ function TaskRow({ arn, task, maps }: { arn: string; task: RunningTask; maps: St
 	return <Progress label={task.state + itemNumber(path, maps)} parts={[{ tone: 'run', share }]} text={text} />;
 }
 
-export function RunningNow({ execution, at }: { execution: Execution; at: Signal<StateAt | null> | null }) {
+// `at`: the newest moment of the whole execution; null while another is shown. `maps`: the Maps that are known.
+export function RunningNow({ execution, at, maps: known }: { execution: Execution; at: Signal<StateAt | null> | null; maps: StateAt['maps'] }) {
 	if (execution.status !== 'RUNNING') return null;
 	const moment = at?.value;
 	const tasks = execution.tasks ?? [];
@@ -68,7 +69,7 @@ export function RunningNow({ execution, at }: { execution: Execution; at: Signal
 				<MapRow key={name} name={name} map={map} sinceMs={Math.max(0, now.value - (moment?.states[name]?.first_ms ?? now.value))} />
 			))}
 			{tasks.slice(0, TASKS_MOST).map((task) => (
-				<TaskRow key={task.task} arn={execution.arn} task={task} maps={moment?.maps ?? {}} />
+				<TaskRow key={task.task} arn={execution.arn} task={task} maps={known} />
 			))}
 			{tasks.length > TASKS_MOST && <span class="muted">and {tasks.length - TASKS_MOST} more tasks</span>}
 		</section>

@@ -7,7 +7,7 @@ import { openRedrive } from '../actions';
 import { executionApi } from '../api';
 import { GraphView, type GraphHandle } from '../graph/view';
 import { collapsedQuery, toggleAround } from '../graph/collapse';
-import { isStateLike, nodeName } from '../graph/model';
+import { GraphModel, nodeName } from '../graph/model';
 import { offerStates } from '../jump';
 import { useKeys } from '../keys';
 import { useLive, type LiveEvent } from '../live/client';
@@ -36,9 +36,12 @@ function defaultState(execution: Execution, at: StateAt | null): string {
 	return running.sort((a, b) => b[1].event - a[1].event)[0]?.[0] ?? '';
 }
 
-function failedStates(at: StateAt | null): string[] {
-	return Object.entries(at?.states ?? {})
-		.filter(([, figures]) => figures.failed > 0)
+// Where it failed, in the order of entering. What is around a failure has failed with it, and is not counted again.
+function failedStates(at: StateAt | null, model: GraphModel | null): string[] {
+	const failed = Object.entries(at?.states ?? {}).filter(([, figures]) => figures.failed > 0);
+	const around = new Set(failed.flatMap(([name]) => model?.namesAround(name) ?? []));
+	return failed
+		.filter(([name]) => !around.has(name))
 		.sort((a, b) => a[1].event - b[1].event)
 		.map(([name]) => name);
 }
@@ -80,6 +83,8 @@ export function ExecutionScreen({ subject: arn }: { subject: string }) {
 	const at = useResource<StateAt>(executionApi(arn, '/state', { event: view.ev, path: view.item }), `${arn} ${view.item}`);
 	const handle = useRef<GraphHandle | null>(null);
 	const heard = useSignal<HistoryEvent | null>(null); // the newest of the stream
+	const maps = useRef<StateAt['maps']>({}); // all that were entered, at whatever moment
+	Object.assign(maps.current, at.data.value?.maps);
 	useEffect(() => forgetMoment, [arn]);
 
 	const refresh = () => {
@@ -98,11 +103,11 @@ export function ExecutionScreen({ subject: arn }: { subject: string }) {
 	);
 
 	const execution = info.data.value;
-	const model = useMemo(() => graph.data.value && new Map(graph.data.value.nodes.map((node) => [nodeName(node), node])), [graph.data.value]);
+	const model = useMemo(() => graph.data.value && new GraphModel(graph.data.value), [graph.data.value]);
 	useEffect(() => {
-		offerStates(graph.data.value?.nodes.flatMap((node) => [...(node.kind === 'state' ? [nodeName(node)] : []), ...(node.folded ?? [])]) ?? []);
+		offerStates([...(model?.byState.keys() ?? [])]);
 		return () => offerStates([]);
-	}, [graph.data.value]);
+	}, [model]);
 
 	const settled = useSettled(view.ev, at.data.value, `${arn} ${view.item} ${view.state}`);
 	const settledView = useMemo(() => ({ ...view, ev: settled.ev }), [view.state, view.item, view.visit, view.tab, view.view, settled.ev]);
@@ -116,7 +121,7 @@ export function ExecutionScreen({ subject: arn }: { subject: string }) {
 	const selected = view.state || (execution ? defaultState(execution, view.ev === null ? at.data.value : null) : '');
 	const last = execution?.events ?? 0;
 	const moment = view.ev === null ? last : Math.min(view.ev, last);
-	const failed = useMemo(() => failedStates(at.data.value), [at.data.value]);
+	const failed = useMemo(() => failedStates(at.data.value, model), [at.data.value, model]);
 	const nextFailure = () => {
 		const next = failed[(failed.indexOf(selected) + 1) % Math.max(1, failed.length)];
 		if (!next) return;
@@ -127,9 +132,8 @@ export function ExecutionScreen({ subject: arn }: { subject: string }) {
 		const to = Math.max(1, Math.min(last, moment + by));
 		chooseMoment(to >= last ? null : to);
 	};
-	const names = graph.data.value?.nodes.filter(isStateLike).map(nodeName) ?? [];
 	const walk = (by: number) => {
-		const rows = handle.current?.model.outline.filter(({ node }) => node.kind === 'state').map(({ node }) => nodeName(node)) ?? names;
+		const rows = (model?.outline ?? []).filter(({ node }) => node.kind === 'state').map(({ node }) => nodeName(node));
 		const to = rows[Math.max(0, Math.min(rows.length - 1, rows.indexOf(selected) + by))];
 		if (to) chooseState(to);
 	};
@@ -140,7 +144,7 @@ export function ExecutionScreen({ subject: arn }: { subject: string }) {
 	useKeys('Execution', [
 		{ key: 'j', does: 'next state', run: () => walk(1) },
 		{ key: 'k', does: 'state before', run: () => walk(-1) },
-		{ key: 'c', does: 'fold or unfold what is around the state', run: () => toggleAround(handle.current?.model, selected) },
+		{ key: 'c', does: 'fold or unfold what is around the state', run: () => toggleAround(model, selected) },
 		{ key: 'f', does: 'fit the graph', run: () => handle.current?.viewport.fit() },
 		{ key: '!', does: 'next failure', run: nextFailure },
 		{ key: '[', does: 'event before', run: () => step(-1) },
@@ -162,22 +166,31 @@ export function ExecutionScreen({ subject: arn }: { subject: string }) {
 				{info.error.value ? <ErrorNote error={info.error.value} retry={info.reload} /> : <Skeleton lines={16} />}
 			</div>
 		);
-	const map = handle.current?.model.mapOf(handle.current.model.byState.get(selected)) ?? null;
+	const node = model?.byState.get(selected);
+	const map = model?.mapOf(node) ?? null;
 	return (
 		<div class="execution">
 			<ExecutionHeader execution={execution} onRedrive={redrive} onChanged={refresh} />
 			{info.error.value && <ErrorNote error={info.error.value} retry={info.reload} />}
 			<Banner execution={execution} />
-			<RunningNow execution={execution} at={view.ev === null && !view.item ? at.data : null} />
+			<RunningNow execution={execution} maps={maps.current} at={view.ev === null && !view.item ? at.data : null} />
 			<div class="execution-columns">
-				<Outline graph={graph.data.value} at={at.data as Signal<StateAt | null>} selected={selected} onSelect={chooseState} />
+				<Outline model={model} at={at.data as Signal<StateAt | null>} selected={selected} onSelect={chooseState} />
 				<div class="execution-middle">
 					<section class="pane" aria-label="Graph">
-						{graph.data.value ? (
+						{model ? (
 							<>
-								<GraphBar handle={handle} graph={graph.data.value} item={view.item} failed={failed} onNextFailure={nextFailure} />
+								<GraphBar handle={handle} graph={model.graph} item={view.item} failed={failed} onNextFailure={nextFailure} />
 								{at.error.value && <ErrorNote error={at.error.value} retry={at.reload} />}
-								<GraphView graph={graph.data.value} at={at.data} selected={selected} focus={selected} onSelect={chooseState} handle={handle} label={`Graph of ${execution.machine}, ${graph.data.value.states} states. Arrow keys follow the edges.`} />
+								<GraphView
+									model={model}
+									at={at.data}
+									selected={selected}
+									focus={selected}
+									onSelect={chooseState}
+									handle={handle}
+									label={`Graph of ${execution.machine}, ${model.graph.states} states. Arrow keys follow the edges.`}
+								/>
 							</>
 						) : graph.error.value ? (
 							<ErrorNote error={graph.error.value} retry={graph.reload} />
@@ -185,10 +198,28 @@ export function ExecutionScreen({ subject: arn }: { subject: string }) {
 							<Skeleton lines={10} />
 						)}
 					</section>
-					<Lower arn={arn} execution={execution} at={settled.at} map={map} heard={heard} view={settledView} selected={selected} handle={handle} />
-					<Slider arn={arn} execution={execution} at={at.data.value} moment={moment} live={view.ev === null} onMove={(ev) => chooseMoment(ev >= last ? null : ev)} onLive={() => chooseMoment(null)} />
+					<Lower
+						arn={arn}
+						execution={execution}
+						at={settled.at}
+						model={model}
+						map={map}
+						maps={maps.current}
+						heard={heard}
+						view={settledView}
+						selected={selected}
+					/>
+					<Slider
+						arn={arn}
+						execution={execution}
+						at={at.data.value}
+						moment={moment}
+						live={view.ev === null}
+						onMove={(ev) => chooseMoment(ev >= last ? null : ev)}
+						onLive={() => chooseMoment(null)}
+					/>
 				</div>
-				<Inspector arn={arn} execution={execution} at={settled.at} node={model?.get(selected)} state={selected} view={settledView} heard={heard} />
+				<Inspector arn={arn} execution={execution} at={settled.at} node={node && nodeName(node) === selected ? node : undefined} state={selected} view={settledView} heard={heard} />
 			</div>
 		</div>
 	);

@@ -25,6 +25,7 @@ export function Summary({ arn, execution, view, heard }: SummaryProps) {
 	const ended = execution.status === 'SUCCEEDED';
 	const wanted = view.tab ?? '';
 	const shown: Shown = wanted in VIEWS ? (wanted as Shown) : ended ? 'output' : 'input';
+	const input = payload(execution.input, execution.input_bytes, 1, 'input');
 	const output = payload(execution.output, execution.output_bytes, execution.events, 'output');
 	return (
 		<section class="pane inspector" aria-label="Inspector">
@@ -41,8 +42,9 @@ export function Summary({ arn, execution, view, heard }: SummaryProps) {
 			</div>
 			<div class="tab-panel" tabIndex={0} role="region" aria-label={VIEWS[shown]}>
 				{shown === 'events' && <EventsTab arn={arn} last={execution.events} heard={heard} state="" ev={view.ev} />}
-				{shown === 'input' && <PayloadView arn={arn} payload={payload(execution.input, execution.input_bytes, 1, 'input')} label="input" />}
-				{shown === 'output' && (output ? <PayloadView arn={arn} payload={output} label="output" /> : <p class="muted">{execution.status === 'RUNNING' ? 'It still runs.' : 'It ended without an output.'}</p>)}
+				{shown === 'input' && <PayloadView arn={arn} payload={input} label="input" />}
+				{shown === 'output' && output && <PayloadView arn={arn} payload={output} label="output" />}
+				{shown === 'output' && !output && <p class="muted">{execution.status === 'RUNNING' ? 'It still runs.' : 'It ended without an output.'}</p>}
 			</div>
 		</section>
 	);

@@ -42,7 +42,7 @@ export function ErrorTab({ visit }: { visit: Inspection }) {
 									<th scope="col">Outcome</th>
 									<th scope="col">Took</th>
 									<th scope="col">Error</th>
-									<th scope="col">Back-off</th>
+									<th scope="col">Pause</th>
 								</tr>
 							</thead>
 							<tbody>
@@ -110,7 +110,7 @@ export function FlowTab({ arn, visit }: { arn: string; visit: Inspection }) {
 				<li key={index}>
 					<h3>{stage.stage}</h3>
 					{stage.expression !== undefined && <Expression value={stage.expression} />}
-					{stage.error !== undefined ? <p class="tone-bad tone-text">✕ {stage.error}</p> : <PayloadView arn={arn} payload={stage.value} label={stage.stage} />}
+					{stage.error !== undefined ? <p class="tone-bad tone-text">✕ {causeSentence(stage.error)}</p> : <PayloadView arn={arn} payload={stage.value} label={stage.stage} />}
 				</li>
 			))}
 			{visit.output && (

@@ -20,7 +20,7 @@ export function toggleCollapsed(name: string): void {
 }
 
 // The container that a state is, or that is around it.
-export function toggleAround(model: GraphModel | undefined, state: string): void {
+export function toggleAround(model: GraphModel | null, state: string): void {
 	const container = model?.containerOf(model.byState.get(state));
 	if (container) toggleCollapsed(nodeName(container));
 }

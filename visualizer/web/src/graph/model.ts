@@ -214,6 +214,19 @@ export class GraphModel {
 		return null;
 	}
 
+	// The names of the containers around a state.
+	namesAround(state: string): string[] {
+		const names: string[] = [];
+		const node = this.byState.get(state);
+		// What is folded away is inside of the box that stands for it.
+		if (node?.collapsed && nodeName(node) !== state) names.push(nodeName(node));
+		for (let at = node; at && at.parent !== null; ) {
+			at = this.node(at.parent);
+			if (at.kind === 'state') names.push(nodeName(at));
+		}
+		return names;
+	}
+
 	// The Parallel or Map that the node is, or the innermost around it.
 	containerOf(node: GraphNode | undefined): GraphNode | null {
 		for (let at: GraphNode | undefined = node; at; at = at.parent === null ? undefined : this.node(at.parent))

@@ -60,7 +60,15 @@ function FoldControl({ node, onFold }: { node: GraphNode; onFold: (name: string)
 		onFold(nodeName(node));
 	};
 	return (
-		<g class="g-fold-control" role="button" aria-label={`${does} ${nodeName(node)}`} aria-expanded={!node.collapsed} tabindex={-1} transform={`translate(${node.w - 32} 8)`} onClick={fold}>
+		<g
+			class="g-fold-control"
+			role="button"
+			aria-label={`${does} ${nodeName(node)}`}
+			aria-expanded={!node.collapsed}
+			tabindex={-1}
+			transform={`translate(${node.w - 32} 8)`}
+			onClick={fold}
+		>
 			<title>{`${does} (c)`}</title>
 			<rect width="24" height="24" rx="6" />
 			<path d={node.collapsed ? 'M7 12h10M12 7v10' : 'M7 12h10'} />

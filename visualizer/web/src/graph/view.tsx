@@ -4,11 +4,11 @@
 // window are not in the page; from far away all boxes of one outcome are one path.
 import { batch, effect, signal, useComputed, useSignalEffect, type Signal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
-import type { Graph, GraphNode, StateAt } from '../types';
+import type { GraphNode, StateAt } from '../types';
 import { type Outcome } from '../status';
 import { still } from '../still';
 import { Minimap } from './minimap';
-import { GraphModel, isOpenContainer, isStateLike, nodeName, PENDING, sameLook, type NodeLook } from './model';
+import { type GraphModel, isOpenContainer, isStateLike, nodeName, PENDING, sameLook, type NodeLook } from './model';
 import { NodeView } from './node';
 import { toggleCollapsed } from './collapse';
 import { overlaps, Viewport } from './viewport';
@@ -16,13 +16,12 @@ import { overlaps, Viewport } from './viewport';
 const READABLE = 0.85; // the least zoom at which a graph opens: labels of 13 px are 11 px then
 
 export interface GraphHandle {
-	model: GraphModel;
 	viewport: Viewport;
 	show: (state: string) => void; // moves there, readable
 }
 
 interface GraphViewProps {
-	graph: Graph;
+	model: GraphModel;
 	at: Signal<StateAt | null>;
 	selected: string;
 	focus: string; // the state to open at; '': all of it, or the start
@@ -139,8 +138,8 @@ function Nodes({ model, viewport, looks, selected, onSelect }: NodesProps) {
 }
 
 function Drawn(props: GraphViewProps) {
-	const { graph, at, selected } = props;
-	const model = useMemo(() => new GraphModel(graph), [graph]);
+	const { model, at, selected } = props;
+	const graph = model.graph;
 	const viewport = useMemo(() => new Viewport(graph), []);
 	const looks = useMemo(() => graph.nodes.map(() => signal<NodeLook>(PENDING)), [graph]);
 	const taken = useMemo(() => signal(new Map<number, number>()), [graph]);
@@ -167,7 +166,7 @@ function Drawn(props: GraphViewProps) {
 		const node = model.byState.get(state);
 		if (node) viewport.center(node, READABLE);
 	};
-	if (props.handle) props.handle.current = { model, viewport, show };
+	if (props.handle) props.handle.current = { viewport, show };
 
 	// Opens at what matters, once; afterwards only the viewer moves it. A chosen state that was in view stays so when the
 	// pane gets smaller.
@@ -322,4 +321,4 @@ function Containers({ model, viewport }: { model: GraphModel; viewport: Viewport
 }
 
 // Another moment redraws the nodes that it changed, not the graph.
-export const GraphView = still(Drawn, ['graph', 'at', 'selected', 'label']);
+export const GraphView = still(Drawn, ['model', 'at', 'selected', 'label']);

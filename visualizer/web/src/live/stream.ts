@@ -40,7 +40,8 @@ export class Stream {
 	}
 
 	private async run(address: string): Promise<void> {
-		const response = await fetch(address, { signal: this.control.signal, credentials: 'same-origin', cache: 'no-store', headers: { Accept: 'text/event-stream' } });
+		const headers = { Accept: 'text/event-stream' };
+		const response = await fetch(address, { headers, signal: this.control.signal, credentials: 'same-origin', cache: 'no-store' });
 		if (!response.ok || !response.body || this.over) return;
 		this.listener.open();
 		const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

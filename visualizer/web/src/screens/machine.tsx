@@ -8,6 +8,7 @@ import { openStart } from '../actions';
 import { CopyButton, CopyCli } from '../cli';
 import { diffLines, type DiffLine } from '../diff';
 import { collapsedQuery, toggleAround } from '../graph/collapse';
+import { GraphModel } from '../graph/model';
 import { GraphView, type GraphHandle } from '../graph/view';
 import { indentJson } from '../indent';
 import { JsonTree } from '../json';
@@ -30,10 +31,11 @@ const NO_EXECUTION = signal<StateAt | null>(null);
 function GraphTab({ name }: { name: string }) {
 	const graph = useResource<Graph>(machineApi(name, '/graph', { collapse: collapsedQuery() }), name);
 	const selected = queryValue('state');
+	const model = useMemo(() => graph.data.value && new GraphModel(graph.data.value), [graph.data.value]);
 	const handle = useMemo<{ current: GraphHandle | null }>(() => ({ current: null }), []);
 	useKeys('Graph', [
 		{ key: 'f', does: 'fit the graph', run: () => handle.current?.viewport.fit() },
-		{ key: 'c', does: 'fold or unfold what is around the state', run: () => toggleAround(handle.current?.model, selected) },
+		{ key: 'c', does: 'fold or unfold what is around the state', run: () => toggleAround(model, selected) },
 	]);
 	return (
 		<section class="pane machine-graph" aria-label="Graph">
@@ -47,7 +49,17 @@ function GraphTab({ name }: { name: string }) {
 							<span class="grow" />
 							<span class="muted">{data.states} states</span>
 						</div>
-						<GraphView graph={data} at={NO_EXECUTION} selected={selected} focus={selected} onSelect={(state) => setQuery({ state })} handle={handle} label={`Graph of ${name}, ${data.states} states. Arrow keys follow the edges.`} />
+						{model && (
+							<GraphView
+								model={model}
+								at={NO_EXECUTION}
+								selected={selected}
+								focus={selected}
+								onSelect={(state) => setQuery({ state })}
+								handle={handle}
+								label={`Graph of ${name}, ${data.states} states. Arrow keys follow the edges.`}
+							/>
+						)}
 					</>
 				)}
 			</Loaded>
