@@ -91,7 +91,10 @@ static struct resident *begin(struct request *request)
 	struct resident *resident = cache_add_new(engine, request->machine, new_id(engine, request), request->name,
 						  attributes_encode(&request->arena, &attributes));
 	resident->accepted_us = request->accepted_us;
-	struct input *input = input_new(INPUT_START, 0, request->value, request->input, request->state, request->reason);
+	/* The value has its text; only one that was written otherwise is carried along. */
+	bool same = str_eq(request->input, value_text(request->value));
+	struct input *input = input_new(INPUT_START, 0, request->value, same ? (struct str){ 0 } : request->input,
+					request->state, request->reason);
 	input->variables = request->variables ? value_ref(request->variables) : NULL;
 	input->request = request;
 	request->carried = true;

@@ -181,7 +181,7 @@ struct machine *registry_ask_target(struct request *request, struct str text, st
 		struct revision *revision = version ? registry_revision(machine, version->revision) : NULL;
 		if (revision) {
 			*ret_target = (struct target){ .revision = revision, .version = version->number,
-						       .alias = alias ? alias->info.name : STR_EMPTY };
+						       .alias = alias ? arena_str(&request->arena, alias->info.name) : STR_EMPTY };
 			return machine;
 		}
 	}

@@ -1,4 +1,5 @@
 /* api_executions.c: operations on executions, their histories, and tasks by token. */
+#include "base/mem.h"
 #include "server/api.h"
 
 /* ---- start, stop ------------------------------------------------------------------------------ */
@@ -43,6 +44,8 @@ void api_start_execution(struct api_call *call)
 		.trace_parent = call->trace_parent,
 	};
 	engine_start(call->engine, &request, started, call);
+	/* The engine has what it needs, and the answer needs none of it: a large input is not held until the commit. */
+	value_unref(TAKE(call->request));
 }
 
 /* AWS bills by 100 ms begun and 64 MB begun. */

@@ -387,7 +387,7 @@ static void on_beat(struct loop_timer *timer)
 		}
 	}
 	if (engine_dead_count(live->engine) != live->dead_letters)
-		tell_overview(live); /* letters were discarded, or have expired: no execution changed */
+		tell_overview(live); /* executions were purged with their letters */
 	for (struct watched **place = &live->watched; *place;)
 		if (!(*place)->listeners && !(*place)->reading && now_ms(live) - (*place)->left_ms > LIVE_LINGER_MS)
 			forget(live, place);

@@ -96,7 +96,9 @@ int64_t route_query_number(struct route_call *call, const char *name, int64_t ot
 
 bool route_number(struct str text, int64_t *ret_number)
 {
-	bool minus = text.len && text.ptr[0] == '-';
+	if (!text.len)
+		return false; /* absent, perhaps */
+	bool minus = text.ptr[0] == '-';
 	struct str digits = str_sub(text, minus, text.len);
 	int64_t number = 0;
 	if (!digits.len)

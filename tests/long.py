@@ -326,7 +326,7 @@ class Run:
 
     def table(self, began, not_run):
         for step in self.running.values():
-            self.row(step.name, step.seconds(), "stopped", program_figures(step) or step.last_line())
+            self.row(step.name, step.seconds(), "stopped", step.said)
         for name in not_run:
             self.row(name, 0, "not run", "")
         count = collections.Counter(status for _, _, status, _ in self.rows)
@@ -539,6 +539,8 @@ def main():
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         say("stopped: ending what runs")
+        for step in run.running.values():
+            step.said = step.last_line()
     finally:
         end_all()
     table = run.table(began, waiting)

@@ -576,7 +576,7 @@ def test_events_of_the_stream_say_where_they_belong(server):
     arn = "arn:aws:states:us-east-1:000000000000:execution:Rich:one"
     stream = Stream(server, f"execution:{arn}")
     server.run(machine, name="one", input={"items": [1, 2, 3]})
-    until(lambda: server.of(arn, "/state")["states"].get("R", {}).get("running"))  # it waits within Parallel
+    until(lambda: "R" in server.of(arn, "/state")["states"])  # it waits within Parallel
     late = Stream(server, f"execution:{arn}")  # from here on: what was before is read from the store
     assert late.next()[0] == "id"
     server.wait_ended(arn)
@@ -691,14 +691,15 @@ def test_watch_follows_the_stream(server):
 
 
 def test_watch_asks_little_while_nothing_happens(server):
-    machine = server.machine("W", {"W": {"Type": "Wait", "Seconds": 4, "End": True}}, "W")
+    machine = server.machine("W", {"W": {"Type": "Wait", "Seconds": 6, "End": True}}, "W")
     server.run(machine, name="one")
     between = Between(server)
     watching = watch(server, "W:one", url=between.url)
-    time.sleep(1)
+    until(lambda: len([path for path in between.paths if path.endswith("/state")]) >= 2)  # at its start, and when the stream has begun
+    time.sleep(0.5)
     asked = len(between.paths)
     time.sleep(2)
-    assert len(between.paths) == asked > 2, between.paths
+    assert len(between.paths) == asked, between.paths
     assert watching.wait(20) == 0
     assert any(path.startswith("/v1/events") for path in between.paths) and len(between.paths) < asked + 6, between.paths
     between.close()
@@ -864,7 +865,7 @@ def test_a_list_goes_through_all_parts_of_the_words(server):
         time.sleep(2.1)
     server.run(machine, name="last", input={"all": 1, "batch": 3})
     until(lambda: server.rows("input.batch=3") == ["last"])
-    assert len(word_tables(server)[0]) == 4, word_tables(server)
+    assert len(word_tables(server)[0]) >= 4, word_tables(server)
     expected = ["last"] + [f"batch-{batch}-{i}" for batch in (2, 1, 0) for i in range(19, -1, -1)]
     for limit in 500, 7, 20, 1:  # pages over the parts' borders
         names, cursor = [], None

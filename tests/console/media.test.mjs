@@ -36,10 +36,12 @@ def handler(event, context):
   ground.machine = await server.deploy('media-transcoding', JSON.parse(readFileSync(join(EXAMPLE, 'workflow.asl.json'), 'utf8')));
   ground.video = join(folder, 'source.mp4');
   execFileSync('ffmpeg', ['-v', 'error', '-nostdin', '-y', '-f', 'lavfi', '-i', 'testsrc2=size=1280x720:rate=25:duration=16', '-f', 'lavfi', '-i', 'sine=duration=16', '-c:v', 'libx264', '-preset', 'ultrafast', '-g', '50', '-c:a', 'aac', '-shortest', ground.video]);
-  ground.start = async (name, refuse = false) => {
+  ground.short = join(folder, 'short.mp4');
+  execFileSync('ffmpeg', ['-v', 'error', '-nostdin', '-y', '-i', ground.video, '-t', '6', '-c', 'copy', ground.short]);
+  ground.start = async (name, source, refuse = false) => {
     mkdirSync(join(folder, name));
     if (refuse) writeFileSync(join(folder, name, 'refuse'), '');
-    return server.run(ground.machine, name, { source: ground.video, output: join(folder, name), chunk_s: 2 });
+    return server.run(ground.machine, name, { source, output: join(folder, name), chunk_s: 2 });
   };
   return ground;
 }
@@ -47,7 +49,7 @@ def handler(event, context):
 export const tests = {
   async 'while it runs the page shows chunks, the time left and the log of ffmpeg'(ground, options) {
     const { server } = ground;
-    const arn = await ground.start('good');
+    const arn = await ground.start('good', ground.video);
     const page = await ground.open(executionUrl(server, arn, '?state=Transcode&tab=log'));
     const running = page.getByRole('region', { name: 'Running now' });
     await running.getByRole('progressbar', { name: 'TranscodeChunks' }).waitFor({ timeout: 30_000 });
@@ -75,7 +77,7 @@ export const tests = {
 
   async 'a chunk that failed is found and run again from the page without a mouse'(ground, options) {
     const { server } = ground;
-    const arn = await ground.start('bad', true);
+    const arn = await ground.start('bad', ground.short, true);
     const status = await server.ends(arn, 90_000);
     if (status !== 'FAILED') throw new Error(`it ended ${status}`);
     await until('the list to have it', async () => (await server.get('/v1/executions?q=name:bad')).executions.length === 1);

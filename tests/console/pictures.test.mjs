@@ -37,6 +37,7 @@ export async function prepare(options) {
     'executions-failed': '/executions?q=status:failed',
     execution,
     'execution-input': `${execution}?state=Pack&tab=flow`,
+    'execution-folded': `${execution}?collapse=Prepare`,
     'execution-moment': `${execution}?ev=30&state=Pick`,
     'execution-items': `/executions/${encodeURIComponent(ground.mapped)}?state=Each&view=items`,
     'execution-table': `/executions/${encodeURIComponent(ground.mapped)}?state=Look&view=table&item=Each%5B47%5D`,
@@ -63,6 +64,7 @@ export const tests = {
   async 'every screen has its picture in both themes'(ground, options) {
     for (const [name, path] of Object.entries(ground.screens)) for (const theme of ['light', 'dark']) await picture(ground, options, name, path, theme);
     await picture(ground, options, 'narrow-execution', ground.screens.execution, 'light', { width: 400, height: 900 });
+    await picture(ground, options, 'narrow-executions', '/executions', 'light', { width: 400, height: 900 });
     await picture(ground, options, 'narrow-letters', '/dlq', 'dark', { width: 400, height: 900 });
     const page = await ground.open('/dlq?theme=light');
     await page.getByRole('button', { name: /^Redrive/ }).first().click();

@@ -4,7 +4,7 @@
  *     GET /v1/executions/$0/events?limit=2&reverse=1
  *     +30
  *
- * `$` and a digit stand for something that an earlier answer gave: ARNs, previews, cursors. A line `+N` lets N seconds pass. Each input has an engine of its own.
+ * `$` and a digit stand for something that an earlier answer gave: ARNs, names, cursors; `$P` for the last preview. A line `+N` lets N seconds pass. Each input has an engine of its own.
  * What must hold: every request is answered once, or becomes a stream; nothing is an internal error; what is said to be JSON is. */
 #include "server/keys.h"
 #include "server/live.h"
@@ -31,6 +31,7 @@ struct pending {
 
 static char *pool[POOL_MAX]; /* percent-encoded */
 static unsigned pool_count;
+static char preview[32];
 
 static void keep(struct str text)
 {
@@ -52,7 +53,9 @@ static void gather(const struct value *value, unsigned depth)
 			gather(item, depth + 1);
 		} else if (value_is(item, VALUE_STRING) && value_is(value, VALUE_OBJECT)) {
 			struct str key = value_key_at(value, i);
-			if (str_ends(key, STR("Arn")) || str_eqz(key, "arn") || str_eqz(key, "preview") || str_eqz(key, "next") || str_eqz(key, "id"))
+			if (str_eqz(key, "preview"))
+				snprintf(preview, sizeof preview, "%.*s", STR_FMT(value_string(item)));
+			if (str_ends(key, STR("Arn")) || str_eqz(key, "arn") || str_eqz(key, "next") || str_eqz(key, "id"))
 				keep(value_string(item));
 		}
 	}
@@ -188,11 +191,14 @@ static void fill(struct str line, struct buffer *out)
 	for (size_t i = 0; i < line.len; i++) {
 		bool given = line.ptr[i] == '$' && i + 1 < line.len && line.ptr[i + 1] >= '0' && line.ptr[i + 1] <= '9';
 		unsigned back = given ? (unsigned)(line.ptr[i + 1] - '0') + 1 : 0;
-		if (given && back <= pool_count)
+		bool previewed = line.ptr[i] == '$' && i + 1 < line.len && line.ptr[i + 1] == 'P';
+		if (previewed)
+			buffer_addz(out, preview);
+		else if (given && back <= pool_count)
 			buffer_addz(out, pool[(pool_count - back) % POOL_MAX]);
 		else if (line.ptr[i])
 			buffer_byte(out, line.ptr[i]);
-		i += given && back <= pool_count;
+		i += previewed || (given && back <= pool_count);
 	}
 	buffer_byte(out, 0);
 }
@@ -300,5 +306,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned i = 0; i < POOL_MAX; i++)
 		free(TAKE(pool[i]));
 	pool_count = 0;
+	preview[0] = 0;
 	return 0;
 }

@@ -100,7 +100,8 @@ void jobs_take_outcome(struct model *model, const struct store_outcome *outcome)
 	/* All that may be wrong with one here: somebody else was quicker, or it was long ago. */
 	const struct fact *fact = model_find(model, outcome->execution_id);
 	bool late = sim_wall_ms(sim) - execution_stop_ms(fact->shadow) > sim->limits.redrive_days * 86400000;
-	if (!row->redriven && !str_starts(outcome->detail, STR("it is ")) && may_misfit(model, fact, find_job(model, outcome->job))) {
+	bool diverges = str_starts(outcome->detail, STR("at event ")) || str_starts(outcome->detail, STR("the state '"));
+	if (!row->redriven && diverges && may_misfit(model, fact, find_job(model, outcome->job))) {
 		sim->misfits++;
 		return;
 	}

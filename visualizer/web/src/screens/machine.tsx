@@ -262,7 +262,7 @@ function RunsTab({ name }: { name: string }) {
 								<tbody>
 									{executions.map((row) => (
 										<tr key={row.arn}>
-											<td>
+											<td class="nowrap">
 												<a href={href(executionPath(row.arn))}>{row.name}</a>
 											</td>
 											<td>
@@ -271,10 +271,10 @@ function RunsTab({ name }: { name: string }) {
 											<td>
 												<Moment ms={row.start_ms} />
 											</td>
-											<td>
+											<td class="wide-only">
 												<Duration from={row.start_ms} {...(row.stop_ms ? { to: row.stop_ms } : {})} />
 											</td>
-											<td class="muted">{[row.state, row.error].filter(Boolean).join(' · ')}</td>
+											<td class="muted wide-only">{[row.state, row.error].filter(Boolean).join(' · ')}</td>
 										</tr>
 									))}
 								</tbody>

@@ -160,7 +160,9 @@ export function OverviewScreen() {
 											<th scope="col" class="right wide-only">
 												p95
 											</th>
-											<th scope="col">Ended, 24 h</th>
+											<th scope="col" class="nowrap">
+												Last 24 h
+											</th>
 											<th scope="col" class="wide-only">
 												<span class="off-screen">Actions</span>
 											</th>
