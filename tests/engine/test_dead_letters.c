@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/check.h"
-#include "engine/dead_letters.h"
+#include "engine/dead.h"
 #include "tests/engine/harness.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -291,6 +291,40 @@ static void what_is_discarded_is_no_letter_and_stays_an_execution(void **state)
 			 EXECUTION_FAILED_);
 }
 
+/* What somebody looked at is the failure before: the letter of the newer one stays. */
+static void a_discard_leaves_a_failure_that_came_since(void **state)
+{
+	static const char arn[] = "arn:aws:states:us-east-1:000000000000:execution:bad:e0";
+	struct harness *h = *state;
+	fail_some(h, 2);
+	struct asked chosen = preview(h), asked = { 0 };
+	harness_run_for(h, 1000);
+	struct answer *redrive = harness_begin_redrive(h, arn);
+	assert_int_equal(harness_await(h, redrive)->error, ENGINE_OK);
+	assert_int_equal(harness_wait_end(h, arn)->status, EXECUTION_FAILED_);
+	engine_discard_dead_letters(h->engine, str_of(chosen.preview), on_discarded, &asked);
+	harness_until(h, &asked.done);
+	assert_int_equal(asked.error, ENGINE_OK);
+	assert_int_equal(letters(h), 1);
+}
+
+/* More PENDING ones in memory than in the store, as after another process's work: it must not look for them again and again. */
+static void a_job_whose_counts_are_wrong_counts_anew(void **state)
+{
+	struct harness *h = *state;
+	fail_some(h, 1);
+	uint64_t number = begin_job(h, false, "{\"missing\":1}");
+	harness_run_for(h, 1000);
+	struct redrive_job *job = redrive_find(h->engine, number);
+	assert_int_equal(job->counts[OUTCOME_RUNNING], 1);
+	job->counts[OUTCOME_PENDING]++;
+	job->after = 0;
+	harness_run_for(h, 60000);
+	assert_int_equal(job->state, JOB_COMPLETED);
+	assert_int_equal(job->counts[OUTCOME_SUCCEEDED], 1);
+	assert_int_equal(job->counts[OUTCOME_PENDING], 0);
+}
+
 static int no_secret(struct connector_host *host, const struct value *setting, struct buffer *out, struct wf_error *err)
 {
 	return error_set(err, ERR(NOT_FOUND), "there is no secret");
@@ -328,6 +362,8 @@ int main(void)
 		TEST(a_canary_that_ends_well_lets_the_others_follow),
 		TEST(a_letter_goes_when_its_policy_keeps_it_no_longer),
 		TEST(what_is_discarded_is_no_letter_and_stays_an_execution),
+		TEST(a_discard_leaves_a_failure_that_came_since),
+		TEST(a_job_whose_counts_are_wrong_counts_anew),
 		TEST(a_target_is_told_though_the_store_could_not_be_read),
 	};
 	return cmocka_run_group_tests_name("dead letters", tests, NULL, NULL);
