@@ -782,7 +782,7 @@ def main():
     threading.Thread(target=function.serve_forever, daemon=True).start()
     with open(f"{folder}/ratchet.yaml", "w") as config:
         config.write(f"targets:\n  ends:\n    url: http://127.0.0.1:{function.server_port}/told\n    events: [SUCCEEDED, FAILED, TIMED_OUT, ABORTED]\n")
-        config.write(f"functions:\n  double:\n    handler: {folder}/double\n    max_concurrent: 2\nexec:\n" + "".join(f"  {name}:\n    program: {folder}/{name}\n    args: [{folder}]\n    max_concurrent: 4\n" for name in ("work", "note")))
+        config.write(f"functions:\n  double:\n    handler: {folder}/double\n    max_concurrent: 2\n    timeout_s: 300\nexec:\n" + "".join(f"  {name}:\n    program: {folder}/{name}\n    args: [{folder}]\n    max_concurrent: 4\n" for name in ("work", "note")))
 
     server = Server(os.path.abspath(options.ratchet), folder, ["--lambda-endpoint", f"http://127.0.0.1:{function.server_port}"])
     checker = Checker(server, seed)
