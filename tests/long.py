@@ -108,11 +108,11 @@ def end_all():
 
 
 class Step:
-    """One command with a row in the table. `figures` says what it did, `why` what to show if it failed; any file that begins with `reports` is
-    a sanitizer's and a failure."""
+    """One command with a row in the table. `figures` says what it did, `judge` what is wrong though its exit status is 0, `why` what to show if it
+    failed; any file that begins with `reports` is a sanitizer's and a failure."""
 
-    def __init__(self, name, command, env=None, minutes=1.0, figures=None, why=None, reports=None):
-        self.name, self.command, self.minutes, self.reports = name, command, minutes, reports
+    def __init__(self, name, command, env=None, minutes=1.0, figures=None, judge=None, why=None, reports=None):
+        self.name, self.command, self.minutes, self.judge, self.reports = name, command, minutes, judge, reports
         self.figures, self.why = figures or program_figures, why or (lambda step: last_lines(step.output()))
         self.env = {**os.environ, **(env or {})}
         self.log = f"{FOLDER}/logs/{re.sub('[^a-z0-9_]+', '_', name)}.txt"
@@ -166,6 +166,8 @@ class Step:
             problem = f"ended by {signal.Signals(-self.process.returncode).name}"
         elif not problem and self.process.returncode:
             problem = f"exit status {self.process.returncode}"
+        elif not problem and self.judge:
+            problem = self.judge(self)
         self.status = "FAILED" if problem else "ok"
         self.line = "; ".join(text for text in (problem, self.figures(self)) if text)
         say(f"  {clock(self.took_s)} {self.name}: {self.status}{': ' * bool(self.line)}{self.line}")
@@ -188,11 +190,8 @@ def program_figures(step):
     return "; ".join(re.sub("; seed .*", "", line) for line in lines)[:700]
 
 
-def suites_log(path):
-    if not os.path.exists(path):
-        return []
-    with open(path, encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
+def suites_log(pattern):
+    return [json.loads(line) for path in glob.glob(pattern) for line in open(path, encoding="utf-8")]
 
 
 def counts_of(test):
@@ -200,9 +199,9 @@ def counts_of(test):
         return tally.tally(test)[0]
 
 
-def suites_figures(path):
+def suites_figures(pattern):
     """What meson's tests came to, as tally.py counts."""
-    tests, counts = suites_log(path), collections.Counter()
+    tests, counts = suites_log(pattern), collections.Counter()
     for test in tests:
         counts.update(counts_of(test))
     failed = [test["name"] for test in tests if counts_of(test)["FAILED"]]
@@ -210,10 +209,10 @@ def suites_figures(path):
             + (f"; failed: {', '.join(failed)}" if failed else ""))
 
 
-def suites_failures(path):
+def suites_failures(pattern):
     """The last lines of each that failed."""
     return "".join(f"{test['name']}: {test['result']}\n" + last_lines((test.get("stdout") or "") + "\n" + (test.get("stderr") or ""), 25)
-                   for test in suites_log(path) if counts_of(test)["FAILED"])
+                   for test in suites_log(pattern) if counts_of(test)["FAILED"])
 
 
 # ---- the run ---------------------------------------------------------------------------------------
@@ -314,11 +313,12 @@ class Run:
         reports = f"{FOLDER}/logs/{name}.report" if sanitizer else None
         if sanitizer:
             env = {variable: f"{value}:log_path={reports}" for variable, value in sanitizer.items()} | (env or {})
-        logs = f"{folder}/meson-logs/testlog.json"
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(logs)
+        logs = f"{folder}/meson-logs/testlog*.json"  # it adds a wrapper's name
+        for path in glob.glob(logs):
+            os.unlink(path)
         self.steps([Step(f"{name}: suites", ["meson", "test", "-C", folder, "--no-rebuild", "--print-errorlogs", *arguments], env=env,
-                         minutes=minutes, figures=lambda step: suites_figures(logs), why=lambda step: suites_failures(logs), reports=reports)])
+                         minutes=minutes, figures=lambda step: suites_figures(logs), why=lambda step: suites_failures(logs) or last_lines(step.output()),
+                         judge=lambda step: None if suites_log(logs) else "no test ran", reports=reports)])
         for test in suites_log(logs):
             self.note(f"{name}: {test['name']}", test["result"], (test.get("stdout") or "") + "\n" + (test.get("stderr") or ""))
         if self.rows[-1][2] != "ok":

@@ -4,8 +4,10 @@
 #include "connectors/function/clients.h"
 #include "connectors/function/room.h"
 #include "connectors/secret.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -295,6 +297,21 @@ static bool has_controllers(const char *group)
 	return good;
 }
 
+/* Groups of workers that a server before us could not remove: they still ran when it ended. */
+static void sweep_groups(const char *own)
+{
+	DIR *folder = opendir(own);
+	for (struct dirent *entry; folder && (entry = readdir(folder));) {
+		long pid;
+		if (sscanf(entry->d_name, "ratchet-%ld-", &pid) != 1 || pid <= 0 || kill((pid_t)pid, 0) == 0 || errno != ESRCH)
+			continue;
+		_cleanup_free_ char *path = mem_printf("%s/%s", own, entry->d_name);
+		rmdir(path);
+	}
+	if (folder)
+		closedir(folder);
+}
+
 /* A group of which controllers may be given to children: our own (a server that was put into a delegated group of its own,
  * and may have to leave its top for that). */
 static char *find_group(void)
@@ -323,10 +340,12 @@ char *cgroup_make(struct functions *functions, const struct version *version)
 	if (!functions->cgroup_looked) {
 		functions->cgroup_looked = true;
 		functions->cgroup = find_group();
+		if (functions->cgroup)
+			sweep_groups(functions->cgroup);
 	}
 	if (!functions->cgroup)
 		return NULL;
-	char *path = mem_printf("%s/ratchet-%s-%08llx", functions->cgroup, version->function->name,
+	char *path = mem_printf("%s/ratchet-%ld-%s-%08llx", functions->cgroup, (long)getpid(), version->function->name,
 				(unsigned long long)random_u64(&functions->random) >> 32);
 	char text[64];
 	if (mkdir(path, 0755) != 0) {
