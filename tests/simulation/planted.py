@@ -187,7 +187,7 @@ PLANTED = [
     ("a change kept that its target took", "engine/notify.c",
      [("change->message = delivery->key;", "change->message = delivery->key; change->message.event++;")]),
     ("changes of the last process told to no target", "engine/notify.c",
-     [("target->more = true; if (!target->url", "target->more = false; if (!target->url")]),
+     [("target->tail = &target->first; target->more = true;", "target->tail = &target->first; target->more = false;")]),
     ("one change told under two ids", "engine/notify.c",
      [('token_check(&engine->key, "notification", delivery->key.sender)', 'token_check(&engine->key, "notification", delivery->key.sender ^ delivery->attempts)')]),
     ("more workers than a function may have", "connectors/function/pool.c",
