@@ -39,10 +39,15 @@ int access_init(struct access *access, struct engine *engine, const struct confi
 		access->sessions = sessions_new(clock_system());
 		access->auth = auth_new(access->keys, access->sessions, clock_system());
 		if (!keys_can_administer(access->keys, NULL))
-			code = error_set(err, ERR(INVALID),
-					 "authentication is on, and there is no access key that administers: make one with `ratchet keys add "
-					 "NAME --role administer --store %s`, or give one in the configuration (root_key)",
-					 config->store);
+			code = strncmp(config->store, "memory:", 7) == 0
+				   ? error_set(err, ERR(INVALID),
+					       "authentication is on, and there is no access key that administers: give one in the "
+					       "configuration (root_key)")
+				   : error_set(err, ERR(INVALID),
+					       "authentication is on, and there is no access key that administers: make one with "
+					       "`ratchet keys add NAME --role administer --store %s`, or give one in the "
+					       "configuration (root_key)",
+					       config->store);
 	}
 	if (code)
 		access_done(access);

@@ -127,12 +127,28 @@ static int add_connectors(struct assembly *assembly, const struct config *config
 	return code;
 }
 
+/* A target's program can come from nowhere but the configuration; its function may still be added. */
+static int check_targets(const struct config *config, struct wf_error *err)
+{
+	for (size_t i = 0; config->targets && i < value_count(config->targets); i++) {
+		const struct value *exec = value_getz(value_at(config->targets, i), "exec");
+		if (!exec || (config->exec && value_get(config->exec, value_string(exec))))
+			continue;
+		int code = error_set(err, ERR(INVALID), "exec has no program of this name");
+		error_where(err, "/targets/%.*s/exec", STR_FMT(str_sub(value_key_at(config->targets, i), 0, 100)));
+		return code;
+	}
+	return 0;
+}
+
 /* What is said of dead letters, and who is told of them. */
 static int add_dead_letters(struct assembly *assembly, const struct config *config, struct wf_error *err)
 {
 	int code = engine_configure_dead_letters(assembly->engine, config->machines, err);
 	if (code == 0)
 		code = engine_configure_targets(assembly->engine, config->targets, secret_text, err);
+	if (code == 0)
+		code = check_targets(config, err);
 	if (code)
 		config_locate(config, err);
 	return code;
@@ -276,7 +292,7 @@ void assembly_done(struct assembly *assembly)
 	if (assembly->scratch)
 		nftw(assembly->scratch, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 	free(assembly->records);
-	free(assembly->events);
+	function_events_free(assembly->events);
 	free(assembly->work);
 	free(assembly->scratch);
 	*assembly = (struct assembly){ 0 };

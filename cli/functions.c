@@ -226,8 +226,6 @@ static int run_alias(const struct asked *asked)
 {
 	_cleanup_(value_unrefp) struct value *body = value_new_object(1), *answer = NULL;
 	const char *alias = line_argument(asked->line, 2), *version = line_argument(asked->line, 3);
-	if (!alias)
-		return cli_failf(EXIT_USAGE, "usage: ratchet functions alias NAME ALIAS [VERSION]");
 	_cleanup_free_ char *rest = mem_printf("/aliases/%s", alias);
 	if (!version) /* without a version it goes */
 		return ask(asked, "DELETE", rest, NULL, &answer);
@@ -246,6 +244,18 @@ static int run_rollback(const struct asked *asked)
 }
 
 /* ---- calling and watching ---------------------------------------------------------------------------------- */
+
+/* What the function printed, on stderr: without control characters but the ends of lines and tabs. */
+static void print_log(struct str log)
+{
+	_cleanup_free_ char *text = mem_strndup(log.ptr, log.len);
+	for (char *part = text; *part;) {
+		size_t length = strcspn(part, "\n\t");
+		cli_clean(part, length);
+		part += length + (part[length] != '\0');
+	}
+	fputs(text, stderr);
+}
 
 static int run_invoke(const struct asked *asked)
 {
@@ -267,8 +277,7 @@ static int run_invoke(const struct asked *asked)
 		return status;
 	bool failed = str_eqz(cli_text(answer, "status"), "FAILED");
 	if (!asked->json) {
-		struct str log = cli_text(answer, "log");
-		fprintf(stderr, "%.*s", STR_FMT(log));
+		print_log(cli_text(answer, "log"));
 		print_pretty(value_getz(answer, "payload"));
 	}
 	return failed ? EXIT_EXECUTION_FAILED : EXIT_GOOD;
@@ -311,12 +320,19 @@ static int run_logs(const struct asked *asked)
 
 static const struct {
 	const char *word;
-	bool named; /* needs a function's name */
+	const char *arguments; /* behind it, for the usage */
+	unsigned least, most;
 	int (*run)(const struct asked *asked);
 } verbs[] = {
-	{ "ls", false, run_ls },	   { "add", true, run_add },	       { "show", true, run_show },
-	{ "rm", true, run_rm },		   { "publish", true, run_publish },   { "alias", true, run_alias },
-	{ "rollback", true, run_rollback }, { "invoke", true, run_invoke },    { "logs", true, run_logs },
+	{ "ls", "", 0, 0, run_ls },
+	{ "add", " NAME", 1, 1, run_add },
+	{ "show", " NAME", 1, 1, run_show },
+	{ "rm", " NAME", 1, 1, run_rm },
+	{ "publish", " NAME", 1, 1, run_publish },
+	{ "alias", " NAME ALIAS [VERSION]", 2, 3, run_alias },
+	{ "rollback", " NAME [VERSION]", 1, 2, run_rollback },
+	{ "invoke", " NAME", 1, 1, run_invoke },
+	{ "logs", " NAME", 1, 1, run_logs },
 };
 
 static int run_functions(struct command_line *line)
@@ -330,8 +346,9 @@ static int run_functions(struct command_line *line)
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
 		if (strcmp(word, verbs[i].word) != 0)
 			continue;
-		if (verbs[i].named && !asked.name)
-			return cli_failf(EXIT_USAGE, "usage: ratchet functions %s NAME", word);
+		unsigned given = line_arguments(line) - 1;
+		if (given < verbs[i].least || given > verbs[i].most)
+			return cli_failf(EXIT_USAGE, "usage: ratchet functions %s%s", word, verbs[i].arguments);
 		return verbs[i].run(&asked);
 	}
 	return cli_failf(EXIT_USAGE, "there is no `functions %s`; see ratchet functions --help", word);

@@ -306,7 +306,7 @@ static bool read_yaml(struct compiler *c)
 	       &(struct report){ .offset = offset,
 				 .length = 1,
 				 .code = DIAGNOSTIC_INVALID_JSON_DESCRIPTION,
-				 .expected = STR("YAML without anchors and tags") },
+				 .expected = STR("YAML of mappings, lists and plain values") },
 	       "Invalid YAML: %s", err.message);
 	return false;
 }

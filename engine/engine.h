@@ -290,9 +290,12 @@ struct engine_watcher {
 	void (*log)(struct engine_watcher *watcher, uint64_t task_id, struct str line, double fraction);
 	void *data;
 	struct engine_watcher *next; /* the engine's */
+	struct str arn; /* the engine's */
 	uint64_t execution_id; /* the engine's */
 };
+/* Until engine_unwatch, which must come before engine_free. ERR(INVALID): no ARN of an execution. */
 int engine_watch(struct engine *engine, struct str execution_arn, struct engine_watcher *watcher);
+/* Nothing, if it does not watch. */
 void engine_unwatch(struct engine *engine, struct engine_watcher *watcher);
 
 /* ---- tasks by token ------------------------------------------------------------------------------ */

@@ -163,6 +163,8 @@ static int read_target(struct target_config *target, struct str name, const stru
 	target->more = true;
 	if (!!target->url + !!target->exec + !!target->function != 1)
 		return error_set(err, ERR(INVALID), "a target has one of url, exec and function");
+	if (target->url && strncmp(target->url, "http://", 7) != 0 && strncmp(target->url, "https://", 8) != 0)
+		return error_set(err, ERR(INVALID), "url must begin with http:// or https://");
 	return 0;
 }
 

@@ -13,30 +13,28 @@ int engine_watch(struct engine *engine, struct str execution_arn, struct engine_
 	if (arn_parse(&arena, execution_arn, "execution", &arn))
 		return ERR(INVALID);
 	watcher->execution_id = 0; /* known with its first event */
+	watcher->arn = (struct str){ mem_strndup(execution_arn.ptr, execution_arn.len), execution_arn.len };
 	watcher->next = str_map_put(&engine->watchers, execution_arn, watcher);
 	return 0;
 }
 
 void engine_unwatch(struct engine *engine, struct engine_watcher *watcher)
 {
-	size_t i = 0;
-	for (struct str_map_entry *entry; (entry = str_map_next(&engine->watchers, &i));) {
-		struct engine_watcher *first = entry->value;
-		if (first == watcher) {
-			if (watcher->next)
-				entry->value = watcher->next;
-			else
-				str_map_remove(&engine->watchers, entry->key);
-			watcher->next = NULL;
-			return;
-		}
-		for (struct engine_watcher *before = first; before; before = before->next)
-			if (before->next == watcher) {
-				before->next = watcher->next;
-				watcher->next = NULL;
-				return;
-			}
+	struct engine_watcher *before = watcher->arn.ptr ? str_map_get(&engine->watchers, watcher->arn) : NULL;
+	if (!before)
+		return;
+	if (before != watcher) {
+		while (before->next != watcher)
+			before = before->next;
+		before->next = watcher->next;
+	} else if (watcher->next) {
+		str_map_put(&engine->watchers, watcher->arn, watcher->next);
+	} else {
+		str_map_remove(&engine->watchers, watcher->arn);
 	}
+	watcher->next = NULL;
+	free((char *)watcher->arn.ptr);
+	watcher->arn = (struct str){ NULL, 0 };
 }
 
 static void tell_record(struct engine *engine, const struct resident *resident, const struct store_record *stored)

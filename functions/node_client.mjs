@@ -214,6 +214,8 @@ async function fatal(kind, error) {
   if (kind !== 'Runtime.UnhandledPromiseRejection')
     Object.assign(answer, { errorType, errorMessage, reason: undefined, promise: undefined });
   console.error(`${kind}: ${trace.join('\n') || errorMessage}`);
+  if (waiting && !current)
+    process.exit(1); // it asks for an event, and must not take one with it
   try {
     await report(current ? `invocation/${current}/error` : 'init/error', answer, kind);
   } finally {

@@ -8,6 +8,7 @@
  * The file may be lost, so nothing is synced; a file that another boot of the machine left open is made anew. */
 #include "search/file.h"
 #include "base/mem.h"
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -64,9 +65,20 @@ static int set_up(struct file *file, bool writer, struct wf_error *err)
 	return version ? 0 : file_put_meta(file, "version", SEARCH_SCHEMA_VERSION);
 }
 
+/* Inputs' words stand in it, so a new file is the owner's alone like the store, whatever the umask; SQLite gives its log and
+ * its index the same mode. That it cannot be made SQLite tells better. */
+static void make_private(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		close(fd);
+}
+
 int file_open(struct file *file, const char *path, bool writer, struct wf_error *err)
 {
 	*file = (struct file){ 0 };
+	if (writer)
+		make_private(path);
 	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE | (writer ? SQLITE_OPEN_CREATE : 0);
 	int code = 0;
 	if (sqlite3_open_v2(path, &file->db, flags, NULL) != SQLITE_OK)

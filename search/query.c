@@ -205,6 +205,19 @@ static const struct query_key *read_key(struct query_reader *reader, struct str 
 	return NULL;
 }
 
+/* No name has these characters, so a word with one is a key that is none, and would find nothing without saying why. */
+static int check_word(struct query_reader *reader, size_t begin)
+{
+	struct str word = str_sub(reader->text, begin, reader->at);
+	for (size_t i = 0; i < word.len && word.ptr[i] != '"'; i++)
+		if (strchr(":<>", word.ptr[i]))
+			return refuse(reader, begin, i + 1,
+				      "'%.*s' is no key: there are status: machine: state: error: name: duration> "
+				      "started> redrives> input.PATH=",
+				      (int)(i < 40 ? i + 1 : 40), word.ptr);
+	return 0;
+}
+
 static int read_term(struct query_reader *reader)
 {
 	size_t begin = reader->at;
@@ -221,6 +234,8 @@ static int read_term(struct query_reader *reader)
 		code = read_keyed(reader, term, begin);
 	} else {
 		code = read_value(reader, &term->text);
+		if (code == 0)
+			code = check_word(reader, begin);
 		size_t at = 0;
 		if (code == 0 && !search_word(term->text, &at).len)
 			return 0; /* nothing in it that a name could have as a word */

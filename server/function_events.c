@@ -26,11 +26,14 @@
 struct events {
 	struct function_events base;
 	struct engine *engine;
+	struct keeping *keeping; /* under way */
 };
 
 /* An event while it is being kept; its texts live in the arena. */
 struct keeping {
 	struct arena arena;
+	struct events *events;
+	struct keeping *next, *previous;
 	struct engine *engine;
 	struct str machine_name, machine_arn, definition, id, input, trace;
 	void (*done)(void *data, const struct wf_error *err);
@@ -70,6 +73,15 @@ static struct str definition(struct arena *arena, const struct function_event *e
 	    event->retries);
 }
 
+static void keeping_free(struct keeping *keeping)
+{
+	*(keeping->previous ? &keeping->previous->next : &keeping->events->keeping) = keeping->next;
+	if (keeping->next)
+		keeping->next->previous = keeping->previous;
+	arena_done(&keeping->arena);
+	free(keeping);
+}
+
 static void finish(struct keeping *keeping, const struct engine_error *error)
 {
 	struct wf_error err = { 0 };
@@ -79,8 +91,7 @@ static void finish(struct keeping *keeping, const struct engine_error *error)
 	else if (error->code != ENGINE_OK)
 		error_set(&err, ERR(IO), "%.*s", STR_FMT(error->message));
 	keeping->done(keeping->data, error->code != ENGINE_OK ? &err : NULL);
-	arena_done(&keeping->arena);
-	free(keeping);
+	keeping_free(keeping);
 }
 
 static void on_started(void *data, const struct engine_error *error, const struct execution_info *execution)
@@ -110,13 +121,24 @@ static void on_machine(void *data, const struct engine_error *error, const struc
 		start(keeping);
 }
 
+static struct keeping *keeping_new(struct events *events, void (*done)(void *data, const struct wf_error *err), void *data)
+{
+	struct keeping *keeping = NEW(struct keeping);
+	*keeping = (struct keeping){
+		.events = events, .next = events->keeping, .engine = events->engine, .done = done, .data = data
+	};
+	if (keeping->next)
+		keeping->next->previous = keeping;
+	events->keeping = keeping;
+	return keeping;
+}
+
 static void keep(struct function_events *events, const struct function_event *event,
 		 void (*done)(void *data, const struct wf_error *err), void *data)
 {
-	struct engine *engine = ((struct events *)events)->engine;
-	struct keeping *keeping = NEW(struct keeping);
+	struct keeping *keeping = keeping_new((struct events *)events, done, data);
+	struct engine *engine = keeping->engine;
 	struct arena *arena = &keeping->arena;
-	*keeping = (struct keeping){ .engine = engine, .done = done, .data = data };
 	keeping->machine_name = machine_name(arena, event);
 	keeping->machine_arn = arena_format(arena, "arn:aws:states:%s:%s:stateMachine:%.*s", engine_region(engine),
 					    engine_account(engine), STR_FMT(keeping->machine_name));
@@ -147,4 +169,12 @@ struct function_events *function_events_new(struct engine *engine)
 	struct events *events = NEW(struct events);
 	*events = (struct events){ .base = { .keep = keep }, .engine = engine };
 	return &events->base;
+}
+
+void function_events_free(struct function_events *events)
+{
+	struct events *ended = (struct events *)events;
+	while (ended && ended->keeping)
+		keeping_free(ended->keeping);
+	free(ended);
 }

@@ -4,5 +4,7 @@
 #include "connectors/function/function.h"
 #include "engine/engine.h"
 
-/* Freed by free(). Outlives the functions. */
+/* Outlives the functions. */
 struct function_events *function_events_new(struct engine *engine);
+/* After the engine, which calls nobody back when it ends: what was still being kept is let go here. Takes NULL. */
+void function_events_free(struct function_events *events);

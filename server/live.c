@@ -473,6 +473,27 @@ static bool read_topics(struct listener *listener, struct str topics)
 	return listener->topics_count;
 }
 
+/* From the first on each topic counts its listener, so that none is forgotten to make room for the next. False: the call is refused. */
+static bool watch_topics(struct live *live, struct route_call *call, struct listener *listener)
+{
+	for (unsigned i = 0; i < listener->topics_count; i++) {
+		struct str topic = listener->topics[i];
+		struct watched *watched = is_watched(topic) ? watch(live, topic) : NULL;
+		if (watched)
+			watched->listeners++;
+		if (watched || !is_watched(topic))
+			continue;
+		listener->topics_count = i;
+		count_listener(live, listener, -1);
+		if (live->watched_count == LIVE_WATCHED_MOST)
+			route_refuse(call, 503, "ServiceUnavailable", "%d executions are watched already", LIVE_WATCHED_MOST);
+		else
+			route_refuse(call, 400, "InvalidTopics", "'%.*s' names no execution", STR_FMT(topic));
+		return false;
+	}
+	return true;
+}
+
 void live_listen(struct live *live, struct route_call *call, struct str topics, struct str last)
 {
 	struct listener *listener = ARENA_NEW(&call->arena, struct listener);
@@ -490,11 +511,8 @@ void live_listen(struct live *live, struct route_call *call, struct str topics, 
 			     "topics are overview, executions, dead-letters, execution:ARN and log:ARN, %d at most", LIVE_TOPICS_MOST);
 		return;
 	}
-	for (unsigned i = 0; i < listener->topics_count; i++)
-		if (is_watched(listener->topics[i]) && !watch(live, listener->topics[i])) {
-			route_refuse(call, 400, "InvalidTopics", "'%.*s' names no execution", STR_FMT(listener->topics[i]));
-			return;
-		}
+	if (!watch_topics(live, call, listener))
+		return;
 	call->type = "text/event-stream";
 	route_header(call, "X-Accel-Buffering", "no");
 	listener->stream = route_stream_begin(call, on_closed, listener);
@@ -504,7 +522,6 @@ void live_listen(struct live *live, struct route_call *call, struct str topics, 
 		listener->next->self = &listener->next;
 	live->listeners = listener;
 	live->listeners_count++;
-	count_listener(live, listener, 1);
 	_cleanup_(buffer_done) struct buffer hello = { 0 };
 	buffer_addz(&hello, "retry: 1000\n: hello\n");
 	if (!last.len)

@@ -378,16 +378,16 @@ def release(run, *targets):
     return run.build("release", targets=targets)
 
 
-@part(lambda run: 25)
+@part(lambda run: 15)
 def asan(run):
     """the unit, store, sim, conformance, api, faults and crash suites under AddressSanitizer and UndefinedBehaviorSanitizer"""
     folder = run.build("asan", "-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined")
     run.suites("asan", folder, *(word for suite in ("unit", "store", "sim", "conformance", "api", "faults", "crash") for word in ("--suite", suite)),
-               "--timeout-multiplier", "10", minutes=25,
+               "--timeout-multiplier", "10", minutes=15,
                sanitizer={"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"})
 
 
-@part(lambda run: 15 + run.thread_seeds / 10)
+@part(lambda run: 5 + run.thread_seeds / 30)
 def tsan(run):
     """what has threads under ThreadSanitizer: the store, the engine, search, connectors, and the server with logs, streams and functions"""
     folder = run.build("tsan", "-Dbuildtype=debugoptimized", "-Db_sanitize=thread")
@@ -395,7 +395,7 @@ def tsan(run):
                sanitizer={"TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1"})
 
 
-@part(lambda run: 30, tool("valgrind"))
+@part(lambda run: 12, tool("valgrind"))
 def valgrind(run):
     """the programs of the unit suite under valgrind, leaks included"""
     folder = run.build("valgrind", "-Dbuildtype=debugoptimized", "-Dc_args=-DRATCHET_WITHOUT_JIT")
@@ -404,7 +404,7 @@ def valgrind(run):
     programs = [test["name"] for test in tests if "ratchet:unit" in test["suite"] and test["cmd"][0].startswith(folder)
                 and test["name"] not in ("connectors_exec", "connectors_function")]
     wrapper = "valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=99 --child-silent-after-fork=yes"
-    run.suites("valgrind", folder, "--timeout-multiplier", "60", "--wrapper", wrapper, *programs, minutes=30)
+    run.suites("valgrind", folder, "--timeout-multiplier", "60", "--wrapper", wrapper, *programs, minutes=12)
 
 
 @part(lambda run: run.power_seeds / 500)
@@ -424,7 +424,7 @@ def allocation(run):
     run.run("allocation", [f"{folder}/tests/store/test_store_allocation"], env={"RATCHET_TEST_ALL": "1", **in_memory()}, minutes=3)
 
 
-@part(lambda run: run.rounds * 1.6 / 60 + 2)
+@part(lambda run: run.rounds / 60 + 2)
 def kill(run):
     """the server is killed again and again under load"""
     folder = release(run, "ratchet")
@@ -438,7 +438,7 @@ def faults(run):
     run.run("faults", ["tests/faults/faults.py", "--ratchet", f"{folder}/ratchet"], minutes=2)
 
 
-@part(lambda run: 2 + run.chunks / 300)
+@part(lambda run: 3 + run.chunks / 180)
 def examples(run):
     """the examples, the media example with a long video"""
     folder = release(run, "ratchet")
@@ -446,7 +446,7 @@ def examples(run):
     run.run("examples: orders", ["tests/examples/orders.py", "--ratchet", f"{folder}/ratchet"])
 
 
-@part(lambda run: run.seeds / 120 / 60)
+@part(lambda run: run.seeds / 80 / 60)
 def simulation(run):
     """the simulator over many seeds"""
     folder = release(run, "tests/simulation/simulation")

@@ -240,7 +240,7 @@ static int find_module(struct settings *settings, bool runtime_given, char **ret
 	}
 	return error_set(err, ERR(INVALID),
 			 "%s has no bootstrap, lambda_function.py, app.py, handler.py, index.py, main.py, index.mjs, "
-			 "index.js, app.mjs, app.js, handler.mjs or handler.js; name the handler as `entry`: "
+			 "index.js, index.cjs, app.mjs, app.js, handler.mjs or handler.js; name the handler as `entry`: "
 			 "module.function",
 			 settings->folder);
 }

@@ -131,6 +131,8 @@ static void set_fixed(struct transfer *transfer)
 	curl.easy_setopt(easy, CURLOPT_PRIVATE, transfer);
 	curl.easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
 	curl.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	/* A request that ends while its name is looked up leaves that thread alone; else all would wait for the resolver. */
+	curl.easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 	curl.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl.easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);

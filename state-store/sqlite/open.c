@@ -407,7 +407,7 @@ static int open_at(struct sqlite_store *sqlite, const char *given, const struct 
 		return err ? err->code : ERR(IO);
 	int code = look_for_file(sqlite->path, err);
 	if (code == 0 && sqlite->read_only)
-		return error_set(err, ERR(NOT_FOUND), "there is no store to read in %s", sqlite->path);
+		return error_set(err, ERR(NOT_FOUND), "there is no store here to read");
 	if (code == 1)
 		code = check_file(sqlite, err);
 	if (code == 0 && !sqlite->read_only)

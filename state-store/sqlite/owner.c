@@ -28,16 +28,17 @@ static bool is_ours(const struct stat *file)
 	return false;
 }
 
-static int busy(struct wf_error *err, const char *path, pid_t pid)
+/* Whose path it is, stands before the message. */
+static int busy(struct wf_error *err, pid_t pid)
 {
-	return error_set(err, ERR(BUSY), "%s is in use by process %ld: stop that server first, or give this one another --store", path, (long)pid);
+	return error_set(err, ERR(BUSY), "in use by process %ld: stop that server first, or give this one another --store", (long)pid);
 }
 
 static int take_file(const char *path, const char *lock_path, struct owner *owner, struct wf_error *err)
 {
 	struct stat file;
 	if (stat(lock_path, &file) == 0 && is_ours(&file))
-		return busy(err, path, getpid());
+		return busy(err, getpid());
 	owner->fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (owner->fd < 0 || fstat(owner->fd, &file) < 0)
 		return error_errno(err, errno, "cannot open %s", lock_path);
@@ -49,7 +50,7 @@ static int take_file(const char *path, const char *lock_path, struct owner *owne
 		if (fcntl(owner->fd, F_GETLK, &holder) < 0)
 			return error_errno(err, errno, "cannot look at the lock of %s", lock_path);
 		if (holder.l_type != F_UNLCK) /* else it went just now */
-			return busy(err, path, holder.l_pid);
+			return busy(err, holder.l_pid);
 	}
 	owner->device = file.st_dev;
 	owner->inode = file.st_ino;

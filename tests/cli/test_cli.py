@@ -83,12 +83,14 @@ def every_command_has_help(context):
 
 
 def every_command_and_option_is_documented(context):
-    """A command by name; its options at least in one place of the page, or in the page of settings."""
+    """A command by name and with its help as it is; its options at least in one place of the page, or in the page of settings."""
     docs = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs")
     text = "".join(open(os.path.join(docs, name), encoding="utf-8").read() for name in ("cli.md", "configuration.md"))
     for command in context.commands():
         assert re.search(rf"ratchet {command}\b", text), f"ratchet {command} is not in docs/cli.md"
-        for option in re.findall(r"^  (--[\w-]+)", context.run(command, "--help")[0], re.M):
+        help = context.run(command, "--help")[0]
+        assert help in text, f"docs/cli.md shows another ratchet {command} --help"
+        for option in re.findall(r"^  (--[\w-]+)", help, re.M):
             assert re.search(rf"{option}\b", text), f"{command} {option} is not in docs/cli.md"
 
 
@@ -100,6 +102,8 @@ def what_is_not_understood_ends_with_2(context):
                              (("run", file, "--json=yes"), "--json takes no value"), (("run", file, "--time-scale", "0"), "--time-scale must be"),
                              (("run", file, "--time-scale", "nan"), "--time-scale must be"), (("ls", "--limit", "5000"), "--limit must be"),
                              (("dlq", "jobs", "x/../y"), "by its number"), (("dlq", "pause", "1?"), "by its number"), (("dlq", "cancel", ""), "by its number"),
+                             (("functions", "invoke", "f", "g"), "functions invoke NAME"), (("functions", "ls", "f"), "functions ls"),
+                             (("functions", "alias", "f"), "functions alias NAME ALIAS"), (("functions", "rm"), "functions rm NAME"),
                              (("ls", "--status", "RUNNING"), "goes with a MACHINE"), (("serve", "--log-level", "loud"), "debug, info, warn or error"),
                              (("serve", "--time-scale", "0.5"), "from 1 to 1000000"), (("serve", "--time-scale", "2"), "only with the store memory:"),
                              (("show", "no-colon"), "give its ARN or MACHINE:NAME"), (("run", "absent.json"), "cannot read absent.json"),
@@ -543,6 +547,9 @@ def serve_says_what_is_wrong_with_its_configuration(context):
     refused("lambda:\n  endpoint: here\n", "c.yaml: line 2, column 3: /lambda/endpoint", "http://")
     refused("http: {nonsense: 1}\n", "c.yaml: line 1, column 8: /http/nonsense", "no such setting")
     refused("a: &x 1\nb: *x\n", "line 1, column 4", "anchors")
+    refused("targets:\n  ops: { url: nowhere }\n", "c.yaml: line 2, column 3: /targets/ops", "http://")
+    refused("exec:\n  a: { program: /bin/true }\ntargets:\n  ops: { exec: b }\n", "c.yaml: line 4, column 10: /targets/ops/exec", "no program")
+    refused("auth: sigv4\n", "no access key that administers", "root_key")
     refused("region: ok\n", "RATCHET_ACCOUNT", "twelve digits", env={"RATCHET_ACCOUNT": "x"})
     assert "absent.yaml" in context.run("serve", "--config", "absent.yaml", status=2)[1]
 

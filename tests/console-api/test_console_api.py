@@ -742,6 +742,7 @@ def test_the_search_file_may_be_lost(server):
             os.unlink(f"{server.folder}/{name}")
     server.start()
     until(lambda: server.get("/v1/overview")["search"]["ready"] and len(server.rows("error:E.*")) == 40)
+    assert {os.stat(f"{server.folder}/store.db.search{end}").st_mode & 0o777 for end in ("", "-wal", "-shm")} == {0o600}
     assert server.rows("input.n=17") == ["f17"]
     assert server.get("/v1/machines/M/durations") == before
     until(lambda: server.rows("machine:W status:succeeded"))

@@ -419,8 +419,8 @@ class Checker:
             self.jobs[begun["id"]] = set(arns)
 
     def answer(self, rng, token, n, state):
-        """An answer by token, until somebody says what became of it."""
-        for _ in range(200):
+        """An answer by token, until somebody says what became of it, however long the server is away."""
+        while not self.ended.is_set():
             nonce = f"{state}-{rng.randrange(1 << 40)}"
             try:
                 self.server.call("SendTaskSuccess", taskToken=token, output=json.dumps({"nonce": nonce}))
@@ -430,14 +430,14 @@ class Checker:
                     self.answered[token] = (n, state, nonce)
                 return
             except (OSError, http.client.HTTPException, json.JSONDecodeError):
-                if self.ended.is_set():
-                    return
-                time.sleep(0.02)
+                pass
             except Refused as refusal:
-                if refusal.name not in ("ServiceUnavailable", "TaskTimedOut"):
-                    self.problem(f"a token of {n} is refused: {refusal}")
                 if refusal.name == "TaskTimedOut":
                     return  # taken, though the answer was lost; or too late
+                if refusal.name != "ServiceUnavailable":
+                    self.problem(f"a token of {n} is refused: {refusal}")
+                    return
+            time.sleep(0.02)
 
     def worker(self, seed):
         """Polls for the activity's tasks, and sometimes forgets one."""
