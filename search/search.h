@@ -62,7 +62,6 @@ struct search_state {
 	bool ready;          /* what the store held at the start is in it */
 	uint64_t behind;     /* bytes queued */
 	uint64_t done, total; /* of catching up, in executions; total 0: not known */
-	uint64_t file_bytes;
 	struct search_row oldest; /* that runs; id 0: none */
 };
 /* The machines' figures, in no order, and the state; in the arena. */

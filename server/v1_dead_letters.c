@@ -177,10 +177,38 @@ static bool source_number(const struct source *source, const char *name, int64_t
 	return false;
 }
 
+/* A member that is written wrong, or left empty by a script, would choose more than was meant. False after it refused the call. */
+static bool members_choose(const struct source *source)
+{
+	static const struct {
+		const char *name;
+		bool may_be_empty;
+	} known[] = { { "machine" }, { "error", true }, { "state", true }, { "status" }, { "revision" },
+		      { "version" }, { "from" },	{ "to" },	   { "input" } };
+	for (size_t i = 0; source->object && i < value_count(source->object); i++) {
+		struct str name = value_key_at(source->object, i);
+		const struct value *value = value_at(source->object, i);
+		bool empty = value_is(value, VALUE_NULL), found = false;
+		for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+			if (str_eqz(name, known[k].name)) {
+				found = true;
+				empty |= !known[k].may_be_empty && value_is(value, VALUE_STRING) && !value_string(value).len;
+			}
+		if (found && !empty)
+			continue;
+		route_refuse(source->call, 400, "InvalidRequest", found ? "the filter's '%.*s' is empty" : "a filter has no '%.*s'",
+			     STR_FMT(str_sub(name, 0, 100)));
+		return false;
+	}
+	return true;
+}
+
 /* False after it refused the call. */
 static bool read_filter(const struct source *source, struct dead_filter *filter)
 {
 	*filter = (struct dead_filter)DEAD_FILTER_ALL;
+	if (!members_choose(source))
+		return false;
 	struct str machine = source_text(source, "machine"), status = source_text(source, "status"),
 		   input = source_text(source, "input");
 	if (machine.ptr)

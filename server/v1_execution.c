@@ -218,6 +218,10 @@ static void put_graph(struct route_call *call, const struct program *program)
 	struct graph *graph;
 	struct str direction = route_query(call, "direction");
 	int64_t fold = route_query_number(call, "fold", FAN_DEFAULT);
+	if (direction.len && !str_eqz(direction, "right") && !str_eqz(direction, "down")) {
+		route_refuse(call, 400, "InvalidRequest", "direction must be down or right");
+		return;
+	}
 	options.direction = direction.len && str_eqz(direction, "right") ? GRAPH_RIGHT : GRAPH_DOWN;
 	options.fan_max = fold <= 0 ? UINT32_MAX : fold < 2 ? 2 : fold > 1000000 ? 1000000 : (uint32_t)fold;
 	graph_read_collapsed(route_query(call, "collapse"), &call->arena, &options);

@@ -189,7 +189,7 @@ static void on_durations(void *data, const struct search_duration *durations, ui
 	route_answer(call);
 }
 
-/* "24h", "7d", "30m"; what is none is a day. */
+/* "24h", "7d", "30m"; nothing is a day. 0: it is no window, or one beyond 90 days. */
 static int64_t read_window(struct str text)
 {
 	char *end;
@@ -197,7 +197,8 @@ static int64_t read_window(struct str text)
 		return DAY_MS;
 	int64_t number = strtoll(text.ptr, &end, 10);
 	int64_t unit = *end == 'd' ? DAY_MS : *end == 'h' ? 3600000 : *end == 'm' ? 60000 : 0;
-	return number > 0 && number <= 10000 && unit ? number * unit : DAY_MS;
+	bool good = unit && end + 1 == text.ptr + text.len && number > 0 && number <= INT64_C(90) * DAY_MS / unit;
+	return good ? number * unit : 0;
 }
 
 static void answer_durations(struct route_call *call)
@@ -206,8 +207,13 @@ static void answer_durations(struct route_call *call)
 	const struct machine_info *machine = search ? v1_machine(call, call->parts[0]) : NULL;
 	if (!machine)
 		return;
+	int64_t window_ms = read_window(route_query(call, "window"));
+	if (!window_ms) {
+		route_refuse(call, 400, "InvalidRequest", "window must be like 30m, 24h or 7d, 90 days at most");
+		return;
+	}
 	struct durations *asked = ARENA_NEW(&call->arena, struct durations);
-	*asked = (struct durations){ call, read_window(route_query(call, "window")) };
+	*asked = (struct durations){ call, window_ms };
 	int64_t now_ms = call->services->clock->wall_ms(call->services->clock);
 	search_durations(search, machine->number, now_ms - asked->window_ms, on_durations, asked);
 }

@@ -155,7 +155,7 @@ static struct worker *spare_worker(const struct function *function)
 	return spare;
 }
 
-static void take_idle(struct worker *worker)
+void pool_take_idle(struct worker *worker)
 {
 	for (struct worker **at = &worker->version->idle; *at; at = &(*at)->idle_next)
 		if (*at == worker) {
@@ -168,7 +168,7 @@ static void take_idle(struct worker *worker)
 
 static void end_idle(struct worker *worker)
 {
-	take_idle(worker);
+	pool_take_idle(worker);
 	worker_kill(worker);
 }
 

@@ -208,6 +208,8 @@ void pool_put(struct version *version, struct invocation *invocation);
 void pool_forget(struct invocation *invocation); /* out of the queue */
 /* A worker asks for its next event: it gets one, or is idle. */
 void pool_ready(struct worker *worker);
+/* It is not idle any more: it is to end, or has ended by itself. */
+void pool_take_idle(struct worker *worker);
 /* A worker could not begin: who waits for it hears why. `payload` empty: by type and text. */
 void pool_start_failed(struct version *version, struct str payload, const char *type, const char *text);
 void pool_worker_gone(struct version *version);

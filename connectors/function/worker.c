@@ -38,6 +38,8 @@ void worker_free(struct worker *worker)
 {
 	if (worker->state == WORKER_STARTING)
 		worker->version->starting--;
+	if (worker->state == WORKER_IDLE)
+		pool_take_idle(worker);
 	loop_timer_clear(loop_of(worker), &worker->timer);
 	worker->functions->launcher->release(worker);
 	list_remove(worker);

@@ -5,10 +5,14 @@
 #include "connectors/http/client.h"
 #include "tests/connectors/harness.h"
 #include "tests/connectors/server.h"
+#include <dlfcn.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define REQUESTS 600
 #define AT_ONCE 80
@@ -244,9 +248,56 @@ static void a_client_that_sends_nothing_starts_no_thread(void **state)
 	end();
 }
 
+/* ---- a resolver that does not answer */
+
+#define SLOW_NAME "slow.invalid"
+static atomic_bool resolver_waits;
+static atomic_uint resolving;
+
+/* In front of the C library's, for libcurl too. */
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **ret_list)
+{
+	int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) = dlsym(RTLD_NEXT, "getaddrinfo");
+	if (!name || strcmp(name, SLOW_NAME) != 0)
+		return real(name, service, hints, ret_list);
+	resolving++;
+	for (int rounds = 0; resolver_waits && rounds < 1000; rounds++)
+		usleep(10000);
+	resolving--;
+	return EAI_NONAME;
+}
+
+static void note_failure(void *data, const struct http_response *response)
+{
+	*(enum http_failure *)data = response->failure;
+}
+
+static void a_name_that_nobody_resolves_holds_up_nothing(void **state)
+{
+	enum http_failure failure = HTTP_ANSWERED;
+	struct http_request request = {
+		.method = STR("GET"), .url = STR("http://" SLOW_NAME "/"), .timeout_ms = 200, .response_bytes_max = 1000
+	};
+	struct http_call *call;
+	begin(*state != NULL);
+	resolver_waits = true;
+	assert_int_equal(http_client_send(world->client, &request, note_failure, &failure, &call, NULL), 0);
+	test_loop_for(world->loop, 100);
+	assert_int_equal(resolving, 1);
+	test_loop_for(world->loop, 1000);
+	assert_int_equal(failure, HTTP_TIMED_OUT);
+	assert_int_equal(resolving, 1); /* still */
+	resolver_waits = false;
+	while (resolving)
+		usleep(1000);
+	usleep(100000); /* its thread closes what it has */
+	end();
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
+	unsetenv("http_proxy");
 	if (!server_start(&server, NULL, NULL)) {
 		server.port = 0;
 		printf("skipped: no python3 for the test server\n");
@@ -259,6 +310,7 @@ int main(void)
 		BOTH(what_is_cancelled_is_never_answered),
 		BOTH(a_client_is_freed_under_load),
 		BOTH(a_client_that_sends_nothing_starts_no_thread),
+		BOTH(a_name_that_nobody_resolves_holds_up_nothing),
 	};
 	int failed = cmocka_run_group_tests_name("client", tests, NULL, NULL);
 	if (server.port)

@@ -909,6 +909,9 @@ def test_actions_do_what_the_api_does(server):
     machine = server.get("/v1/machines/W")
     assert machine["definition"] and machine["versions"] == [] and machine["tags"] == {}, machine
     graph = server.get("/v1/machines/W/graph", direction="right")
+    for path in ("graph?direction=up", "durations?window=5", "durations?window=5days", "durations?window=91d", "durations?window=-1h"):
+        status, answer = server.request(f"/v1/machines/W/{path}")
+        assert status == 400 and answer["error"]["code"] == "InvalidRequest", (path, answer)
     assert graph["direction"] == "right" and [node["name"] for node in graph["nodes"] if node["kind"] == "state"] == ["W"]
 
 

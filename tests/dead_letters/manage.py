@@ -149,7 +149,8 @@ class Story:
         for n in range(6):
             self.begin(f"s{n}", n, machine)
         wait_until(lambda: len(self.letters("machine=slow")) == 6, 15, "they fail")
-        for bad in ({"rate": 0}, {"rate": "x"}, {"canary": "no"}, {"stopErrorRate": 2}, {"definition": "other"}, {"executions": [1]}, {"filter": []}):
+        for bad in ({"rate": 0}, {"rate": "x"}, {"canary": "no"}, {"stopErrorRate": 2}, {"definition": "other"}, {"executions": [1]}, {"filter": []},
+                    {"filter": {"machine": "slow", "eror": "X"}}, {"filter": {"machine": ""}}, {"filter": {"machine": None}}, {"filter": {"status": ""}}):
             self.checks.that("400" in refused(lambda: self.server.send("POST", "/v1/redrive-jobs", {"filter": {"machine": "slow"}, **bad})), f"{bad} is refused")
         job = self.server.send("POST", "/v1/redrive-jobs", {"filter": {"machine": "slow"}, "rate": 2, "canary": False, "stopErrorRate": 1})
         path = f"/v1/redrive-jobs/{job['id']}"

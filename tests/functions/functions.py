@@ -250,6 +250,22 @@ def node_errors_have_lambdas_shape(context):
     assert got["errorType"] == "Runtime.ExitError" and got["errorMessage"].endswith("exit status 7"), got
 
 
+def an_idle_worker_that_is_killed_is_replaced(context):
+    context.serve({"f": python("who")})
+    first = context.good("f", {})
+    os.kill(first, signal.SIGKILL)
+    context.wait_for(lambda: not alive(first), 5)
+    context.wait_for(lambda: context.show("f")["pool"]["workers"] == 0, 5)
+    assert context.good("f", {}) != first
+
+
+def a_node_worker_that_ends_between_two_events_takes_none_with_it(context):
+    context.serve({"throwsAfterwards": node("throwsAfterwards")})
+    assert context.good("throwsAfterwards", 1) == "gone"
+    time.sleep(1)
+    assert context.good("throwsAfterwards", 0) == "gone" and context.show("throwsAfterwards")["figures"]["cold_starts"] == 2
+
+
 def a_node_module_that_cannot_be_loaded_says_why(context):
     context.serve({"syntax": broken("bad.mjs"), "throws": broken("throws.mjs"), "none": node("x", module="nowhere"), "nohandler": node("missing")})
     assert context.bad("syntax")["errorType"] == "Runtime.UserCodeSyntaxError"

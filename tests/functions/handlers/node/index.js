@@ -26,6 +26,7 @@ exports.rejectsLater = async () => {
   return 'not reached';
 };
 exports.throwsLater = (event, context, callback) => { setTimeout(() => { throw new RangeError('too late'); }, 5); };
+exports.throwsAfterwards = async (event) => { if (event) setTimeout(() => { throw new Error('nobody waits'); }, 100); return 'gone'; };
 exports.exits = async () => { process.exit(7); };
 exports.nothing = async () => {};
 exports.large = async () => 'a'.repeat(7 * 1024 * 1024);
