@@ -13,6 +13,7 @@
 #define NO_SPACE_RETRY_MS 1000
 #define RETRY_FIRST_MS 100
 #define RETRY_MAX_MS 5000
+#define TAKEN_OVER "another process has taken over the store"
 #define FAILURES_MAX 8 /* in a row, other than a full disk: then this process gives up */
 
 static void on_done(struct store_batch *store_batch, enum store_result result, const struct wf_error *err)
@@ -316,7 +317,9 @@ static void on_sequence(void *data, uint64_t sequence, int code, const struct wf
 		return;
 	struct batch *batch = batch_data;
 	batch->asking = false;
-	if (code < 0)
+	if (code == ERR(FENCED))
+		engine_halt(engine, TAKEN_OVER);
+	else if (code < 0)
 		engine_halt(engine, "it is not known whether batch %llu is stored, and reading that failed: %s",
 			    (unsigned long long)batch->sequence, err ? err->message : error_code_text(code));
 	else if (sequence < batch->sequence)
@@ -346,7 +349,7 @@ void batches_settle(struct engine *engine)
 			LIST_ADD(&engine->failed, batch);
 			break;
 		case STORE_FENCED:
-			engine_halt(engine, "another process has taken over the store");
+			engine_halt(engine, TAKEN_OVER);
 			return;
 		case STORE_UNKNOWN:
 			batch->asking = true;

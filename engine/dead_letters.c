@@ -468,7 +468,7 @@ static void warn(struct engine *engine, const struct machine *machine, const str
 	dead->stats.expiry_warnings++;
 	log_warn("engine", "dead letters of %.*s expire soon: %llu are there, the oldest goes in %lld h",
 		 STR_FMT(machine->info.name), (unsigned long long)depth->count,
-		 (long long)((expires_ms - now_ms) / 3600000));
+		 expires_ms > now_ms ? (long long)((expires_ms - now_ms) / 3600000) : 0);
 	if (notify_wants_expiry(engine, machine->info.name))
 		dead_change_new(engine, DEAD_CHANGE_EXPIRY)->expiry = (struct dead_expiry){
 			.machine_id = depth->machine_id, .count = depth->count, .oldest_ms = depth->oldest_ms,

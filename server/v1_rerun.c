@@ -88,7 +88,7 @@ static void on_read(void *data, const struct engine_error *error, const struct e
 			     STR_FMT(rerun->state));
 	} else {
 		struct start_rerun from = { .state = rerun->state,
-					    .reason = call->parts[0],
+					    .reason = arena_str(&call->arena, info->arn),
 					    .variables = rerun->input ? rerun->variables : rerun->assigned,
 					    .revision = info->revision,
 					    .version = info->version,

@@ -1,7 +1,8 @@
 /* v1_views.c: saved views: queries of the executions' list with a name, one's own or for all (docs/console-api.md).
  *
  * An owner's views are one record of the store, "views/KEY" (for all: "views/"), holding the array that GET answers with.
- * So what an owner can make grow is bounded, whatever names come and go, and nothing is kept here. */
+ * So what an owner can make grow is bounded, whatever names come and go, and nothing is kept here. It is JSON, so it needs no
+ * version: a member that is not known is passed on. */
 #include "base/mem.h"
 #include "server/v1.h"
 
@@ -103,7 +104,6 @@ static void rewrite(struct rewriting *to, const struct value *views, struct str 
 	buffer_byte(&to->text, ']');
 }
 
-/* Stores what was rewritten and answers with call->out, which is written already. */
 static void stored(void *data, const struct engine_error *error)
 {
 	struct route_call *call = data;
@@ -113,6 +113,7 @@ static void stored(void *data, const struct engine_error *error)
 		route_answer(call);
 }
 
+/* Stores what was rewritten and answers with call->out, which is written already. */
 static void store(struct route_call *call, bool shared, const struct rewriting *views)
 {
 	engine_put_record(call->engine, record_key(call, shared),

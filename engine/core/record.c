@@ -68,6 +68,7 @@ struct record_writer {
 	struct str last_inline;		/* the newest inline payload's text, or empty */
 	size_t payload_bytes;		/* of the record's payloads if none were like another */
 	uint32_t events_count, public_count, blobs_count;
+	bool begins_elsewhere; /* it has the start of an execution that does not begin at StartAt */
 	uint64_t next_id, first_id;
 	int64_t base_ms, last_ms;
 	struct record *records;
@@ -227,7 +228,7 @@ static void close_record(struct record_writer *writer)
 {
 	char space[64]; /* more than it takes: it never grows */
 	struct buffer header = { .data = space, .capacity = sizeof space };
-	buffer_byte(&header, RECORD_VERSION);
+	buffer_byte(&header, writer->begins_elsewhere ? RECORD_VERSION : RECORD_VERSION_PLAIN);
 	buffer_varint(&header, writer->first_id);
 	buffer_varint(&header, writer->events_count);
 	buffer_svarint(&header, writer->base_ms);
@@ -270,6 +271,7 @@ static void close_record(struct record_writer *writer)
 	buffer_clear(&writer->payloads);
 	buffer_clear(&writer->events);
 	writer->events_count = writer->public_count = writer->blobs_count = 0;
+	writer->begins_elsewhere = false;
 	writer->first_id = writer->next_id;
 }
 
@@ -295,6 +297,7 @@ void record_writer_add(struct record_writer *writer, const struct event *event)
 	}
 	for (uint32_t left = event->fields; left; left &= left - 1)
 		add_field(writer, event, &fields[__builtin_ctz(left)]);
+	writer->begins_elsewhere |= event->type == EVENT_EXECUTION_STARTED && event->fields & FIELD_NEXT;
 	writer->last_ms = event->timestamp_ms;
 	writer->events_count++;
 	writer->total_events++;

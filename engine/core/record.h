@@ -1,6 +1,6 @@
 /* record.h: the stored form of events: one journal record holds what one step of one execution appended.
  *
- *     byte version (2) · varint first_event_id · varint events · svarint base timestamp
+ *     byte version (2 or 3) · varint first_event_id · varint events · svarint base timestamp
  *     varint payloads · each: byte kind, then
  *             0 inline: its text as a blob
  *             1 out of line: varint blob index, varint length
@@ -10,12 +10,14 @@
  * Equal payloads of one record are stored once. A state mostly passes on what it was given and changes a part, so a payload's text
  * is stored as what differs from the inline one before it, wherever that is shorter. A payload longer than RECORD_INLINE_MAX goes out of line: the record names blob
  * 0, 1, … and the store keeps those beside it, so a record stays within RECORD_BYTES_MAX unless a single event does not fit.
- * Whoever reads hands the blobs in. Old versions stay readable: tests keep samples. Version 1 had no kind 2. */
+ * Whoever reads hands the blobs in. Old versions stay readable: tests keep samples. Version 1 had no kind 2. Version 3 holds the
+ * start of an execution that does not begin at StartAt: who does not know of that must not read it; all others are of version 2. */
 #pragma once
 #include "base/arena.h"
 #include "engine/core/history.h"
 
-#define RECORD_VERSION 2
+#define RECORD_VERSION 3
+#define RECORD_VERSION_PLAIN 2 /* what nearly all are written as */
 #define RECORD_VERSION_LEAST 1
 #define RECORD_BYTES_MAX 65536
 #define RECORD_INLINE_MAX 16384

@@ -130,8 +130,31 @@ static void a_record_of_version_1_is_read(void **state)
 
 static void a_version_of_tomorrow_is_refused(void **state)
 {
-	assert_int_equal(open_bytes("\x03\x01\x00\x00\x00", 5), ERR(VERSION));
+	assert_int_equal(open_bytes("\x04\x01\x00\x00\x00", 5), ERR(VERSION));
 	assert_int_equal(open_bytes("\x00\x01\x00\x00\x00", 5), ERR(VERSION));
+}
+
+/* A binary that knows no such start would begin at StartAt. */
+static void only_a_start_at_another_state_has_a_newer_version(void **state)
+{
+	static const struct {
+		struct event event;
+		char expected;
+	} rows[] = {
+		{ { .type = EVENT_EXECUTION_STARTED, .id = 1 }, RECORD_VERSION_PLAIN },
+		{ { .type = EVENT_EXECUTION_STARTED, .fields = FIELD_NEXT, .id = 1, .next = { "Ship", 4 } }, RECORD_VERSION },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		_cleanup_(arena_done) struct arena arena = { 0 };
+		struct record_writer *writer = record_writer_new(&arena, 1);
+		struct record *records;
+		uint32_t count;
+		record_writer_add(writer, &rows[i].event);
+		record_writer_finish(writer, &records, &count);
+		assert_int_equal(count, 1);
+		assert_int_equal(records[0].bytes.ptr[0], rows[i].expected);
+		assert_int_equal(open_bytes(records[0].bytes.ptr, records[0].bytes.len), 0);
+	}
 }
 
 /* version 2, first event 1, no events, base 0; payloads follow */
@@ -189,6 +212,7 @@ int main(void)
 		cmocka_unit_test(a_record_is_closed_by_what_it_comes_to),
 		cmocka_unit_test(a_record_of_version_1_is_read),
 		cmocka_unit_test(a_version_of_tomorrow_is_refused),
+		cmocka_unit_test(only_a_start_at_another_state_has_a_newer_version),
 		cmocka_unit_test(a_likeness_beyond_the_text_before_it_is_refused),
 		cmocka_unit_test(a_record_that_comes_to_more_than_one_holds_is_refused),
 	};
