@@ -318,9 +318,9 @@ static int wait_for(struct dlq *dlq, const char *id)
 				print_json(job, true);
 			else
 				print_job(job);
-			return cli_number(job, "failedAgain") || !str_eqz(text_of(job, "state"), "COMPLETED")
-				   ? EXIT_EXECUTION_FAILED
-				   : EXIT_GOOD;
+			bool good = str_eqz(text_of(job, "state"), "COMPLETED") && !cli_number(job, "failedAgain") &&
+				    !cli_number(job, "skipped");
+			return good ? EXIT_GOOD : EXIT_EXECUTION_FAILED;
 		}
 		usleep(POLL_US);
 	}
@@ -549,7 +549,7 @@ const struct subcommand command_dlq = {
 	    "all\n"
 	    "that match; without --yes they only show which. jobs lists bulk redrives, jobs NUMBER the outcome of "
 	    "each\n"
-	    "execution; pause, resume, cancel NUMBER. redrive --wait exits with 1 if any has failed again.",
+	    "execution; pause, resume, cancel NUMBER. redrive --wait exits with 1 unless all have succeeded.",
 	.options = options,
 	.arguments_min = 1,
 	.arguments_max = 16,
