@@ -160,7 +160,7 @@ static void on_event(struct engine_watcher *watcher, const struct event *event)
 		engine_describe(running->assembly.engine, str_of(running->arn), described, running);
 }
 
-static void on_log(struct engine_watcher *watcher, uint64_t task_id, struct str line, double fraction)
+static void on_log(struct engine_watcher *watcher, uint64_t task_id, uint64_t number, struct str line, double fraction)
 {
 	struct running *running = watcher->data;
 	tree_task(running->tree, task_id, line, fraction);

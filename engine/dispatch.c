@@ -38,6 +38,7 @@ struct task {
 	bool untold;                  /* that it has started */
 	int64_t started_ms, began_us;
 	struct buffer log;
+	uint64_t log_lines; /* all that came */
 	double progress;       /* < 0: none */
 	int64_t beat_given_ms; /* when the core last had a heartbeat, or the task began */
 	bool beat_pending;
@@ -520,7 +521,7 @@ static void on_log(struct connector_host *host, struct task_key key, struct str 
 		const char *newline = memchr(task->log.data + from, '\n', task->log.len - from);
 		buffer_consume(&task->log, newline ? (size_t)(newline + 1 - task->log.data) : from);
 	}
-	watch_log(engine, task->request.execution_arn, key.event_id, line, task->progress);
+	watch_log(engine, task->request.execution_arn, key.event_id, ++task->log_lines, line, task->progress);
 }
 
 static void on_progress(struct connector_host *host, struct task_key key, double fraction)
@@ -530,7 +531,7 @@ static void on_progress(struct connector_host *host, struct task_key key, double
 	if (!task || task->state != TASK_RUNNING)
 		return;
 	task->progress = fraction < 0 ? 0 : fraction > 1 ? 1 : fraction;
-	watch_log(engine, task->request.execution_arn, key.event_id, STR_EMPTY, task->progress);
+	watch_log(engine, task->request.execution_arn, key.event_id, 0, STR_EMPTY, task->progress);
 }
 
 static const char *on_work_dir(struct connector_host *host, uint64_t execution_id, struct wf_error *err)
@@ -550,15 +551,18 @@ static const char *on_work_dir(struct connector_host *host, uint64_t execution_i
 	return engine->dispatch.work_dir;
 }
 
-struct str engine_task_log(struct engine *engine, struct str execution_arn, uint64_t task_id)
+struct str engine_task_log(struct engine *engine, struct str execution_arn, uint64_t task_id, uint64_t *ret_lines)
 {
 	/* By ARN, since a log is asked for by people: the few tasks that have one are looked through. */
 	size_t i = 0;
 	for (struct str_map_entry *entry; (entry = str_map_next(&engine->dispatch.tasks, &i));) {
 		const struct task *task = entry->value;
-		if (task->request.key.event_id == task_id && str_eq(task->request.execution_arn, execution_arn))
+		if (task->request.key.event_id == task_id && str_eq(task->request.execution_arn, execution_arn)) {
+			*ret_lines = task->log_lines;
 			return buffer_str(&task->log);
+		}
 	}
+	*ret_lines = 0;
 	return STR_EMPTY;
 }
 

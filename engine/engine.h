@@ -283,11 +283,11 @@ struct journal_request {
 void engine_journal(struct engine *engine, const struct journal_request *request, engine_execution_fn *done, void *data);
 
 /* Calls `event` for each public event of an execution as it becomes durable, from now on, `record` for each record of its journal (private events and
- * all), and `log` for its tasks' live log lines and progress (fraction < 0: none). Each may be NULL. For `ratchet run` and server-sent events. */
+ * all), and `log` for its tasks' live log lines, numbered from 1, and progress (fraction < 0: none; number 0: no line, only that). Each may be NULL. For `ratchet run` and server-sent events. */
 struct engine_watcher {
 	void (*event)(struct engine_watcher *watcher, const struct event *event);
 	void (*record)(struct engine_watcher *watcher, const struct store_record *record);
-	void (*log)(struct engine_watcher *watcher, uint64_t task_id, struct str line, double fraction);
+	void (*log)(struct engine_watcher *watcher, uint64_t task_id, uint64_t number, struct str line, double fraction);
 	void *data;
 	struct engine_watcher *next; /* the engine's */
 	struct str arn; /* the engine's */
@@ -334,8 +334,9 @@ void engine_untag(struct engine *engine, struct str arn, const struct value *key
 /* The tags (an array; NULL: none), borrowed until the next turn; false with *ret_error (its message in `arena`). */
 bool engine_tags(struct engine *engine, struct str arn, struct arena *arena, const struct value **ret_tags, struct engine_error *ret_error);
 
-/* The kept end of a task's live log (lines joined by newlines); empty if there is none. Borrowed until the next call. */
-struct str engine_task_log(struct engine *engine, struct str execution_arn, uint64_t task_id);
+/* The kept end of a task's live log (lines joined by newlines) and how many lines came in all, which is the number of its last; empty and 0 if there is
+ * none. Borrowed until the next call. */
+struct str engine_task_log(struct engine *engine, struct str execution_arn, uint64_t task_id, uint64_t *ret_lines);
 
 /* The tasks of an execution that connectors run now, in no order. progress < 0: it has told none. */
 typedef void engine_task_fn(void *data, uint64_t task_id, struct str state, int64_t started_ms, double progress);

@@ -608,7 +608,7 @@ void commit_tell(struct engine *engine, const struct batch *batch);
 /* The same events, and those of an Express execution's step, to the log of executions (execution_log.c). */
 void execution_log_committed(struct engine *engine, const struct store_batch *batch);
 void execution_log_express(struct engine *engine, const struct resident *resident, const struct core_result *result);
-void watch_log(struct engine *engine, struct str execution_arn, uint64_t task_id, struct str line, double fraction);
+void watch_log(struct engine *engine, struct str execution_arn, uint64_t task_id, uint64_t number, struct str line, double fraction);
 
 /* ---- executions that end the process (crash.c) ---------------------------------------------------------------------
  */

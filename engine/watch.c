@@ -91,7 +91,7 @@ void watch_committed(struct engine *engine, const struct store_batch *batch)
 	}
 }
 
-void watch_log(struct engine *engine, struct str execution_arn, uint64_t task_id, struct str line, double fraction)
+void watch_log(struct engine *engine, struct str execution_arn, uint64_t task_id, uint64_t number, struct str line, double fraction)
 {
 	struct engine_watcher *next;
 	for (struct engine_watcher *watcher = engine->watchers.count ? str_map_get(&engine->watchers, execution_arn)
@@ -99,7 +99,7 @@ void watch_log(struct engine *engine, struct str execution_arn, uint64_t task_id
 	     watcher; watcher = next) {
 		next = watcher->next;
 		if (watcher->log)
-			watcher->log(watcher, task_id, line, fraction);
+			watcher->log(watcher, task_id, number, line, fraction);
 	}
 }
 

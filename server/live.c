@@ -292,14 +292,16 @@ static void on_record(struct engine_watcher *watcher, const struct store_record 
 		lose(watched);
 }
 
-static void on_log(struct engine_watcher *watcher, uint64_t task_id, struct str line, double fraction)
+static void on_log(struct engine_watcher *watcher, uint64_t task_id, uint64_t number, struct str line, double fraction)
 {
 	struct watched *watched = watcher->data;
 	_cleanup_(buffer_done) struct buffer text = { 0 };
 	buffer_byte(&text, '{');
 	api_put_number(&text, "task", (int64_t)task_id);
-	if (line.len)
+	if (number) {
+		api_put_number(&text, "number", (int64_t)number);
 		api_put_text(&text, "line", line);
+	}
 	if (fraction >= 0)
 		buffer_printf(&text, ",\"progress\":%.4f", fraction);
 	live_tell(watched->live, str_of(watched->topic), "log", str_sub(buffer_str(&text), 1, text.len));

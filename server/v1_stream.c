@@ -13,9 +13,12 @@ static void listen_to(struct route_call *call)
 static void answer_log(struct route_call *call)
 {
 	int64_t task = route_query_number(call, "task", 0);
+	uint64_t lines;
+	struct str log = engine_task_log(call->engine, call->parts[0], (uint64_t)task, &lines);
 	buffer_byte(&call->out, '{');
 	api_put_number(&call->out, "task", task);
-	api_put_text(&call->out, "log", engine_task_log(call->engine, call->parts[0], (uint64_t)task));
+	api_put_text(&call->out, "log", log);
+	api_put_number(&call->out, "number", (int64_t)lines);
 	buffer_byte(&call->out, '}');
 	route_answer(call);
 }

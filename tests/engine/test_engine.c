@@ -832,7 +832,7 @@ static void note_event(struct engine_watcher *watcher, const struct event *event
 	buffer_printf(watcher->data, "%llu ", (unsigned long long)event->id);
 }
 
-static void note_log(struct engine_watcher *watcher, uint64_t task_id, struct str line, double fraction)
+static void note_log(struct engine_watcher *watcher, uint64_t task_id, uint64_t number, struct str line, double fraction)
 {
 	buffer_printf(watcher->data, "[%.*s] ", STR_FMT(line));
 }
@@ -849,8 +849,10 @@ static void a_watcher_sees_events_as_they_become_durable(void **state)
 	harness_start(h, "log", "x", "{}");
 	harness_wait_end(h, arn);
 	assert_string_equal(seen.data, "1 2 3 [one] [two] 4 5 6 7 ");
-	struct str log = engine_task_log(h->engine, STR(arn), h->scripted->last_event_id);
+	uint64_t lines;
+	struct str log = engine_task_log(h->engine, STR(arn), h->scripted->last_event_id, &lines);
 	assert_true(str_eqz(log, "one\ntwo"));
+	assert_int_equal(lines, 2);
 	engine_unwatch(h->engine, &watcher);
 	buffer_done(&seen);
 	harness_free(h);

@@ -84,7 +84,7 @@ PLANTED = [
      [("case STORE_UNKNOWN:", "case STORE_UNKNOWN: (void)LIST_TAKE(&engine->batches); engine->outstanding--; LIST_ADD(&engine->failed, batch); break;")]),
     ("fencing not heeded", "engine/batch.c",
      [("case STORE_COMMITTED:", "case STORE_FENCED: case STORE_COMMITTED:"),
-      ("case STORE_FENCED: engine_halt(engine, \"another process has taken over the store\"); return;", "")]),
+      ("case STORE_FENCED: engine_halt(engine, TAKEN_OVER); return;", "")]),
     ("more batches than allowed", "engine/turn.c",
      [("engine->outstanding >= engine->limits.batches_outstanding", "engine->outstanding > engine->limits.batches_outstanding")]),
     ("more tasks than allowed", "engine/dispatch.c",

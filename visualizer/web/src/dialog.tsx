@@ -2,7 +2,7 @@
 // is the one that is open.
 import { signal, useSignal, type Signal } from '@preact/signals';
 import { Fragment, type ComponentChildren, type VNode } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { problemOf, type ApiError } from './api';
 import { ErrorNote } from './resource';
 
@@ -31,7 +31,8 @@ export function Dialog({ title, wide, children }: DialogProps) {
 	const mine = useRef(shown.peek());
 	// The browser tells of a closing later: by then another dialog may be open.
 	const closed = () => shown.peek() === mine.current && closeDialog();
-	useEffect(() => {
+	// At once: what is typed right after the key that opens a dialog belongs to it.
+	useLayoutEffect(() => {
 		const before = document.activeElement;
 		element.current?.showModal();
 		return () => {

@@ -1,6 +1,6 @@
 // Ctrl K: to an execution, a machine, a state of the execution that is shown, or a command.
 import { useSignal } from '@preact/signals';
-import { useEffect, useId, useRef } from 'preact/hooks';
+import { useEffect, useId, useLayoutEffect, useRef } from 'preact/hooks';
 import { apiPath, get } from './api';
 import { closeDialog, Dialog, openDialog } from './dialog';
 import { setTheme } from './preferences';
@@ -67,7 +67,7 @@ function Jump() {
 	const chosen = useSignal(0);
 	const input = useRef<HTMLInputElement>(null);
 	const id = useId();
-	useEffect(() => input.current?.focus(), []);
+	useLayoutEffect(() => input.current?.focus(), []);
 	useEffect(() => {
 		const wanted = text.value.trim();
 		found.value = localTargets(wanted);

@@ -1,5 +1,5 @@
-// What a task writes while it runs: the kept end of its log, then each line as it comes. Lines that only tell the progress
-// are shown as such.
+// What a task writes while it runs: the kept end of its log, then each line as it comes; the number of a line says whether the
+// kept end has it already. Lines that only tell the progress are shown as such.
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { executionApi } from '../api';
@@ -22,28 +22,31 @@ export function LogTab({ arn, visit }: { arn: string; visit: Inspection }) {
 	const attempts = visit.attempts ?? [];
 	const chosen = useSignal<number | null>(null);
 	const task = chosen.value ?? attempts.at(-1)?.event ?? null;
-	const kept = useResource<{ task: number; log: string }>(task === null ? null : executionApi(arn, '/log', { task }));
-	const came = useSignal<string[]>([]);
+	const kept = useResource<{ task: number; log: string; number: number }>(task === null ? null : executionApi(arn, '/log', { task }));
+	const came = useSignal<{ number: number; line: string }[]>([]);
 	const progress = useSignal<number | null>(null);
 	useEffect(() => {
 		came.value = [];
 		progress.value = null;
 	}, [task]);
-	const refresh = () => {
-		came.value = [];
-		kept.reload();
-	};
 	useLive(
 		task === null ? [] : [`log:${arn}`],
 		({ data }: LiveEvent) => {
 			if (data.task !== task) return;
 			if (typeof data.progress === 'number') progress.value = data.progress;
-			if (typeof data.line === 'string') came.value = [...came.value, data.line].slice(-LINES_MOST);
+			if (typeof data.line === 'string') came.value = [...came.value, { number: Number(data.number), line: data.line }].slice(-LINES_MOST);
 		},
-		refresh,
+		kept.reload,
 	);
 	const written = kept.data.value?.log.replace(/\n$/, '') ?? '';
-	const all = [...(written ? written.split('\n') : []), ...came.value];
+	const last = kept.data.value?.number ?? Infinity;
+	const newer = came.value.filter(({ number }) => number > last);
+	const all = [...(written ? written.split('\n') : []), ...newer.map(({ line }) => line)];
+	// The kept end was read before the stream began.
+	const missing = newer.length > 0 && newer[0]!.number > last + 1;
+	useEffect(() => {
+		if (missing) kept.reloadSoon();
+	}, [missing, last]);
 	const lines = all.filter((line) => progressOf(line) === null).slice(-LINES_MOST);
 	const share = progress.value ?? all.map(progressOf).filter((one) => one !== null).at(-1) ?? null;
 	if (visit.type !== 'Task') return <p class="muted">Only tasks write a log.</p>;
