@@ -37,6 +37,7 @@ struct dead_change {
 	struct request *request; /* the change's: answered when it is committed */
 	struct dead_pick *picks; /* JOB: rows to be made; FORGET: letters that go */
 	size_t picks_count;
+	bool *gone; /* FORGET: of each pick; the batch's, and the store's until that is committed */
 	bool expired; /* FORGET: by their retention */
 	struct store_outcome outcome;
 	struct store_dead_letter letter;
@@ -117,7 +118,7 @@ void dead_step(struct engine *engine, struct store_batch *batch, struct release 
 void dead_released(struct engine *engine, const struct release *release);
 void dead_run(struct engine *engine, int64_t now_ms);
 int64_t dead_next_ms(const struct engine *engine);
-void dead_write(struct engine *engine, struct store_batch *batch, const struct dead_change *change);
+void dead_write(struct engine *engine, struct store_batch *batch, struct dead_change *change);
 /* A change is committed / will never be: frees what it owns. */
 void dead_change_done(struct engine *engine, struct dead_change *change, bool committed);
 /* What core_env says of errors that go straight to the dead letters. */

@@ -288,7 +288,7 @@ void dead_forget(struct engine *engine, const struct dead_pick *picks, size_t co
 	dead->data = data;
 }
 
-void dead_write(struct engine *engine, struct store_batch *batch, const struct dead_change *change)
+void dead_write(struct engine *engine, struct store_batch *batch, struct dead_change *change)
 {
 	switch (change->kind) {
 	case DEAD_CHANGE_FORGET:
@@ -296,10 +296,12 @@ void dead_write(struct engine *engine, struct store_batch *batch, const struct d
 		if (!change->picks_count)
 			store_batch_add(batch, STORE_DELETE_DEAD_LETTER)->dead_letter =
 			    (struct store_dead_letter){ .execution_id = 0 };
+		change->gone = ARENA_ARRAY(&batch->arena, bool, change->picks_count + 1);
 		for (size_t i = 0; i < change->picks_count; i++)
 			store_batch_add(batch, STORE_DELETE_DEAD_LETTER)->dead_letter =
 			    (struct store_dead_letter){ .execution_id = change->picks[i].id,
-							.failed_ms = change->picks[i].failed_ms };
+							.failed_ms = change->picks[i].failed_ms,
+							.ret_gone = &change->gone[i] };
 		break;
 	case DEAD_CHANGE_FILL: {
 		struct store_op *op = store_batch_add(batch, STORE_FILL_DEAD_LETTER);
@@ -327,16 +329,25 @@ void dead_write(struct engine *engine, struct store_batch *batch, const struct d
 	}
 }
 
+/* Not all that were meant: some have been redriven since somebody looked. */
+static uint64_t count_gone(const struct dead_change *change)
+{
+	uint64_t count = 0;
+	for (size_t i = 0; i < change->picks_count; i++)
+		count += change->gone[i];
+	return count;
+}
+
 void dead_change_done(struct engine *engine, struct dead_change *change, bool committed)
 {
 	if (!change)
 		return;
 	struct dead_stats *stats = &engine->dead->stats;
 	if (committed && change->kind == DEAD_CHANGE_FORGET) {
-		moved(engine, change->expired ? DEAD_EXPIRED : DEAD_DISCARDED, change->picks_count, STR_EMPTY);
+		uint64_t count = count_gone(change);
+		moved(engine, change->expired ? DEAD_EXPIRED : DEAD_DISCARDED, count, STR_EMPTY);
 		if (change->counted)
-			change->counted(change->data, &(struct engine_error){ .code = ENGINE_OK, .message = STR_EMPTY },
-					change->picks_count);
+			change->counted(change->data, &(struct engine_error){ .code = ENGINE_OK, .message = STR_EMPTY }, count);
 	} else if (committed && change->kind == DEAD_CHANGE_FILL) {
 		stats->unread_done++;
 	} else if (committed && change->kind == DEAD_CHANGE_EXPIRY) {

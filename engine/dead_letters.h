@@ -105,6 +105,7 @@ typedef void engine_dead_preview_fn(void *data, const struct engine_error *error
 void engine_preview_dead_letters(struct engine *engine, const struct dead_filter *filter, const struct str *arns,
 				 size_t arns_count, bool newest, engine_dead_preview_fn *done, void *data);
 typedef void engine_dead_count_fn(void *data, const struct engine_error *error, uint64_t count);
+/* `count`: how many went. A letter that has been redriven since the preview, or failed again, is not one of them. */
 void engine_discard_dead_letters(struct engine *engine, struct str preview, engine_dead_count_fn *done, void *data);
 
 /* ---- jobs -------------------------------------------------------------------------------------------- */

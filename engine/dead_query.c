@@ -37,6 +37,7 @@ struct looking {
 	/* preview */
 	struct dead_pick *picks;
 	size_t picks_count, picks_capacity;
+	struct u64_map picked; /* by ARNs: ids of those in `picks` */
 	struct str *arns;
 	size_t arns_count, arns_at;
 	bool newest, more;
@@ -47,6 +48,7 @@ static void looking_free(struct looking *looking)
 {
 	arena_done(&looking->arena);
 	arena_done(&looking->page);
+	u64_map_done(&looking->picked);
 	free(looking->picks);
 	free(looking);
 }
@@ -442,10 +444,7 @@ static void on_arn_letter(void *data, const struct store_dead_letter *letters, u
 	struct looking *looking = read_done(data, code, err);
 	if (!looking)
 		return;
-	bool repeated = false;
-	for (size_t i = 0; count && i < looking->picks_count; i++)
-		repeated |= looking->picks[i].id == letters->execution_id;
-	if (code == 0 && count && !repeated)
+	if (code == 0 && count && !u64_map_put(&looking->picked, letters->execution_id, looking))
 		take(looking, letters);
 	next_arn(looking);
 }

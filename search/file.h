@@ -75,13 +75,14 @@ void file_close(struct file *file);
 void file_remove(const char *path);
 int file_error(struct file *file, struct wf_error *err, const char *what);
 
-/* Parts, from the newest one down; false: there is none below. */
-bool file_part_below(struct file *file, uint64_t below, struct file_part *ret_part);
+/* Parts, from the newest one down. 0, ERR(NOT_FOUND): there is none below, or another code: it cannot be read. */
+int file_part_below(struct file *file, uint64_t below, struct file_part *ret_part);
 /* Writer, in a transaction: the first part, or the next one if the last is as old as that and has rows. */
 int file_begin_part(struct file *file, int64_t now_ms, int64_t length_ms);
 /* The words of an execution, once. */
 int file_put_words(struct file *file, uint64_t id, struct str words);
-/* Drops one part whose executions have all gone, if there is one. */
+/* Writer, in a transaction: drops one part whose executions have all gone, if there is one. After a failure the transaction must be rolled
+ * back: the table may have gone, and not its row. */
 int file_drop_part(struct file *file);
 
 sqlite3_stmt *file_get(struct file *file, enum file_statement which);

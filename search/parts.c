@@ -18,17 +18,24 @@ static const char part_schema[] =
     "INSERT INTO words_%lld(words_%lld, rank) VALUES('crisismerge', 64);"
     "INSERT INTO part(number, first, made) VALUES(%lld, %lld, %lld)";
 
-bool file_part_below(struct file *file, uint64_t below, struct file_part *ret_part)
+/* Of a statement that gives at most one row: 0, ERR(NOT_FOUND), or why it could not be read. */
+static int end_read(struct file *file, sqlite3_stmt *s, int step)
+{
+	int code = step == SQLITE_ROW ? 0 : step == SQLITE_DONE ? ERR(NOT_FOUND) : file_error(file, NULL, "");
+	sqlite3_reset(s);
+	return code;
+}
+
+int file_part_below(struct file *file, uint64_t below, struct file_part *ret_part)
 {
 	sqlite3_stmt *s = file_get(file, FILE_PART_BELOW);
 	sqlite3_bind_int64(s, 1, (int64_t)below);
-	bool found = sqlite3_step(s) == SQLITE_ROW;
-	if (found)
+	int step = sqlite3_step(s);
+	if (step == SQLITE_ROW)
 		*ret_part = (struct file_part){ .number = sqlite3_column_int64(s, 0),
 						.first = (uint64_t)sqlite3_column_int64(s, 1),
 						.made_ms = sqlite3_column_int64(s, 2) };
-	sqlite3_reset(s);
-	return found;
+	return end_read(file, s, step);
 }
 
 static int run(struct file *file, const char *text)
@@ -43,21 +50,28 @@ static void forget_writing(struct file *file)
 	file->writing = (struct file_part){ 0 };
 }
 
-static uint64_t highest_id(struct file *file)
+/* 0: there are no rows. */
+static int highest_id(struct file *file, uint64_t *ret_id)
 {
 	sqlite3_stmt *s = file_get(file, FILE_HIGHEST);
-	uint64_t id = sqlite3_step(s) == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(s, 0) : 0;
-	sqlite3_reset(s);
-	return id;
+	int step = sqlite3_step(s);
+	*ret_id = step == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(s, 0) : 0;
+	return end_read(file, s, step);
 }
 
 int file_begin_part(struct file *file, int64_t now_ms, int64_t length_ms)
 {
 	struct file_part newest = { 0 };
-	bool found = file_part_below(file, INT64_MAX, &newest);
+	int code = file_part_below(file, INT64_MAX, &newest);
+	bool found = code == 0;
+	if (code < 0 && code != ERR(NOT_FOUND))
+		return code;
 	if (found && now_ms - newest.made_ms < length_ms)
 		return 0;
-	uint64_t highest = found ? highest_id(file) : 0;
+	uint64_t highest = 0;
+	code = found ? highest_id(file, &highest) : 0;
+	if (code < 0)
+		return code;
 	if (found && (!highest || highest < newest.first))
 		return 0; /* nothing is in it */
 	uint64_t first = found ? highest + 1 : 0;
@@ -76,10 +90,13 @@ int file_put_words(struct file *file, uint64_t id, struct str words)
 		forget_writing(file);
 		sqlite3_stmt *s = file_get(file, FILE_PART_ABOVE);
 		sqlite3_bind_int64(s, 1, (int64_t)id);
-		file->writing_end = sqlite3_step(s) == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(s, 0) : UINT64_MAX;
-		sqlite3_reset(s);
-		if (!file_part_below(file, id + 1, &next))
-			return ERR(CORRUPT);
+		int step = sqlite3_step(s);
+		file->writing_end = step == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(s, 0) : UINT64_MAX;
+		int code = end_read(file, s, step);
+		if (code == 0 || code == ERR(NOT_FOUND)) /* no part is above the newest one */
+			code = file_part_below(file, id + 1, &next);
+		if (code < 0)
+			return code == ERR(NOT_FOUND) ? ERR(CORRUPT) : code;
 		_cleanup_free_ char *text = mem_printf("INSERT INTO words_%lld(rowid, text) VALUES(?1, ?2)", (long long)next.number);
 		if (sqlite3_prepare_v3(file->db, text, -1, SQLITE_PREPARE_PERSISTENT, &file->put_words, NULL) != SQLITE_OK)
 			return file_error(file, NULL, "");
@@ -93,10 +110,11 @@ int file_put_words(struct file *file, uint64_t id, struct str words)
 int file_drop_part(struct file *file)
 {
 	sqlite3_stmt *s = file_get(file, FILE_PART_EMPTY);
-	long long number = sqlite3_step(s) == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
-	sqlite3_reset(s);
-	if (!number)
-		return 0;
+	int step = sqlite3_step(s);
+	long long number = step == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
+	int code = end_read(file, s, step);
+	if (code < 0)
+		return code == ERR(NOT_FOUND) ? 0 : code;
 	/* What is left begins at 0 again: an execution of that age may still come, by a redrive. */
 	_cleanup_free_ char *text = mem_printf("DROP TABLE words_%lld; DELETE FROM part WHERE number = %lld;"
 					       "UPDATE part SET first = 0 WHERE first = (SELECT min(first) FROM part)",

@@ -260,8 +260,11 @@ static void run_list(struct search_job *job, struct file *file)
 		look_along(job, file, &match, &part, &looking);
 	} else {
 		file_do(file, file_get(file, FILE_BEGIN)); /* so that no part goes meanwhile */
-		while (!looking.over && file_part_below(file, part.first, &part))
+		int code = 0;
+		while (!looking.over && (code = file_part_below(file, part.first, &part)) == 0)
 			look_along(job, file, &match, &part, &looking);
+		if (code < 0 && code != ERR(NOT_FOUND))
+			job->code = code;
 		file_do(file, file_get(file, FILE_COMMIT));
 	}
 	if (!looking.over)

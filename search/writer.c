@@ -575,18 +575,19 @@ static void tell_loop(struct pass *pass, struct changed *told)
 
 /* Rows of executions that the store no longer keeps, a few at a time; what began too late to be one of them is not looked
  * at. Then a part of their words, if all of its rows have gone. */
-static void sweep(struct pass *pass)
+static int sweep(struct pass *pass)
 {
 	struct writer *writer = pass->writer;
 	if (pass->now_ms - writer->swept_ms < SWEEP_MS)
-		return;
+		return 0;
 	struct file *file = &writer->file;
 	int64_t before_ms = pass->now_ms - writer->retention_ms;
 	sqlite3_stmt *s = file_get(file, FILE_EXPIRED);
 	uint64_t seen = writer->swept_id;
 	sqlite3_bind_int64(s, 1, (int64_t)seen);
 	unsigned rows = 0;
-	while (sqlite3_step(s) == SQLITE_ROW) {
+	int code = 0, step = SQLITE_DONE;
+	while (code == 0 && (step = sqlite3_step(s)) == SQLITE_ROW) {
 		if (sqlite3_column_int64(s, 4) >= before_ms)
 			break;
 		seen = (uint64_t)sqlite3_column_int64(s, 0);
@@ -595,7 +596,8 @@ static void sweep(struct pass *pass)
 			continue;
 		sqlite3_stmt *gone = file_get(file, FILE_DELETE);
 		sqlite3_bind_int64(gone, 1, (int64_t)seen);
-		if (file_do(file, gone) == 0) {
+		code = file_do(file, gone);
+		if (code == 0) {
 			pthread_mutex_lock(&pass->search->lock);
 			struct machine_memory *memory =
 			    memory_of(pass->search, (uint64_t)sqlite3_column_int64(s, 1));
@@ -604,18 +606,21 @@ static void sweep(struct pass *pass)
 			pthread_mutex_unlock(&pass->search->lock);
 		}
 	}
+	if (code == 0 && step != SQLITE_ROW && step != SQLITE_DONE)
+		code = file_error(file, NULL, "");
 	sqlite3_reset(s);
 	writer->swept_id = rows == 1000 ? seen : 0;
-	if (rows == 1000)
-		return;
+	if (code < 0 || rows == 1000)
+		return code;
 	writer->swept_ms = pass->now_ms;
-	file_drop_part(file);
+	code = file_drop_part(file);
 	s = file_get(file, FILE_DROP_FIGURES);
 	sqlite3_bind_int64(s, 1, before_ms / 3600000);
-	file_do(file, s);
+	if (code == 0)
+		code = file_do(file, s);
 	s = file_get(file, FILE_DROP_MINUTES);
 	sqlite3_bind_int64(s, 1, pass->now_ms / 60000 - 2 * SEARCH_MINUTES);
-	file_do(file, s);
+	return code == 0 ? file_do(file, s) : code;
 }
 
 /* One transaction of what was queued. 0, or a code: then nothing of it is kept. */
@@ -627,8 +632,9 @@ static int write_queue(struct search *search, struct writer *writer, struct str 
 	int code = file_do(&writer->file, file_get(&writer->file, FILE_BEGIN));
 	if (code == 0) {
 		take(&pass, bytes);
-		sweep(&pass);
-		code = write_all(&pass, told);
+		code = sweep(&pass);
+		if (code == 0)
+			code = write_all(&pass, told);
 	}
 	if (code == 0)
 		code = file_do(&writer->file, file_get(&writer->file, FILE_COMMIT));

@@ -230,21 +230,27 @@ static const struct results *invoked(const struct mock_test *test, const struct 
 	return results && results->invoked ? results : NULL;
 }
 
-/* Tasks that were never invoked are mocked too, so that no service is called. */
-#define NEVER STR("Not recorded")
+/* Tasks that were never invoked are mocked too, so that no service is called: by a response that has no state's name. */
+static struct str name_of_never(const struct mock_test *test)
+{
+	struct str name = STR("Not recorded");
+	while (str_map_get(&test->results, name))
+		name = arena_format(&test->call->arena, "%.*s.", STR_FMT(name));
+	return name;
+}
 
-static void put_case(const struct mock_test *test, const struct program *program, struct buffer *out)
+static void put_case(const struct mock_test *test, const struct program *program, struct str never, struct buffer *out)
 {
 	buffer_byte(out, '{');
 	for (uint32_t i = 0; i < program->states_count; i++)
 		if (program->states[i].type == STATE_TASK) {
 			put_key(out, program->states[i].name);
-			value_write_string(invoked(test, &program->states[i]) ? program->states[i].name : NEVER, out);
+			value_write_string(invoked(test, &program->states[i]) ? program->states[i].name : never, out);
 		}
 	buffer_byte(out, '}');
 }
 
-static void put_responses(const struct mock_test *test, const struct program *program, struct buffer *out)
+static void put_responses(const struct mock_test *test, const struct program *program, struct str never, struct buffer *out)
 {
 	buffer_byte(out, '{');
 	for (uint32_t i = 0; i < program->states_count; i++) {
@@ -256,7 +262,7 @@ static void put_responses(const struct mock_test *test, const struct program *pr
 		buffer_add(out, buffer_str(&results->entries));
 		buffer_byte(out, '}');
 	}
-	put_key(out, NEVER);
+	put_key(out, never);
 	buffer_addz(out, "{\"0-999999\":{\"Throw\":{\"Error\":\"Ratchet.NotRecorded\",\"Cause\":\"The recorded execution did not invoke "
 			 "this state\"}}}}");
 }
@@ -276,13 +282,14 @@ static void put_states(const struct mock_test *test, const struct program *progr
 
 static void put_file(const struct mock_test *test, const struct execution_info *info, struct buffer *out)
 {
+	struct str never = name_of_never(test);
 	buffer_addz(out, "{\"StateMachines\":{");
 	put_key(out, info->machine_name);
 	buffer_addz(out, "{\"TestCases\":{");
 	put_key(out, info->name);
-	put_case(test, info->program, out);
+	put_case(test, info->program, never, out);
 	buffer_addz(out, "}}},\"MockedResponses\":");
-	put_responses(test, info->program, out);
+	put_responses(test, info->program, never, out);
 	buffer_addz(out, ",\"Ratchet\":{");
 	api_put_text(out, "StateMachine", info->machine_name);
 	api_put_text(out, "TestCase", info->name);

@@ -110,6 +110,8 @@ struct store_dead_letter {
 	/* Given by reads, of the execution. */
 	struct str name;
 	int64_t start_ms;
+	/* Of an op that deletes: NULL, or (in the batch's arena) where the store says whether such a letter was there. */
+	bool *ret_gone;
 };
 
 /* What became of one execution of a bulk job. */
@@ -143,7 +145,7 @@ enum store_op_kind {
 	STORE_DELETE_ITEM, /* item.kind, .key */
 	STORE_PUT_DEAD_LETTER, /* dead_letter; replaces the execution's */
 	STORE_FILL_DEAD_LETTER, /* dead_letter; replaces one that is there and unread, else does nothing */
-	STORE_DELETE_DEAD_LETTER, /* dead_letter.execution_id, .failed_ms (0: whenever it failed) */
+	STORE_DELETE_DEAD_LETTER, /* dead_letter.execution_id, .failed_ms (0: whenever it failed), .ret_gone */
 	STORE_PUT_OUTCOME, /* outcome; replaces the one of the job and execution */
 	STORE_DELETE_OUTCOMES, /* outcome.job: all of it */
 };

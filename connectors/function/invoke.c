@@ -1,4 +1,5 @@
 /* invoke.c: an invocation from its request to its answer, and the lines that are printed on the way. */
+#include "base/hash.h"
 #include "connectors/function/room.h"
 #include "connectors/text.h"
 #include <ctype.h>
@@ -262,6 +263,15 @@ static void keeping_remove(struct invocation *invocation)
 	invocation->next = invocation->previous = NULL;
 }
 
+/* The event of a task has one id for all times that the task runs: made of its idempotency key, in the form that ids have. */
+static void make_event_id(struct invocation *invocation, struct str key)
+{
+	struct random random;
+	for (uint64_t i = 0; i < 4; i++)
+		random.s[i] = hash_bytes(key, i + 1);
+	random_uuid(&random, invocation->request_id);
+}
+
 static void on_kept(void *data, const struct wf_error *err)
 {
 	struct invocation *invocation = data;
@@ -291,9 +301,10 @@ struct invocation *functions_invoke_event(struct functions *functions, const str
 		return invocation;
 	}
 	/* A task that runs again after a crash has sent the same event. */
+	if (request->task)
+		make_event_id(invocation, request->task->idempotency_key);
 	_cleanup_free_ char *arn = invoked_arn(version->function, qualifier);
-	struct function_event event = { .id = request->task ? request->task->idempotency_key
-							    : str_of(invocation->request_id),
+	struct function_event event = { .id = str_of(invocation->request_id),
 					.function = str_of(version->function->name),
 					.qualifier = qualifier,
 					.arn = str_of(arn),

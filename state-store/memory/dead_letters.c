@@ -29,14 +29,15 @@ static struct order_key outcome_key(uint64_t job, uint64_t execution_id)
 
 /* ---- ops --------------------------------------------------------------------------------------------- */
 
-void memory_delete_dead_letter(struct memory_store *memory, uint64_t execution_id, int64_t failed_ms)
+bool memory_delete_dead_letter(struct memory_store *memory, uint64_t execution_id, int64_t failed_ms)
 {
 	struct store_dead_letter *letter = u64_map_get(&memory->dead_letters, execution_id);
 	if (!letter || (failed_ms && letter->failed_ms != failed_ms))
-		return;
+		return false;
 	u64_map_remove(&memory->dead_letters, execution_id);
 	order_remove(&memory->dead_by_time, memory_time_key(letter->failed_ms, execution_id));
 	letter_free(letter);
+	return true;
 }
 
 static void put_letter(struct memory_store *memory, const struct store_dead_letter *from)
@@ -83,7 +84,9 @@ void memory_apply_dead_letter(struct memory_store *memory, const struct store_op
 		if (there && there->unread && there->failed_ms == letter->failed_ms)
 			put_letter(memory, letter);
 	} else if (op->kind == STORE_DELETE_DEAD_LETTER) {
-		memory_delete_dead_letter(memory, letter->execution_id, letter->failed_ms);
+		bool gone = memory_delete_dead_letter(memory, letter->execution_id, letter->failed_ms);
+		if (letter->ret_gone)
+			*letter->ret_gone = gone;
 	} else if (op->kind == STORE_PUT_OUTCOME) {
 		put_outcome(memory, &op->outcome);
 	} else {

@@ -60,6 +60,6 @@ void memory_purge(struct memory_store *memory, struct store_request *request);
 
 /* Dead letters and outcomes (dead_letters.c): an op, a read, all of it. */
 void memory_apply_dead_letter(struct memory_store *memory, const struct store_op *op);
-void memory_delete_dead_letter(struct memory_store *memory, uint64_t execution_id, int64_t failed_ms);
+bool memory_delete_dead_letter(struct memory_store *memory, uint64_t execution_id, int64_t failed_ms);
 void memory_read_dead_letters(const struct memory_store *memory, struct store_request *request);
 void memory_dead_letters_done(struct memory_store *memory);

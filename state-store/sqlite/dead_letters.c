@@ -50,7 +50,10 @@ int sqlite_apply_dead_letter(struct sql *sql, const struct store_op *op, struct 
 		s = sql_get(sql, SQL_DELETE_OUTCOMES);
 		sql_bind_id(s, 1, op->outcome.job);
 	}
-	return sql_do(sql, s, err);
+	int code = sql_do(sql, s, err);
+	if (code == 0 && op->kind == STORE_DELETE_DEAD_LETTER && op->dead_letter.ret_gone)
+		*op->dead_letter.ret_gone = sqlite3_changes(sql->db) > 0;
+	return code;
 }
 
 /* ---- letters ----------------------------------------------------------------------------------------- */

@@ -759,6 +759,24 @@ def test_the_search_file_may_be_lost(server):
     assert server.get("/v1/overview")["dead_letters"] == 40
 
 
+def test_a_search_file_that_cannot_forget_a_part_is_made_anew(server):
+    machine = server.machine("M", {"P": {"Type": "Pass", "End": True}}, "P")
+    for i in range(3):
+        server.run(machine, name=f"p{i}", input={"n": i})
+    until(lambda: server.rows("input.n=1") == ["p1"])
+    server.stop()
+    database = sqlite3.connect(f"{server.folder}/store.db.search")
+    database.executescript("""
+        CREATE VIRTUAL TABLE words_2 USING fts5(text, content='', detail=none, columnsize=0, tokenize='ascii');
+        INSERT INTO part(number, first, made) SELECT 2, 1, made FROM part;  -- nothing is below 1, so the first part would go
+        CREATE TRIGGER kept BEFORE DELETE ON part BEGIN SELECT RAISE(ABORT, 'it stays'); END""")
+    database.close()
+    server.start()
+    server.run(machine, name="p3", input={"n": 3})  # the first pass sweeps
+    until(lambda: server.rows("input.n=3") == ["p3"])
+    assert server.rows("input.n=1") == ["p1"]
+
+
 def test_what_ends_while_the_search_file_is_away_is_caught_up(server):
     waits = server.machine("W", {"W": {"Type": "Wait", "Seconds": 1, "End": True}}, "W")
     for i in range(20):
@@ -970,6 +988,14 @@ def test_an_execution_becomes_a_test(server):
         assert test["StateMachines"]["Test-Me"]["TestCases"][end] == {"Flaky": "Flaky", "Twice": "Twice", "Work": "Work", "Never": "Not recorded"}, test
         assert list(test["MockedResponses"]["Twice"]) == ["0", "1"]
     assert test["Ratchet"]["Error"] == "Asked.For" and "Output" not in test["Ratchet"]
+    # A state may be called what those that were never invoked are answered with.
+    odd = server.machine("Odd", {"Which": {"Type": "Choice", "Choices": [{"Variable": "$.n", "NumericEquals": 1, "Next": "Not recorded"}], "Default": "Other"},
+                                 "Not recorded": {**task("twice"), "End": True}, "Other": {**task("twice"), "End": True}}, "Which")
+    called = server.run(odd, name="odd", input={"n": 1})
+    server.wait_ended(called)
+    test = server.of(called, "/mock-test")
+    assert test["StateMachines"]["Odd"]["TestCases"]["odd"] == {"Not recorded": "Not recorded", "Other": "Not recorded."}, test
+    assert "Return" in test["MockedResponses"]["Not recorded"]["0"] and "Throw" in test["MockedResponses"]["Not recorded."]["0-999999"], test
     played, _ = play(arn, lambda test: test["Ratchet"].update(Error="Another"))
     assert played.returncode == 1 and b'Error differs: expected "Another", found "Asked.For"' in played.stderr, played
     played, _ = play(arn, lambda test: test["MockedResponses"]["Work"].update({"0": {"Throw": {"Error": "Work.Worse"}}}))

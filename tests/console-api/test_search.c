@@ -132,7 +132,8 @@ static void parts_are(struct file *file, const char *expected)
 {
 	char found[400] = "", text[200];
 	struct file_part part = { .first = INT64_MAX };
-	while (file_part_below(file, part.first, &part)) {
+	int code;
+	while ((code = file_part_below(file, part.first, &part)) == 0) {
 		sqlite3_stmt *s;
 		snprintf(text, sizeof text, "SELECT count(*) FROM words_%lld WHERE words_%lld MATCH 'nword'", (long long)part.number,
 			 (long long)part.number);
@@ -142,18 +143,33 @@ static void parts_are(struct file *file, const char *expected)
 			 (unsigned long long)part.first, (long long)sqlite3_column_int64(s, 0));
 		sqlite3_finalize(s);
 	}
+	assert_int_equal(code, ERR(NOT_FOUND));
 	assert_string_equal(found, expected);
+}
+
+static void open_file(struct file *file, char path[100])
+{
+	struct wf_error err = { 0 };
+	char folder[] = "/tmp/ratchet-search-XXXXXX";
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, 100, "%s/file", folder);
+	if (file_open(file, path, true, &err) != 0)
+		fail_msg("%s", err.message);
+}
+
+static void remove_file(struct file *file, char path[100])
+{
+	file_close(file);
+	file_remove(path);
+	*strrchr(path, '/') = 0;
+	rmdir(path);
 }
 
 static void words_go_with_the_executions_of_their_part(void **state)
 {
 	struct file file;
-	struct wf_error err = { 0 };
-	char folder[] = "/tmp/ratchet-search-XXXXXX", path[100];
-	assert_non_null(mkdtemp(folder));
-	snprintf(path, sizeof path, "%s/file", folder);
-	if (file_open(&file, path, true, &err) != 0)
-		fail_msg("%s", err.message);
+	char path[100];
+	open_file(&file, path);
 	assert_int_equal(file_begin_part(&file, 1000, 100), 0);
 	assert_int_equal(file_begin_part(&file, 2000, 100), 0); /* the first is old, but has no rows */
 	parts_are(&file, "1:0(0) ");
@@ -178,15 +194,53 @@ static void words_go_with_the_executions_of_their_part(void **state)
 	sql(&file, "DELETE FROM execution");
 	assert_int_equal(file_drop_part(&file), 0); /* the newest stays */
 	parts_are(&file, "3:0(2) ");
-	file_close(&file);
-	file_remove(path);
-	rmdir(folder);
+	remove_file(&file, path);
+}
+
+static void parts_that_cannot_be_read_are_not_taken_for_none(void **state)
+{
+	struct file file, other;
+	struct file_part part;
+	struct wf_error err = { 0 };
+	char path[100];
+	open_file(&file, path);
+	assert_int_equal(file_begin_part(&file, 1000, 100), 0);
+	assert_int_equal(file_open(&other, path, false, &err), 0);
+	assert_int_equal(file_part_below(&other, INT64_MAX, &part), 0);
+	assert_int_equal(file_part_below(&other, 0, &part), ERR(NOT_FOUND));
+	sql(&file, "DROP TABLE part");
+	assert_int_equal(file_part_below(&other, INT64_MAX, &part), ERR(IO));
+	assert_int_equal(file_begin_part(&file, 2000, 100), ERR(IO));
+	assert_int_equal(file_put_words(&file, 5, STR("nword")), ERR(IO));
+	assert_int_equal(file_drop_part(&file), ERR(IO));
+	file_close(&other);
+	remove_file(&file, path);
+}
+
+static void a_part_that_cannot_be_forgotten_keeps_its_words(void **state)
+{
+	struct file file;
+	char path[100];
+	open_file(&file, path);
+	assert_int_equal(file_begin_part(&file, 1000, 100), 0);
+	put(&file, 10);
+	assert_int_equal(file_begin_part(&file, 2000, 100), 0);
+	put(&file, 20);
+	sql(&file, "DELETE FROM execution WHERE id = 10");
+	sql(&file, "CREATE TRIGGER kept BEFORE DELETE ON part BEGIN SELECT RAISE(ABORT, 'it stays'); END");
+	sql(&file, "BEGIN");
+	assert_true(file_drop_part(&file) < 0);
+	sql(&file, "ROLLBACK");
+	parts_are(&file, "2:11(1) 1:0(1) ");
+	remove_file(&file, path);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_go_with_the_executions_of_their_part),
+		cmocka_unit_test(parts_that_cannot_be_read_are_not_taken_for_none),
+		cmocka_unit_test(a_part_that_cannot_be_forgotten_keeps_its_words),
 		cmocka_unit_test(a_star_stands_for_any_characters),
 		cmocka_unit_test(a_glob_of_many_stars_takes_no_exponential_time),
 		cmocka_unit_test(percentiles_are_within_an_eighth_of_the_truth),

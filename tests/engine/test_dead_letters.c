@@ -291,6 +291,20 @@ static void what_is_discarded_is_no_letter_and_stays_an_execution(void **state)
 			 EXECUTION_FAILED_);
 }
 
+static void an_execution_that_is_named_twice_is_chosen_once(void **state)
+{
+	struct harness *h = *state;
+	fail_some(h, 2);
+	static const char first[] = "arn:aws:states:us-east-1:000000000000:execution:bad:e0";
+	static const char second[] = "arn:aws:states:us-east-1:000000000000:execution:bad:e1";
+	struct str arns[] = { STR(first), STR(second), STR(first), STR(first), STR(second) };
+	struct asked asked = { 0 };
+	engine_preview_dead_letters(h->engine, NULL, arns, sizeof arns / sizeof arns[0], false, on_preview, &asked);
+	harness_until(h, &asked.done);
+	assert_int_equal(asked.error, ENGINE_OK);
+	assert_int_equal(asked.count, 2);
+}
+
 /* What somebody looked at is the failure before: the letter of the newer one stays. */
 static void a_discard_leaves_a_failure_that_came_since(void **state)
 {
@@ -306,6 +320,13 @@ static void a_discard_leaves_a_failure_that_came_since(void **state)
 	harness_until(h, &asked.done);
 	assert_int_equal(asked.error, ENGINE_OK);
 	assert_int_equal(letters(h), 1);
+	/* What is told and counted is what went. */
+	struct dead_stats stats;
+	engine_dead_stats(h->engine, &stats);
+	assert_int_equal(asked.count, 1);
+	assert_int_equal(stats.discarded, 1);
+	harness_run_for(h, 10000);
+	assert_int_equal(engine_dead_count(h->engine), 1);
 }
 
 /* More PENDING ones in memory than in the store, as after another process's work: it must not look for them again and again. */
@@ -362,6 +383,7 @@ int main(void)
 		TEST(a_canary_that_ends_well_lets_the_others_follow),
 		TEST(a_letter_goes_when_its_policy_keeps_it_no_longer),
 		TEST(what_is_discarded_is_no_letter_and_stays_an_execution),
+		TEST(an_execution_that_is_named_twice_is_chosen_once),
 		TEST(a_discard_leaves_a_failure_that_came_since),
 		TEST(a_job_whose_counts_are_wrong_counts_anew),
 		TEST(a_target_is_told_though_the_store_could_not_be_read),

@@ -519,12 +519,15 @@ def a_machine_of_that_name_that_is_somebodys_own_is_left_alone(context):
 
 
 def a_task_that_sends_an_event_again_after_a_crash_sends_one(context):
-    """The idempotency key of the task is the name of the event."""
-    server = context.serve({"f": python("sleeps")})
-    done = execute(server, "event", task("arn:aws:states:::lambda:invoke", Parameters={"FunctionName": "f:$LATEST", "InvocationType": "Event", "Payload": {"seconds": 0}}), {})
+    """The id of the event is made of the task's idempotency key; the task's answer and all attempts have it."""
+    server = context.serve({"f": python("third_time")}, time_scale=120)
+    path = os.path.join(context.folder, "attempts")
+    done = execute(server, "event", task("arn:aws:states:::lambda:invoke", Parameters={"FunctionName": "f:$LATEST", "InvocationType": "Event", "Payload": {"path": path, "good": 3}}), {})
     assert done["status"] == "SUCCEEDED", done
+    name = json.loads(done["output"])["SdkHttpMetadata"]["HttpHeaders"]["x-amzn-RequestId"]
     listed = server.call("ListExecutions", stateMachineArn=STATES + "stateMachine:lambda.f._LATEST")["executions"]
-    assert len(listed) == 1 and listed[0]["name"].startswith("x-"), listed
+    assert [one["name"] for one in listed] == [name] and re.fullmatch("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", name), (name, listed)
+    assert server.wait(listed[0]["executionArn"], timeout=30)["status"] == "SUCCEEDED" and _attempts(path) == [name] * 3, _attempts(path)
 
 
 def a_tasks_timeout_takes_the_worker_with_it(context):

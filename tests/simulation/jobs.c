@@ -322,7 +322,7 @@ static void on_discarded(void *data, const struct engine_error *error, uint64_t 
 		if (fact->letter_ms == driver->failed_ms[i] && fact->letter_redrives == driver->redrives[i] && !node->zombie)
 			sim_fail(driver->sim, "the dead letter %llx is said to be discarded, and is there", (unsigned long long)fact->id);
 	}
-	if (count != driver->ids_count)
+	if (count > driver->ids_count) /* fewer if some were redriven meanwhile */
 		sim_fail(driver->sim, "%llu dead letters are said to be discarded, of %u", (unsigned long long)count, driver->ids_count);
 	count_discards(driver, -1);
 	next(driver, CHOOSE, 5000);

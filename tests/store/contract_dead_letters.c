@@ -63,17 +63,21 @@ static void a_dead_letter_goes_when_it_is_deleted_or_its_execution_is_purged(voi
 		add_letter(b, n, n, 100 * n, "A", "E");
 	commit_ok(f, b);
 	b = batch_next(f);
-	struct store_dead_letter gone = { .execution_id = ID(1), .failed_ms = 99 };
+	bool went[3] = { true, false, true };
+	struct store_dead_letter gone = { .execution_id = ID(1), .failed_ms = 99, .ret_gone = &went[0] };
 	add_dead_letter(b, STORE_DELETE_DEAD_LETTER, &gone); /* another failure of it is meant */
 	commit_ok(f, b);
+	assert_false(went[0]);
 	assert_int_equal(find_dead(f, ID(1)).count, 1);
 	b = batch_next(f);
 	gone.failed_ms = 100;
 	add_dead_letter(b, STORE_DELETE_DEAD_LETTER, &gone);
-	gone = (struct store_dead_letter){ .execution_id = ID(2) };
+	gone = (struct store_dead_letter){ .execution_id = ID(2), .ret_gone = &went[1] };
 	add_dead_letter(b, STORE_DELETE_DEAD_LETTER, &gone);
+	gone.ret_gone = &went[2];
 	add_dead_letter(b, STORE_DELETE_DEAD_LETTER, &gone);
 	commit_ok(f, b);
+	assert_true(went[0] && went[1] && !went[2]);
 	assert_int_equal(find_dead(f, ID(1)).count + find_dead(f, ID(2)).count, 0);
 	assert_int_equal(purge(f, INT64_MAX, 10).number, 3);
 	assert_int_equal(find_dead(f, ID(3)).count, 0);
