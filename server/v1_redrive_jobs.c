@@ -1,7 +1,7 @@
 /* v1_redrive_jobs.c: redrive jobs and dead-letter policies over /v1 (docs/console-api.md). */
 #include "server/v1_dead_letters.h"
 
-#define JOBS_MAX 1000
+#define JOBS_MAX 1000 /* of one page */
 #define RATE_MAX 10000
 
 /* ---- jobs -------------------------------------------------------------------------------------------- */
@@ -95,8 +95,10 @@ static void show_job(struct route_call *call)
 
 static void list_jobs(struct route_call *call)
 {
-	struct redrive_info *jobs = ARENA_ARRAY(&call->arena, struct redrive_info, JOBS_MAX);
-	uint32_t count = engine_list_redrives(call->engine, UINT64_MAX, jobs, JOBS_MAX);
+	int64_t limit = route_query_number(call, "limit", JOBS_MAX), before = route_query_number(call, "cursor", ROUTE_NUMBER_MOST);
+	uint32_t most = limit < 1 ? 1 : limit > JOBS_MAX ? JOBS_MAX : (uint32_t)limit;
+	struct redrive_info *jobs = ARENA_ARRAY(&call->arena, struct redrive_info, most);
+	uint32_t count = engine_list_redrives(call->engine, before > 0 ? (uint64_t)before : 0, jobs, most);
 	buffer_addz(&call->out, "{\"jobs\":[");
 	for (uint32_t i = 0; i < count; i++) {
 		buffer_addz(&call->out, i ? ",{" : "{");
@@ -104,6 +106,8 @@ static void list_jobs(struct route_call *call)
 		buffer_byte(&call->out, '}');
 	}
 	buffer_byte(&call->out, ']');
+	if (count == most)
+		buffer_printf(&call->out, ",\"next\":\"%llu\"", (unsigned long long)jobs[count - 1].number);
 	letters_end(call);
 }
 

@@ -560,10 +560,18 @@ class Checker:
             if count > 1 or n not in self.express:
                 self.problem(f"express {n} was run {count} times")
 
+    def all_jobs(self):
+        found, cursor = [], ""
+        while cursor is not None:
+            page = self.server.v1("GET", f"redrive-jobs{cursor}")
+            found += page["jobs"]
+            cursor = f"?cursor={page['next']}" if page.get("next") else None
+        return found
+
     def finish_jobs(self, deadline):
         """All jobs go on to their end; what is still in the queue then goes by one more."""
         while time.monotonic() < deadline:
-            jobs = self.server.v1("GET", "redrive-jobs")["jobs"]
+            jobs = self.all_jobs()
             for job in jobs:
                 if job["state"] in ("PAUSED", "STOPPED"):
                     self.server.v1("POST", f"redrive-jobs/{job['id']}/resume")
@@ -589,7 +597,7 @@ class Checker:
     def check_jobs(self):
         """What the jobs say of an execution is what its history says."""
         told = collections.defaultdict(collections.Counter)  # arn -> outcomes
-        jobs = {job["id"]: job for job in self.server.v1("GET", "redrive-jobs")["jobs"]}
+        jobs = {job["id"]: job for job in self.all_jobs()}
         for job in jobs.values():
             rows = self.outcomes(job["id"])
             counts = collections.Counter(row["outcome"] for row in rows)

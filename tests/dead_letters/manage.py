@@ -168,6 +168,12 @@ class Story:
         outcomes = self.server.send("GET", path + "/outcomes?limit=4")
         rest = self.server.send("GET", path + "/outcomes?limit=4&cursor=" + urllib.parse.quote(outcomes["next"]))
         self.checks.that(len(outcomes["outcomes"]) == 4 and len(rest["outcomes"]) == 2 and "next" not in rest, "outcomes come in pages")
+        listed, cursor = [], ""
+        while cursor is not None:
+            page = self.server.send("GET", f"/v1/redrive-jobs?limit=1{cursor}")
+            listed += [one["id"] for one in page["jobs"]]
+            cursor = f"&cursor={page['next']}" if page.get("next") else None
+        self.checks.that(listed == sorted(set(listed), key=int, reverse=True) and job["id"] in listed and len(listed) > 1, f"jobs come in pages: {listed}")
 
 
 def main():
