@@ -648,6 +648,8 @@ class Checker:
         for record in self.known.values():
             if record["kind"] in ("redrive", "letter"):  # they may have gone on since they were read
                 self.look(record["arn"])
+        for arn in [arn for arn, events in self.histories.items() if events[-1]["type"] not in statuses]:
+            self.look(arn)  # it was seen while it ran, and the answer of its start was lost
         wanted = {}  # ARN -> ends in their order
         for arn, events in self.histories.items():
             ends = [statuses[event["type"]] for event in events if event["type"] in statuses]
